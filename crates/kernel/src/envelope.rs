@@ -1,0 +1,134 @@
+//! A command on its way to a unit, and the work that leaves the process.
+
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use crate::time::Time;
+
+/// The name of a unit (a domain behind its adapter): `order`, `inventory`, …
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitId(pub &'static str);
+
+impl Debug for UnitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A command or an answer whose type only its unit knows. `Debug` is what a poison record keeps.
+pub trait Payload: Any + Send + Debug {}
+
+impl<T: Any + Send + Debug> Payload for T {}
+
+impl dyn Payload {
+    /// The concrete command. A wrong type is a bug of the routing, not of the input.
+    pub fn expect_ref<T: Any>(&self) -> &T {
+        let any: &dyn Any = self;
+        any.downcast_ref().unwrap_or_else(|| panic!("payload is not a {}", type_name::<T>()))
+    }
+
+    /// The concrete command, to rewrite it.
+    pub fn expect_mut<T: Any>(&mut self) -> &mut T {
+        let any: &mut dyn Any = self;
+        any.downcast_mut().unwrap_or_else(|| panic!("payload is not a {}", type_name::<T>()))
+    }
+}
+
+fn type_name<T>() -> &'static str {
+    std::any::type_name::<T>()
+}
+
+/// The correlation id of the request that everything here began with.
+pub type Correlation = Option<Arc<str>>;
+
+/// Who asked, which is also the identity of the command: the same origin again is the same
+/// command, and the rows it touched recognise it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client of the API; identified by the envelope's [`IdemKey`].
+    Client,
+    /// The saga of `parent`: the answer goes back to it as the outcome of `step`.
+    Saga {
+        /// The aggregate that asked.
+        parent: i64,
+        /// Which of its steps.
+        step: u8,
+    },
+    /// A due row.
+    Timer,
+    /// A fact of another unit, or the answer of a call to the outside.
+    Event,
+}
+
+/// Which queue an envelope waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Money and orders, and everything that ends a saga.
+    Checkout,
+    /// Catalogue and stock-keeping.
+    Normal,
+    /// Long work in slices: at most a fifth of a batch.
+    Batch,
+}
+
+/// An idempotency key with its scope and the fingerprint of the command that came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdemKey {
+    /// Principal and operation, such as `client:order.place`.
+    pub scope: Box<str>,
+    /// What the client sent.
+    pub key: Box<str>,
+    /// Version byte and the first 16 bytes of SHA-256 of the canonical command.
+    pub body: [u8; 17],
+}
+
+/// A command on its way.
+#[derive(Debug)]
+pub struct Envelope {
+    /// The unit that decides it.
+    pub to: UnitId,
+    /// Who asked.
+    pub origin: Origin,
+    /// When it was accepted; an effect inherits its parent's.
+    pub now: Time,
+    /// Not started after this moment. Undo and commit commands have none.
+    pub deadline: Option<Time>,
+    /// Its queue.
+    pub lane: Lane,
+    /// The client's idempotency key.
+    pub key: Option<Box<IdemKey>>,
+    /// Carried through everything that follows.
+    pub correlation: Correlation,
+    /// The command.
+    pub body: Box<dyn Payload>,
+}
+
+impl Envelope {
+    /// An envelope of the checkout lane without key and deadline.
+    pub fn new(to: UnitId, origin: Origin, body: impl Payload) -> Self {
+        Self {
+            to,
+            origin,
+            now: Time(0),
+            deadline: None,
+            lane: Lane::Checkout,
+            key: None,
+            correlation: None,
+            body: Box::new(body),
+        }
+    }
+}
+
+/// A call to the outside, started only after the commit that wrote down its intent.
+#[derive(Debug)]
+pub struct Job {
+    /// The unit that receives the answer.
+    pub to: UnitId,
+    /// After this the answer counts as unknown.
+    pub deadline: Time,
+    /// Carried through.
+    pub correlation: Correlation,
+    /// What to ask; the executor's caller knows the type.
+    pub body: Box<dyn Payload>,
+}
