@@ -1,1 +1,1 @@
-//! engine
+pub mod port;
