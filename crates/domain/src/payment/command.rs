@@ -1,0 +1,236 @@
+//! What payment can be asked, what it answers, why it refuses, what it states, and what it asks
+//! the gateway.
+
+use std::sync::Arc;
+
+use jangbu_kernel::domain::Coded;
+use jangbu_kernel::{Currency, OrderId, PaymentId, Secret, Time, UnitId};
+
+use super::model::State;
+
+/// Where payment's commands go.
+pub const UNIT: UnitId = UnitId("payment");
+
+/// A merchant's part of an amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The merchant.
+    pub merchant: Arc<str>,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// What to charge, frozen before the gateway is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The payment; that of an order has the order's number.
+    pub payment: PaymentId,
+    /// Its order, if any: the order's saga then drives it and owns the timers.
+    pub order: Option<OrderId>,
+    /// The sum of `split`. 0: nothing to charge, captured at once without the gateway.
+    pub amount: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Frozen parts, one per merchant.
+    pub split: Vec<Part>,
+    /// Authorise now and capture by [`Command::Capture`]; else charge in one step.
+    pub capture_later: bool,
+}
+
+/// What payment can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Write down the intent. With a token the gateway is called after this very commit (SENT);
+    /// without one the payment waits as INTENT for [`Command::Authorize`].
+    Intend { intent: Intent, token: Option<Secret>, deadline: Time },
+    /// The client has given its token: call the gateway.
+    Authorize { payment: PaymentId, token: Secret, deadline: Time },
+    /// Take what was authorised.
+    Capture { payment: PaymentId, deadline: Time },
+    /// Let go what was authorised. On a payment that never reached the gateway: voided at once.
+    Void { payment: PaymentId, deadline: Time },
+    /// Give back `amount` as refund `no`, split into `parts`.
+    Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
+    /// What do you know? Asks the gateway if the outcome is open and nobody is asking.
+    /// `no` > 0 is about that refund (no 0 with `refund: true`: the reversal).
+    Inquire { payment: PaymentId, refund: Option<u32>, deadline: Time },
+    /// The gateway's answer to `ask`.
+    Said { payment: PaymentId, ask: Ask, said: Said },
+    /// An operator's verdict on an unknown outcome.
+    Resolve { payment: PaymentId, verdict: Verdict, evidence: Box<str> },
+}
+
+/// The kinds of call to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Authorise and capture in one.
+    Charge,
+    /// Authorise only.
+    Authorize,
+    /// Capture what is authorised.
+    Capture,
+    /// Void what is authorised.
+    Void,
+    /// Refund number `.0`.
+    Refund(u32),
+    /// How does the payment stand?
+    Inquire,
+    /// How does refund `.0` stand?
+    InquireRefund(u32),
+    /// Refuse this payment for ever if it has not arrived.
+    Fence,
+}
+
+/// What the gateway said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The money is ours.
+    Captured { psp_ref: Box<str>, amount: i64 },
+    /// The money is held.
+    Authorized { psp_ref: Box<str>, amount: i64 },
+    /// The hold is gone.
+    Voided,
+    /// The refund happened.
+    Refunded { amount: i64 },
+    /// The customer's bank said no.
+    Declined { code: Box<str> },
+    /// The gateway refuses this refund, void or capture for good.
+    Refused { code: Box<str> },
+    /// It knows nothing of it.
+    NotFound,
+    /// It had nothing, and refuses it for ever.
+    Fenced,
+    /// Time-out or broken connection: the outcome is open.
+    Unknown { why: Box<str> },
+    /// It never left this process: breaker open, bulkhead full.
+    NotSent { why: Box<str> },
+}
+
+/// An operator's verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The money was taken.
+    Captured,
+    /// The money was not taken.
+    NotCharged,
+}
+
+/// A call to the gateway: the body of a [`Job`](jangbu_kernel::Job).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// What is asked.
+    pub ask: Ask,
+    /// Minor units.
+    pub amount: i64,
+    /// Their currency.
+    pub currency: Currency,
+    /// The card token, for a charge or an authorisation.
+    pub token: Option<Secret>,
+}
+
+/// How the payment stands after the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Its state.
+    pub state: State,
+    /// Captured so far.
+    pub captured: i64,
+    /// Refunded so far.
+    pub refunded: i64,
+    /// Why it was declined or is unknown.
+    pub reason: Option<Box<str>>,
+    /// For Refund and Inquire of a refund: that refund's state.
+    pub refund: Option<super::model::RefundState>,
+}
+
+/// Why payment refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// Amounts below 0, parts that do not sum up, or above the limit.
+    AmountInvalid,
+    /// The payment exists with another amount, currency or split.
+    PaymentDiffers,
+    /// There is no such payment.
+    PaymentUnknown,
+    /// It is not authorised.
+    NotAuthorized,
+    /// It is not captured.
+    NotCaptured,
+    /// It cannot be voided any more.
+    NotVoidable,
+    /// A capture or a void is under way: they exclude each other.
+    OperationInFlight,
+    /// Refunded + pending + amount would exceed what was captured.
+    RefundExceedsCaptured { left: i64 },
+    /// The refund number was used with another amount.
+    RefundDiffers,
+    /// There is no such refund.
+    RefundUnknown,
+    /// The outcome is known: nothing to resolve.
+    NotUnknown,
+}
+
+impl Coded for Reject {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AmountInvalid => "AMOUNT_INVALID",
+            Self::PaymentDiffers => "PAYMENT_DIFFERS",
+            Self::PaymentUnknown => "PAYMENT_UNKNOWN",
+            Self::NotAuthorized => "NOT_AUTHORIZED",
+            Self::NotCaptured => "NOT_CAPTURED",
+            Self::NotVoidable => "NOT_VOIDABLE",
+            Self::OperationInFlight => "OPERATION_IN_FLIGHT",
+            Self::RefundExceedsCaptured { .. } => "REFUND_EXCEEDS_CAPTURED",
+            Self::RefundDiffers => "REFUND_DIFFERS",
+            Self::RefundUnknown => "REFUND_UNKNOWN",
+            Self::NotUnknown => "NOT_UNKNOWN",
+        }
+    }
+}
+
+/// What every event says about its payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Its order, if any.
+    pub order: Option<OrderId>,
+    /// Its currency.
+    pub currency: Currency,
+    /// The gateway.
+    pub psp: Arc<str>,
+}
+
+/// What payment states. Each is stated once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The money is held.
+    Authorized { about: About, amount: i64 },
+    /// A capture of held money was asked.
+    CaptureRequested { about: About, amount: i64 },
+    /// The money is ours: posting `seq` of this payment. A late one (after DECLINED) is stated
+    /// just the same: the money moved.
+    Captured { about: About, seq: i64, amount: i64, split: Vec<Part> },
+    /// The customer was not charged and never will be.
+    Declined { about: About, code: Box<str> },
+    /// The call never left this process; nothing was charged.
+    NotSent { about: About, why: Box<str> },
+    /// The outcome is open.
+    Unknown { about: About, why: Box<str> },
+    /// The gateway does not know it (yet).
+    NotFound { about: About },
+    /// The hold is gone.
+    Voided { about: About },
+    /// A refund was asked at the gateway.
+    RefundRequested { about: About, no: u32, amount: i64 },
+    /// Refund `no` happened: posting `seq` of this payment.
+    Refunded { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
+    /// Refund `no` will not happen.
+    RefundRefused { about: About, no: u32, code: Box<str> },
+    /// The outcome of refund `no` is open.
+    RefundUnknown { about: About, no: u32, why: Box<str> },
+}
