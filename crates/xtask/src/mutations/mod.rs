@@ -48,13 +48,14 @@ fn run_in(root: &Path, only: Option<&str>, dry_run: bool) -> Result<bool> {
     }
     let lab = Lab::set_up(root)?;
     let healthy = healthy_runs(&lab, &mutations)?;
-    let mut noticed = true;
+    let mut missed = 0;
     for mutation in &mutations {
         let verdict = try_one(&lab, mutation, &healthy[&mutation.test])?;
-        noticed &= verdict.is_ok();
+        missed += usize::from(verdict.is_err());
         println!("{:<4} {:<40} {}", mutation.promise, mutation.name, verdict.unwrap_or_else(|e| e));
     }
-    Ok(noticed)
+    println!("{} of {} noticed", mutations.len() - missed, mutations.len());
+    Ok(missed == 0)
 }
 
 fn load(dir: &Path, only: Option<&str>) -> Result<Vec<Mutation>> {

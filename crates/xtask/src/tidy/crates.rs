@@ -1,6 +1,9 @@
 //! Rules about crates: who may depend on whom, and that the lints hold everywhere.
 
-use crate::tree::{File, Finding, Tree};
+use crate::{
+    scan::words,
+    tree::{File, Finding, Tree},
+};
 
 /// The map. A crate may depend on the crates in its row; development dependencies are free,
 /// except for `audit`, which must not even be tested with the code that it judges.
@@ -20,6 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that run on owner threads, apart from tokio.
 const SYNCHRONOUS: &[&str] = &["kernel", "domain", "engine", "store", "services"];
+
+/// Crates in which time is a parameter, and the one file of them that reads the real one.
+const TIMELESS: &[&str] = &["kernel", "domain", "engine", "services"];
+const SYSTEM_CLOCK: &str = "crates/engine/src/clock.rs";
 
 /// Settings and bans that every clippy.toml must repeat are those of the workspace file.
 const CLIPPY: &str = "clippy.toml";
@@ -109,6 +116,28 @@ fn function_limit(tree: &Tree) -> Vec<Finding> {
             .then(|| file.finding("lints", 0, format!("`{line}` is missing"), "put it back"))
     });
     lacks.collect()
+}
+
+/// Rule `clocks`. Clippy finds the calls; this finds who silences it. Tests may, and the one
+/// adapter that reads the clock of the system.
+pub(super) fn clocks(tree: &Tree) -> Vec<Finding> {
+    let remedy = "take the time from the envelope or the engine's clock; tests are exempt";
+    let timeless = |file: &&File| {
+        file.crate_name().is_some_and(|name| TIMELESS.contains(&name))
+            && file.path.contains("/src/")
+            && !file.path.contains("/tests")
+            && file.path != SYSTEM_CLOCK
+    };
+    let mut findings = Vec::new();
+    for file in tree.rust().filter(timeless) {
+        let code = &file.scan.code;
+        let tests = code.find("#[cfg(test)]").unwrap_or(code.len());
+        findings.extend(
+            words(&code[..tests], "disallowed_methods")
+                .map(|at| file.finding("clocks", at, "a ban on clocks is silenced", remedy)),
+        );
+    }
+    findings
 }
 
 /// Rule `one-test-binary`.
@@ -264,6 +293,23 @@ mod tests {
     fn a_switched_off_function_limit_is_found() {
         let tree = Tree::of(&[("Cargo.toml", "too_many_lines = \"allow\"\n")]);
         assert_eq!(lints(&tree).len(), 1);
+    }
+
+    #[test]
+    fn a_silenced_ban_on_clocks_is_found() {
+        let text = "#[expect(clippy::disallowed_methods, reason = \"x\")] fn now() {}";
+        let in_tests = format!("#[cfg(test)] mod tests {{ {text} }}");
+        let tree = Tree::of(&[
+            ("crates/domain/src/order/decide.rs", text),
+            ("crates/domain/src/order/tests.rs", text),
+            ("crates/engine/src/cell.rs", &in_tests),
+            ("crates/engine/src/clock.rs", text),
+            ("crates/engine/tests/it/main.rs", text),
+            ("crates/store/src/sqlite.rs", text),
+        ]);
+        let found = clocks(&tree);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, "crates/domain/src/order/decide.rs");
     }
 
     #[test]

@@ -39,6 +39,11 @@ const RULES: &[Rule] = &[
         check: crates::lints,
     },
     Rule {
+        name: "clocks",
+        why: "kernel, domain, engine and services read no clock, but for engine/src/clock.rs",
+        check: crates::clocks,
+    },
+    Rule {
         name: "one-test-binary",
         why: "integration tests of a crate are one binary, tests/it/main.rs, so that they link once",
         check: crates::one_test_binary,
