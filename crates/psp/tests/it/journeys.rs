@@ -20,13 +20,12 @@ fn with_rates(rates: Rates) -> SimConfig {
 #[test]
 fn hidden_success_is_found_by_inquiry() {
     let bench = Bench::new(prompt());
-    for (token, found) in [
-        ("tok_timeout_captured", "captured 100"),
-        ("tok_timeout_authorized", "authorized 100"),
-        ("tok_timeout_declined", "declined CARD_DECLINED"),
-        ("tok_timeout_lost", "not found"),
+    for (payment, token, found) in [
+        (1, "tok_timeout_captured", "captured 100"),
+        (2, "tok_timeout_authorized", "authorized 100"),
+        (3, "tok_timeout_declined", "declined CARD_DECLINED"),
+        (4, "tok_timeout_lost", "not found"),
     ] {
-        let payment = i64::try_from(token.len()).unwrap();
         let answer = bench.with_token(token, Op::Charge, payment, 100);
         assert_eq!(answer.recv_timeout(SILENCE), Err(RecvTimeoutError::Timeout), "{token}");
         assert_eq!(short(&bench.say(Op::Inquire, payment, 0, 0)), found, "{token}");
@@ -137,7 +136,7 @@ fn answers_come_within_the_bounds_of_the_latency() {
     assert!(took[0] >= Duration::from_millis(20), "too early: {took:?}");
     // On a busy machine a few may be late, not the half of them.
     assert!(took[15] < Duration::from_millis(45), "too late: {took:?}");
-    assert!(took[20] - took[5] > Duration::from_millis(2), "not spread: {took:?}");
+    assert!(took[20] > took[5] + Duration::from_millis(2), "not spread: {took:?}");
 }
 
 #[test]
@@ -179,7 +178,9 @@ fn history(seed: u64, payments: &[i64]) -> Vec<Record> {
     assert_eq!(stats.requests, payments.len() as u64 * 2 + 1);
     bench.stop();
     let mut records = bench.records();
-    records.iter_mut().for_each(|r| r.at_us = 0);
+    for record in &mut records {
+        record.at_us = 0;
+    }
     records.sort_by_key(|r| (r.payment, r.no));
     records
 }

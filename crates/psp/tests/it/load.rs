@@ -21,7 +21,7 @@ fn twenty_thousand_requests_are_each_answered_once() {
         for sender in 0..4 {
             let (sim, answer) = (bench.sim(), answer.clone());
             scope.spawn(move || {
-                (0..REQUESTS / 4).for_each(|n| charge(sim, n * 4 + sender, &answer))
+                (0..REQUESTS / 4).for_each(|n| charge(sim, n * 4 + sender, &answer));
             });
         }
     });
