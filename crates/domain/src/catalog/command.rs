@@ -25,7 +25,13 @@ pub struct NewSku {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Make a product with its SKUs; `publish` puts it on sale at once.
-    Create { product: ProductId, merchant: Arc<str>, name: Box<str>, skus: Vec<NewSku>, publish: bool },
+    Create {
+        product: ProductId,
+        merchant: Arc<str>,
+        name: Box<str>,
+        skus: Vec<NewSku>,
+        publish: bool,
+    },
     /// Put it on sale.
     Publish { product: ProductId },
     /// Change what one costs. Orders placed before keep their price.
@@ -37,7 +43,7 @@ pub enum Command {
 pub struct Reply {
     /// The product.
     pub product: Product,
-    /// Its SKUs, in the product's order.
+    /// Its SKUs, in the product's order; after [`Command::SetPrice`] that SKU alone.
     pub skus: Vec<Sku>,
 }
 
@@ -50,13 +56,13 @@ pub enum Reject {
     PriceInvalid,
     /// A product needs 1 to 100 SKUs.
     SkuCountInvalid,
-    /// The SKUs of a product share one currency.
+    /// The SKUs of a product share one currency, and a SKU keeps its own.
     CurrencyMixed,
     /// There is no such product.
     ProductUnknown,
     /// There is no such SKU.
     SkuUnknown,
-    /// The id is in use for another product.
+    /// The id, or that of a SKU, is in use for something else.
     ProductDiffers,
 }
 
@@ -78,5 +84,12 @@ impl Coded for Reject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A SKU was made, put on sale or got another price.
-    Offered { product: ProductId, sku: SkuId, merchant: Arc<str>, price: Money, on_sale: bool, price_version: i64 },
+    Offered {
+        product: ProductId,
+        sku: SkuId,
+        merchant: Arc<str>,
+        price: Money,
+        on_sale: bool,
+        price_version: i64,
+    },
 }

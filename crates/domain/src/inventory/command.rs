@@ -51,7 +51,7 @@ pub enum Reply {
     Committed,
     /// The units are given back, or a tombstone is set.
     Released,
-    /// The hold has run out; nothing was held, or it had ended before.
+    /// The hold has run out. Also the answer when there was nothing to end (any more, or yet).
     Expired,
     /// The returned units are booked.
     Returned,
@@ -60,7 +60,7 @@ pub enum Reply {
 /// Why inventory refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reject {
-    /// A quantity below 1, or an adjustment by 0.
+    /// A quantity below 1, an adjustment by 0, or no lines at all.
     QuantityInvalid,
     /// There are not enough units.
     InsufficientStock { sku: SkuId, available: i64 },
@@ -84,6 +84,8 @@ pub enum Reject {
     ReturnDiffers,
     /// A counter would leave its range.
     QuantityOverflow,
+    /// The movement id is in use for another movement.
+    MovementDiffers,
 }
 
 impl Coded for Reject {
@@ -101,6 +103,7 @@ impl Coded for Reject {
             Self::ReturnExceedsSold { .. } => "RETURN_EXCEEDS_SOLD",
             Self::ReturnDiffers => "RETURN_DIFFERS",
             Self::QuantityOverflow => "QUANTITY_OVERFLOW",
+            Self::MovementDiffers => "MOVEMENT_DIFFERS",
         }
     }
 }
