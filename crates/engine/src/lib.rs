@@ -1,1 +1,22 @@
+//! The imperative shell, written once: cells, mailboxes, batches, timers, the executor of
+//! external calls. Knows no commerce and no SQL; time comes in from outside.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`port`] | what a store must offer: tables as const data, reads, writes, commit |
+//! | [`unit`] | a domain behind its adapter, erased |
+//! | [`cell`] | the loop: gather, load, decide, save, commit, answer |
+//! | [`mailbox`] | what waits for a cell, bounded |
+//! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison |
+//! | [`owner`] | the thread that drives a cell |
+//! | [`counters`] | what the loop has done, phase by phase |
+//! | [`clock`] | the only adapter to the machine's clock |
+
+pub mod books;
+pub mod cell;
+pub mod clock;
+pub mod counters;
+pub mod mailbox;
+pub mod owner;
 pub mod port;
+pub mod unit;

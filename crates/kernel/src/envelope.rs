@@ -83,6 +83,13 @@ pub struct IdemKey {
     pub body: [u8; 17],
 }
 
+impl IdemKey {
+    /// Whether both name the same request; the commands may still differ.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.scope == other.scope
+    }
+}
+
 /// A command on its way.
 #[derive(Debug)]
 pub struct Envelope {
@@ -96,6 +103,8 @@ pub struct Envelope {
     pub deadline: Option<Time>,
     /// Its queue.
     pub lane: Lane,
+    /// About how much memory it holds; counts against the mailbox.
+    pub bytes: usize,
     /// The client's idempotency key.
     pub key: Option<Box<IdemKey>>,
     /// Carried through everything that follows.
@@ -113,6 +122,7 @@ impl Envelope {
             now: Time(0),
             deadline: None,
             lane: Lane::Checkout,
+            bytes: 256,
             key: None,
             correlation: None,
             body: Box::new(body),

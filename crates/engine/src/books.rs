@@ -1,0 +1,299 @@
+//! The engine's own rows: the shard row (counters and clock), idempotency, outbox, poison.
+//!
+//! Idempotency is looked up here, once, for every domain: `idem` finds a request by the 64-bit
+//! keyed hash of scope and key, and `request` holds the full key, the fingerprint of the command
+//! and the resource that it made. A repeat is answered from that resource as it is now. Refusals
+//! and faults leave no request: they are decided anew.
+
+use std::hash::Hasher;
+
+use jangbu_kernel::{Envelope, IdemKey, Time};
+use siphasher::sip::SipHasher24;
+
+use crate::port::{By, Col, Fault, Mode, Read, Table, Tx, WritePlan};
+use crate::unit::Sink;
+
+/// Counters and clock of the shard: one row.
+pub const SHARD: Table = Table {
+    rank: 900,
+    name: "shard",
+    key: &["id"],
+    cols: &[
+        Col::int("commits"),
+        Col::int("events"),
+        Col::int("requests"),
+        Col::int("clock"),
+        Col::blob("idem_key"),
+    ],
+    versioned: true,
+    due: false,
+};
+
+/// Finds a request by the hash of its scope and key.
+pub const IDEM: Table = Table {
+    rank: 910,
+    name: "idem",
+    key: &["hash"],
+    cols: &[Col::int("request")],
+    versioned: false,
+    due: false,
+};
+
+/// A client command that was carried out.
+pub const REQUEST: Table = Table {
+    rank: 911,
+    name: "request",
+    key: &["id"],
+    cols: &[
+        Col::text("scope"),
+        Col::text("key"),
+        Col::blob("body"),
+        Col::int("resource"),
+        Col::int("at"),
+    ],
+    versioned: false,
+    due: false,
+};
+
+/// Events in the order of their commits, numbered without gaps.
+pub const OUTBOX: Table = Table {
+    rank: 920,
+    name: "outbox",
+    key: &["seq"],
+    cols: &[
+        Col::int("commit_no"),
+        Col::int("at"),
+        Col::text("topic"),
+        Col::int("key"),
+        Col::int("version"),
+        Col::text("correlation").or_null(),
+        Col::blob("payload"),
+    ],
+    versioned: false,
+    due: false,
+};
+
+/// Commands that could not be processed, kept for an operator.
+pub const POISON: Table = Table {
+    rank: 930,
+    name: "poison",
+    key: &["id"],
+    cols: &[
+        Col::int("at"),
+        Col::text("unit"),
+        Col::text("command"),
+        Col::text("error"),
+        Col::text("owner"),
+    ],
+    versioned: false,
+    due: false,
+};
+
+/// The tables of this module.
+pub const TABLES: [&Table; 5] = [&SHARD, &IDEM, &REQUEST, &OUTBOX, &POISON];
+
+/// The shard row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    /// Number of the last commit.
+    pub commits: i64,
+    /// Number of the last event.
+    pub events: i64,
+    /// Number of the last request.
+    pub requests: i64,
+    /// The latest time that a command has seen.
+    pub clock: Time,
+    /// Key of the idempotency hash.
+    pub idem_key: [u8; 16],
+    version: i64,
+}
+
+/// A request that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Scope, key and fingerprint.
+    pub key: IdemKey,
+    /// What it made.
+    pub resource: i64,
+}
+
+/// What the loop knows of the engine's rows within one transaction.
+#[derive(Debug)]
+pub struct Books {
+    /// The shard row as it will be after the commit.
+    pub shard: Shard,
+    before: Shard,
+    /// Requests of this batch and requests found, each with its number in `idem`.
+    new: Vec<(i64, Request)>,
+    found: Vec<(i64, Request)>,
+}
+
+impl Books {
+    /// Reads the shard row.
+    pub fn open(tx: &mut dyn Tx) -> Result<Self, Fault> {
+        let mut found = None;
+        let read = [Read { table: &SHARD, by: By::Keys(vec![[0, 0, 0]]) }];
+        tx.read(&read, &mut |_, row| {
+            let mut idem_key = [0; 16];
+            let stored = row.blob(5);
+            let n = stored.len().min(16);
+            idem_key[..n].copy_from_slice(&stored[..n]);
+            found = Some(Shard {
+                commits: row.int(1),
+                events: row.int(2),
+                requests: row.int(3),
+                clock: Time(row.int(4)),
+                idem_key,
+                version: row.int(6),
+            });
+        })?;
+        let shard = found.ok_or_else(|| Fault::Fatal("the shard row is missing".to_owned()))?;
+        Ok(Self { before: shard.clone(), shard, new: Vec::new(), found: Vec::new() })
+    }
+
+    /// A transaction begins at `now`.
+    pub fn begin(&mut self, now: Time) {
+        self.shard.commits = self.before.commits + 1;
+        self.shard.clock = self.before.clock.max(now);
+        self.shard.version = self.before.version + 1;
+    }
+
+    /// The number of the last commit that happened.
+    pub fn last_commit(&self) -> i64 {
+        self.before.commits
+    }
+
+    /// The commit happened.
+    pub fn committed(&mut self) {
+        self.before = self.shard.clone();
+        self.forget();
+    }
+
+    /// The transaction is gone.
+    pub fn aborted(&mut self) {
+        self.shard = self.before.clone();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.new.clear();
+        self.found.clear();
+    }
+
+    fn hash(&self, key: &IdemKey) -> i64 {
+        let mut hasher = SipHasher24::new_with_key(&self.before.idem_key);
+        hasher.write(key.scope.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(key.key.as_bytes());
+        hasher.finish().cast_signed()
+    }
+
+    /// Finds the earlier requests of `keys`: two reads, whatever their number. Keys that share a
+    /// hash live side by side, the later one under the next free number; only then is there more
+    /// to read.
+    pub fn look_up<'a>(
+        &mut self,
+        tx: &mut dyn Tx,
+        keys: impl Iterator<Item = &'a IdemKey>,
+    ) -> Result<(), Fault> {
+        let mut probes: Vec<_> = keys.map(|key| (key, self.hash(key))).collect();
+        while !probes.is_empty() {
+            let slots = probes.iter().map(|(_, slot)| [*slot, 0, 0]).collect();
+            let mut hits = Vec::new();
+            tx.read(&[Read { table: &IDEM, by: By::Keys(slots) }], &mut |_, row| {
+                hits.push((row.int(0), row.int(1)));
+            })?;
+            if hits.is_empty() {
+                return Ok(());
+            }
+            self.load(tx, &hits)?;
+            // A slot that another key holds: this key may stand under the next number.
+            probes.retain_mut(|(key, slot)| {
+                let taken = self.found.iter().any(|(at, r)| at == slot && !r.key.is_same(key));
+                *slot = slot.wrapping_add(1);
+                taken
+            });
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, tx: &mut dyn Tx, hits: &[(i64, i64)]) -> Result<(), Fault> {
+        let ids = hits.iter().map(|(_, id)| [*id, 0, 0]).collect();
+        let found = &mut self.found;
+        tx.read(&[Read { table: &REQUEST, by: By::Keys(ids) }], &mut |_, row| {
+            let mut body = [0; 17];
+            let stored = row.blob(3);
+            let n = stored.len().min(17);
+            body[..n].copy_from_slice(&stored[..n]);
+            let (scope, key) = (row.text(1).into(), row.text(2).into());
+            let request = Request { key: IdemKey { scope, key, body }, resource: row.int(4) };
+            for (slot, _) in hits.iter().filter(|(_, id)| *id == row.int(0)) {
+                found.push((*slot, request.clone()));
+            }
+        })
+    }
+
+    /// The request that came earlier under the same scope and key, in this batch or before.
+    pub fn recall(&self, key: &IdemKey) -> Option<&Request> {
+        let known = |(_, request): &&(i64, Request)| request.key.is_same(key);
+        let new = self.new.iter().find(known);
+        new.or_else(|| self.found.iter().find(known)).map(|(_, request)| request)
+    }
+
+    /// Writes down a request that was carried out.
+    pub fn remember(&mut self, key: &IdemKey, resource: i64) {
+        let mut slot = self.hash(key);
+        while self.new.iter().chain(&self.found).any(|(taken, _)| *taken == slot) {
+            slot = slot.wrapping_add(1);
+        }
+        self.new.push((slot, Request { key: key.clone(), resource }));
+    }
+
+    /// Puts a command that could not be processed into the plan, in the commit under way.
+    pub fn poison(&self, envelope: &Envelope, error: &str, plan: &mut WritePlan) {
+        plan.row(&POISON, Mode::Insert)
+            .int(self.shard.commits)
+            .int(self.shard.clock.0)
+            .text(envelope.to.0)
+            .text(&format!("{:?}", envelope.body))
+            .text(error)
+            .text("operator");
+    }
+
+    /// Puts requests, events and the shard row into the plan.
+    pub fn save(&mut self, sink: &Sink, plan: &mut WritePlan) {
+        for (slot, request) in &self.new {
+            self.shard.requests += 1;
+            let id = self.shard.requests;
+            plan.row(&IDEM, Mode::Insert).int(*slot).int(id);
+            plan.row(&REQUEST, Mode::Insert)
+                .int(id)
+                .text(&request.key.scope)
+                .text(&request.key.key)
+                .blob(&request.key.body)
+                .int(request.resource)
+                .int(self.shard.clock.0);
+        }
+        for event in &sink.events {
+            self.shard.events += 1;
+            plan.row(&OUTBOX, Mode::Insert)
+                .int(self.shard.events)
+                .int(self.shard.commits)
+                .int(event.at.0)
+                .text(event.topic)
+                .int(event.key)
+                .int(event.version)
+                .opt_text(event.correlation.as_deref())
+                .blob(&sink.bytes[event.payload.clone()]);
+        }
+        let shard = &self.shard;
+        plan.row(&SHARD, Mode::Update { version: self.before.version })
+            .int(0)
+            .int(shard.commits)
+            .int(shard.events)
+            .int(shard.requests)
+            .int(shard.clock.0)
+            .blob(&shard.idem_key)
+            .int(shard.version);
+    }
+}

@@ -1,0 +1,296 @@
+//! A cell's mailbox: what waits for its owner. Posting never blocks; a full mailbox refuses at
+//! once; what gathers while a batch commits is the next batch, so there is no linger.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::{Envelope, Lane, Origin, Time, UnitId};
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Clock;
+use crate::unit::Refusal;
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Answer {
+    /// Carried out; `replayed` when that was at an earlier time. The reply is the domain's.
+    Done {
+        /// The domain's `Reply`.
+        reply: Box<dyn Any + Send>,
+        /// Whether an earlier run of the same key did it.
+        replayed: bool,
+    },
+    /// Refused by the domain.
+    Refused(Refusal),
+    /// The idempotency key belongs to another command; this is what that one made.
+    KeyReused {
+        /// The resource of the first command.
+        resource: i64,
+    },
+    /// Nothing was done.
+    NotRun(Why),
+}
+
+/// Why a command was not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The mailbox is full, or its head is too old.
+    Shed,
+    /// The deadline had passed before the command began.
+    TooLate,
+    /// The cell takes no new business: an operator said so.
+    ReadOnly,
+    /// The cell takes no new business until there is room on the disk again.
+    Full,
+    /// The store has failed: nothing can be written until an operator has acted.
+    StoreFailed,
+    /// The command cannot be processed; it was set aside for an operator.
+    Poison,
+    /// The process is going down.
+    Stopping,
+}
+
+/// Called with the answer, after the commit.
+pub type Waiter = Box<dyn FnOnce(Answer) + Send>;
+
+/// A command with whoever waits for it.
+pub struct Item {
+    /// The command.
+    pub envelope: Envelope,
+    /// Who waits; nobody for effects, timers and events.
+    pub waiter: Option<Waiter>,
+    queued: Time,
+}
+
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.envelope.fmt(f)
+    }
+}
+
+impl Item {
+    /// An item that nobody waits for.
+    pub fn alone(envelope: Envelope) -> Self {
+        Self { envelope, waiter: None, queued: Time(0) }
+    }
+}
+
+/// Bounds of a mailbox and of the batches taken from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// At most so many client commands wait.
+    pub items: usize,
+    /// At most so many bytes of client commands wait.
+    pub bytes: usize,
+    /// No new client command while the oldest has waited so long.
+    pub age: Duration,
+    /// At most so many commands of each unit in a batch.
+    pub batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { items: 8_192, bytes: 32 << 20, age: Duration::from_secs(2), batch: 256 }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    lanes: [VecDeque<Item>; 3],
+    clients: usize,
+    bytes: usize,
+    waiting: bool,
+    nudged: bool,
+    closed: bool,
+    read_only: Option<Why>,
+}
+
+/// The mailbox of one cell.
+#[derive(Debug)]
+pub struct Mailbox {
+    queues: Mutex<Queues>,
+    filled: Condvar,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self { queues: Mutex::default(), filled: Condvar::new(), limits, clock }
+    }
+
+    /// Posts a client's command; `waiter` hears the answer, at once if it is refused here.
+    pub fn ask(&self, envelope: Envelope, waiter: Waiter) {
+        let now = self.clock.now();
+        let mut queues = self.queues.lock();
+        if let Some(why) = self.refusal(&queues, &envelope, now) {
+            drop(queues);
+            return waiter(Answer::NotRun(why));
+        }
+        queues.clients += 1;
+        queues.bytes += envelope.bytes;
+        let lane = envelope.lane as usize;
+        queues.lanes[lane].push_back(Item { envelope, waiter: Some(waiter), queued: now });
+        self.notify(queues);
+    }
+
+    /// Posts what a saga, a timer or the outside sends: never refused, since it ends what began.
+    pub fn tell(&self, envelopes: impl IntoIterator<Item = Envelope>) {
+        let mut queues = self.queues.lock();
+        for envelope in envelopes {
+            queues.lanes[envelope.lane as usize].push_back(Item::alone(envelope));
+        }
+        self.notify(queues);
+    }
+
+    fn notify(&self, queues: parking_lot::MutexGuard<'_, Queues>) {
+        let wake = queues.waiting;
+        drop(queues);
+        if wake {
+            self.filled.notify_one();
+        }
+    }
+
+    fn refusal(&self, queues: &Queues, envelope: &Envelope, now: Time) -> Option<Why> {
+        if queues.closed {
+            return Some(Why::Stopping);
+        }
+        if let Some(why) = queues.read_only {
+            return Some(why);
+        }
+        if envelope.deadline.is_some_and(|deadline| deadline < now) {
+            return Some(Why::TooLate);
+        }
+        let limits = &self.limits;
+        let full = queues.clients >= limits.items || queues.bytes + envelope.bytes > limits.bytes;
+        let old = queues.lanes[envelope.lane as usize].front().is_some_and(|head| {
+            head.waiter.is_some() && (now - head.queued).0 > limits.age.as_micros() as i64
+        });
+        (full || old).then_some(Why::Shed)
+    }
+
+    /// Waits until something is there, somebody nudges, or `limit` has passed.
+    pub fn wait(&self, limit: Duration) {
+        let mut queues = self.queues.lock();
+        if queues.nudged || queues.lanes.iter().any(|lane| !lane.is_empty()) {
+            queues.nudged = false;
+            return;
+        }
+        queues.waiting = true;
+        self.filled.wait_for(&mut queues, limit);
+        queues.waiting = false;
+        queues.nudged = false;
+    }
+
+    /// Wakes the owner although nothing was posted.
+    pub fn nudge(&self) {
+        self.queues.lock().nudged = true;
+        self.filled.notify_one();
+    }
+
+    /// Takes the next batch: the checkout lane first, at most [`Limits::batch`] of each unit, and
+    /// at most a fifth of it batch work.
+    pub fn take(&self, batch: &mut Vec<Item>) {
+        let mut queues = self.queues.lock();
+        let mut share = Share { taken: Vec::new(), cap: self.limits.batch };
+        for lane in [Lane::Checkout, Lane::Normal] {
+            take_lane(&mut queues, lane, &mut share, batch);
+        }
+        share.cap = (batch.len() / 4).max(1);
+        share.taken.clear();
+        take_lane(&mut queues, Lane::Batch, &mut share, batch);
+    }
+
+    /// Puts items back at the head of their lanes, in order: the store was busy or full.
+    pub fn put_back(&self, batch: Vec<Item>) {
+        let mut queues = self.queues.lock();
+        for item in batch.into_iter().rev() {
+            if item.waiter.is_some() {
+                queues.clients += 1;
+                queues.bytes += item.envelope.bytes;
+            }
+            queues.lanes[item.envelope.lane as usize].push_front(item);
+        }
+    }
+
+    /// Refuses new client commands with `why` (or takes them again); what waits is still done.
+    pub fn set_read_only(&self, why: Option<Why>) {
+        self.queues.lock().read_only = why;
+    }
+
+    /// Why new client commands are refused, if they are.
+    pub fn read_only(&self) -> Option<Why> {
+        self.queues.lock().read_only
+    }
+
+    /// A commit has succeeded: there is room again, unless an operator said read-only.
+    pub fn recovered(&self) {
+        let mut queues = self.queues.lock();
+        if queues.read_only == Some(Why::Full) {
+            queues.read_only = None;
+        }
+    }
+
+    /// Takes nothing more from clients; the owner drains what is there.
+    pub fn close(&self) {
+        self.queues.lock().closed = true;
+        self.nudge();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.queues.lock().closed
+    }
+
+    /// Number of items that wait.
+    pub fn len(&self) -> usize {
+        self.queues.lock().lanes.iter().map(VecDeque::len).sum()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// How much of a batch each unit has.
+struct Share {
+    taken: Vec<(UnitId, usize)>,
+    cap: usize,
+}
+
+impl Share {
+    fn grant(&mut self, unit: UnitId) -> bool {
+        let at = self.taken.iter().position(|(u, _)| *u == unit).unwrap_or_else(|| {
+            self.taken.push((unit, 0));
+            self.taken.len() - 1
+        });
+        let count = &mut self.taken[at].1;
+        *count += 1;
+        *count <= self.cap
+    }
+}
+
+/// Moves the head of a lane into the batch, in order, until a unit's share is used up: what
+/// follows keeps its place, so that commands are never reordered within a lane.
+fn take_lane(queues: &mut Queues, lane: Lane, share: &mut Share, batch: &mut Vec<Item>) {
+    while let Some(head) = queues.lanes[lane as usize].front() {
+        if !share.grant(head.envelope.to) {
+            break;
+        }
+        let Some(item) = queues.lanes[lane as usize].pop_front() else { break };
+        if item.waiter.is_some() {
+            queues.clients -= 1;
+            queues.bytes -= item.envelope.bytes;
+        }
+        batch.push(item);
+    }
+}
+
+/// Whether an envelope may be refused under pressure: only what a client has just begun.
+pub fn is_new_business(envelope: &Envelope) -> bool {
+    envelope.origin == Origin::Client
+}

@@ -1,0 +1,102 @@
+//! The thread that owns a cell: it alone writes, apart from any async runtime.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::cell::{Cell, Step};
+use crate::clock::Clock;
+use crate::clock::Stopwatch;
+use crate::counters::Counters;
+use crate::mailbox::Mailbox;
+use crate::port::{Backend, Fault, Store};
+
+/// Longest sleep: due rows are looked for at least so often.
+const NAP: Duration = Duration::from_millis(20);
+
+/// Sleep after the store was busy or full.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// A running owner.
+#[derive(Debug)]
+pub struct Owner {
+    mailbox: Arc<Mailbox>,
+    thread: JoinHandle<Result<(), Fault>>,
+}
+
+impl Owner {
+    /// Opens the store on a thread of its own and drives the cell that `make` builds there.
+    /// Returns once the store is open.
+    pub fn start(
+        backend: Arc<dyn Backend>,
+        mailbox: Arc<Mailbox>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        make: impl FnOnce() -> Cell + Send + 'static,
+    ) -> Result<Self, Fault> {
+        let (opened, wait) = sync_channel(1);
+        let box_of_thread = Arc::clone(&mailbox);
+        let run = move || {
+            let mut make = Some(make);
+            let mut ended = Ok(());
+            let result = backend.with(&mut |store| {
+                let Some(make) = make.take() else { return };
+                let _ = opened.send(());
+                ended = drive(&mut make(), store, &box_of_thread, &*clock, &counters);
+            });
+            result.and(ended)
+        };
+        let thread = std::thread::Builder::new().name("jangbu-owner".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
+        Self { mailbox, thread }.opened(&wait)
+    }
+
+    fn opened(self, wait: &Receiver<()>) -> Result<Self, Fault> {
+        match wait.recv() {
+            Ok(()) => Ok(self),
+            Err(_) => Err(self.join().err().unwrap_or(Fault::Fatal("no store".to_owned()))),
+        }
+    }
+
+    /// Takes nothing more from clients, finishes what waits, closes the store.
+    pub fn stop(self) -> Result<(), Fault> {
+        self.mailbox.close();
+        self.join()
+    }
+
+    /// Whether the thread still drives its cell; it ends by itself when writing has stopped.
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    fn join(self) -> Result<(), Fault> {
+        let died = |_| Err(Fault::Fatal("the owner thread panicked".to_owned()));
+        self.thread.join().unwrap_or_else(died)
+    }
+}
+
+/// Steps until the mailbox is closed and empty, or writing has to stop.
+fn drive(
+    cell: &mut Cell,
+    store: &mut dyn Store,
+    mailbox: &Mailbox,
+    clock: &dyn Clock,
+    counters: &Counters,
+) -> Result<(), Fault> {
+    loop {
+        match cell.step(store, clock.now())? {
+            Step::Worked => {
+                let mut watch = Stopwatch::start();
+                store.between()?;
+                Counters::add(&counters.between_ns, watch.lap());
+            }
+            Step::BackOff => std::thread::sleep(BACK_OFF),
+            Step::Idle if mailbox.is_closed() => return Ok(()),
+            Step::Idle => {
+                store.between()?;
+                mailbox.wait(NAP);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A unit: a domain behind its adapter, erased, so that the loop is compiled once and knows no
+//! commerce. `services` has the one implementation.
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use jangbu_kernel::domain::Ctx;
+use jangbu_kernel::{Correlation, Envelope, Job, Payload, Time, UnitId};
+
+use crate::port::{Each, Fault, Fields, Read, ReadPlan, Table, WritePlan};
+
+/// How a unit decided a command.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Carried out (or recognised as carried out before).
+    Done,
+    /// Refused: rows and effects are as before.
+    Refused(Refusal),
+}
+
+/// A domain's refusal: its stable code, and its type for whoever knows it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// `SCREAMING_SNAKE`.
+    pub code: &'static str,
+    /// The domain's `Reject`.
+    pub reject: Box<dyn Any + Send>,
+}
+
+/// An event on its way into the outbox; its payload lies in the sink's arena.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// When it happened.
+    pub at: Time,
+    /// Its topic.
+    pub topic: &'static str,
+    /// The aggregate's id.
+    pub key: i64,
+    /// The aggregate's version.
+    pub version: i64,
+    /// The root command's correlation id.
+    pub correlation: Correlation,
+    /// Where the payload lies in [`Sink::bytes`].
+    pub payload: std::ops::Range<usize>,
+}
+
+/// Something that whoever waits for aggregate `key` wants to hear after the commit.
+#[derive(Debug)]
+pub struct Signal {
+    /// The aggregate.
+    pub key: i64,
+    /// What happened; the listener knows the type.
+    pub body: Box<dyn Any + Send>,
+}
+
+/// Where units put what follows from their decisions.
+#[derive(Debug, Default)]
+pub struct Sink {
+    /// Commands that follow, in order.
+    pub effects: VecDeque<Envelope>,
+    /// Events, in order.
+    pub events: Vec<Outgoing>,
+    /// Payloads of the events.
+    pub bytes: Vec<u8>,
+    /// Calls to the outside.
+    pub jobs: Vec<Job>,
+    /// What waiters hear.
+    pub signals: Vec<Signal>,
+}
+
+impl Sink {
+    /// Publishes an event about version `version` of aggregate `key`; `write` appends its payload.
+    pub fn publish(
+        &mut self,
+        ctx: &Ctx,
+        topic: &'static str,
+        (key, version): (i64, i64),
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let from = self.bytes.len();
+        write(&mut self.bytes);
+        let payload = from..self.bytes.len();
+        let correlation = ctx.correlation.clone();
+        self.events.push(Outgoing { at: ctx.now, topic, key, version, correlation, payload });
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.effects.clear();
+        self.events.clear();
+        self.bytes.clear();
+        self.jobs.clear();
+        self.signals.clear();
+    }
+}
+
+/// Runs reads in the transaction under way.
+pub type ReadFn<'a> = dyn FnMut(&ReadPlan, &mut Each<'_>) -> Result<(), Fault> + 'a;
+
+/// A domain behind its adapter.
+pub trait Unit {
+    /// Its name.
+    fn id(&self) -> UnitId;
+
+    /// The tables whose due rows wake it.
+    fn timers(&self) -> &[&'static Table];
+
+    /// Called once before the first batch, and again after [`Unit::clear`]: loads what it must
+    /// always know, such as the highest key of each table.
+    fn open(&mut self, read: &mut ReadFn<'_>) -> Result<(), Fault>;
+
+    /// Names the rows that the command needs.
+    fn want(&mut self, body: &dyn Payload);
+
+    /// Adds a read for each wanted row that is not held. Nothing added: nothing is missing.
+    fn missing(&mut self, reads: &mut Vec<Read>);
+
+    /// Takes in a row of one of its tables.
+    fn absorb(&mut self, table: &'static Table, row: &dyn Fields);
+
+    /// The reads are done: what was wanted and not found is known to be absent.
+    fn absorbed(&mut self);
+
+    /// Decides a command. A refusal leaves rows and sink as they were.
+    fn decide(&mut self, envelope: &Envelope, ctx: &Ctx, sink: &mut Sink) -> Verdict;
+
+    /// The resource that a command makes or changes.
+    fn resource(&self, body: &dyn Payload) -> i64;
+
+    /// Points a repeated command at the resource of its first run.
+    fn adopt(&self, body: &mut dyn Payload, resource: i64);
+
+    /// The reply to a command, from its resource as it is now.
+    fn recall(&self, body: &dyn Payload) -> Option<Box<dyn Any + Send>>;
+
+    /// The command that due row `key` of `table` stands for.
+    fn wake(&self, table: &'static Table, key: i64) -> Box<dyn Payload>;
+
+    /// Whether a row has changed since the last commit.
+    fn is_dirty(&self) -> bool;
+
+    /// Adds the rows that belong to the commit.
+    fn seal(&mut self, ctx: &Ctx, sink: &mut Sink);
+
+    /// Puts every changed row into the plan.
+    fn save(&self, plan: &mut WritePlan);
+
+    /// The commit happened.
+    fn committed(&mut self);
+
+    /// Nothing held may be trusted any more.
+    fn clear(&mut self);
+}
