@@ -20,8 +20,10 @@ pub const HEADER: usize = 16;
 
 const MAGIC: &[u8; 8] = b"JBPSPLOG";
 const VERSION: u32 = 1;
-/// How far ahead of the end the file is filled with zeros.
-const PREPARE: usize = 1 << 20;
+/// The most records in one write.
+const GROUP: usize = 1 << 15;
+/// How far ahead of the end the file is filled with zeros: some 1,600 records.
+const PREPARE: usize = 1 << 16;
 static ZEROS: [u8; PREPARE] = [0; PREPARE];
 
 /// What a record says happened. The numbers are part of the format.
@@ -85,6 +87,8 @@ pub struct Record {
     pub op: Op,
     /// Why, in declines and refusals.
     pub code: u8,
+    /// How many records of the same write stand before it; set by [`Log::append`].
+    pub place: u16,
 }
 
 impl Record {
@@ -99,6 +103,7 @@ impl Record {
         b[29..32].copy_from_slice(&self.currency.0);
         b[32] = self.op as u8;
         b[33] = self.code;
+        b[34..36].copy_from_slice(&self.place.to_le_bytes());
         let crc = crc32fast::hash(&b[..36]);
         b[36..40].copy_from_slice(&crc.to_le_bytes());
         b
@@ -118,6 +123,7 @@ impl Record {
             currency: Currency(part(b, 29)),
             op: CAUSES.into_iter().find(|&op| op as u8 == b[32])?,
             code: b[33],
+            place: u16::from_le_bytes(part(b, 34)),
         })
     }
 
@@ -206,19 +212,20 @@ pub fn scan(input: &mut impl Read, each: &mut dyn FnMut(Record) -> bool) -> Resu
     }
 }
 
-/// Looks behind the first record that is not intact: whether intact ones follow. If they come from
-/// two writes, the earlier of these began when everything before it was safe: that is damage.
-fn survivors(input: &mut impl Read, offset: u64) -> Result<bool, OpenError> {
+/// Looks behind the first broken record, at `broken`: whether intact ones follow. One whose write
+/// began behind it proves that the broken one was on stable storage before: that is damage.
+fn survivors(input: &mut impl Read, broken: u64) -> Result<bool, OpenError> {
     let mut bytes = [0; RECORD];
-    let mut seen = None;
+    let (mut offset, mut seen) = (broken, false);
     while fill(input, &mut bytes)? == RECORD {
+        offset += RECORD as u64;
         let Some(record) = Record::decode(&bytes) else { continue };
-        if seen.is_some_and(|at| at != record.at_us) {
-            return Err(OpenError::Damaged { offset });
+        if offset.saturating_sub(u64::from(record.place) * RECORD as u64) > broken {
+            return Err(OpenError::Damaged { offset: broken });
         }
-        seen = Some(record.at_us);
+        seen = true;
     }
-    Ok(seen.is_some())
+    Ok(seen)
 }
 
 /// Reads until the buffer is full or the input ends, and tells how much there was.
@@ -316,24 +323,35 @@ impl Log {
         Ok(Self { medium: medium(file), end, prepared: end, at_us, buffer: Vec::new() })
     }
 
-    /// Stamps the records with one time, writes them, and returns when they are on stable storage.
+    /// Stamps the records, writes them, and returns when they are on stable storage.
     pub fn append(&mut self, records: &mut [Record], now_us: i64) -> Result<(), AppendError> {
-        if records.is_empty() {
-            return Ok(());
+        let start = self.end;
+        for group in records.chunks_mut(GROUP) {
+            self.stamp(group, now_us);
+            if let Err(e) = self.write() {
+                self.cut(start).map_err(AppendError::Unknown)?;
+                return Err(AppendError::NotWritten(e));
+            }
+            self.medium.sync().map_err(AppendError::Unknown)?;
+            self.end += self.buffer.len() as u64;
         }
+        Ok(())
+    }
+
+    fn stamp(&mut self, group: &mut [Record], now_us: i64) {
         self.at_us = now_us.max(self.at_us + 1);
         self.buffer.clear();
-        for record in records {
-            record.at_us = self.at_us;
+        for (place, record) in (0..).zip(group) {
+            (record.at_us, record.place) = (self.at_us, place);
             self.buffer.extend_from_slice(&record.encode());
         }
-        if let Err(e) = self.write() {
-            self.medium.set_len(self.end).map_err(AppendError::Unknown)?;
-            self.prepared = self.end;
-            return Err(AppendError::NotWritten(e));
-        }
-        self.medium.sync().map_err(AppendError::Unknown)?;
-        self.end += self.buffer.len() as u64;
+    }
+
+    /// Takes back what was written, durably: no crash may bring it up again.
+    fn cut(&mut self, start: u64) -> io::Result<()> {
+        self.medium.set_len(start)?;
+        self.medium.sync()?;
+        (self.end, self.prepared) = (start, start);
         Ok(())
     }
 

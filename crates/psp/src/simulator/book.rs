@@ -280,7 +280,7 @@ impl Book {
 
 fn record(request: &Request, kind: Kind, code: u8) -> Record {
     let Request { payment, op, no, amount, currency, token: _ } = *request;
-    Record { at_us: 0, payment, kind, no, amount, currency, op, code }
+    Record { at_us: 0, payment, kind, no, amount, currency, op, code, place: 0 }
 }
 
 /// A payment that was not seen before.

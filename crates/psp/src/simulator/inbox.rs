@@ -4,22 +4,19 @@
 //! answers to give looks at the inbox by itself every few milliseconds, which is soon enough because
 //! no answer is due earlier; so a busy gateway costs its callers a lock and a push, and no system call.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 /// How the thread waits for the next request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wait {
+    /// Not at all: it slept already.
+    Not,
     /// Until somebody rings.
     Bell,
     /// Until somebody rings, or this time.
     BellOr(Instant),
-    /// Until this time, whoever rings.
-    Until(Instant),
 }
 
 #[derive(Debug)]
@@ -63,9 +60,6 @@ impl<T> Inbox<T> {
 
     /// Waits, and swaps everything that gathered into `batch`, which is empty; false when closed.
     pub(super) fn take(&self, batch: &mut Vec<T>, wait: Wait) -> bool {
-        if let Wait::Until(time) = wait {
-            thread::sleep(time.saturating_duration_since(Instant::now()));
-        }
         let mut gathered = self.gathered.lock();
         while gathered.items.is_empty() && !gathered.closed {
             gathered.asleep = true;
@@ -75,7 +69,7 @@ impl<T> Inbox<T> {
                     false
                 }
                 Wait::BellOr(time) => self.bell.wait_until(&mut gathered, time).timed_out(),
-                Wait::Until(_) => true,
+                Wait::Not => true,
             };
             if timed_out {
                 break;

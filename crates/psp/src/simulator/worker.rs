@@ -15,6 +15,7 @@ use std::{
     collections::{BTreeSet, BinaryHeap},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -32,8 +33,8 @@ use crate::{
 
 /// Answers are given at most this often, so that a busy gateway gives them in bursts.
 const BURST: Duration = Duration::from_micros(900);
-/// The thread sleeps no longer than this without a look at the inbox while answers are near.
-const PATIENCE: Duration = Duration::from_micros(2_500);
+/// While answers are near, the thread looks at the inbox, and syncs, no more often than this.
+const PATIENCE: Duration = Duration::from_millis(3);
 /// An answer is near when it is due within this time.
 const NEAR: Duration = Duration::from_millis(20);
 
@@ -97,6 +98,8 @@ pub(super) struct Worker {
     /// Keys whose first request went astray: the second one arrives.
     missed: BTreeSet<(i64, Op, u32)>,
     log_lost: bool,
+    /// When it last looked at the inbox.
+    looked: Instant,
 }
 
 impl Worker {
@@ -121,19 +124,15 @@ impl Worker {
             records: Vec::new(),
             missed: BTreeSet::new(),
             log_lost: false,
+            looked: Instant::now(),
         }
     }
 
     /// Runs until the inbox is closed. What is not answered then never will be.
     pub(super) fn run(mut self) {
         let mut batch = Vec::new();
-        while self.shared.inbox.take(&mut batch, self.wait()) {
-            for control in batch.drain(..) {
-                match control {
-                    Control::Letter(letter) => self.receive(letter),
-                    Control::Rates(rates) => self.config.rates = *rates,
-                }
-            }
+        while self.look(&mut batch) {
+            self.open(&mut batch);
             self.store();
             if self.act() {
                 self.store();
@@ -141,15 +140,37 @@ impl Worker {
         }
     }
 
-    /// With answers near: sleep in steps, and nobody needs to ring. Else wait for the bell.
-    fn wait(&self) -> Wait {
-        let Some(Reverse(next)) = self.agenda.peek() else { return Wait::Bell };
+    /// Sleeps, and takes what is in the inbox, if it is time to look; false when that is closed.
+    fn look(&mut self, batch: &mut Vec<Control>) -> bool {
+        let Some(wait) = self.pause() else { return true };
+        let open = self.shared.inbox.take(batch, wait);
+        self.looked = Instant::now();
+        open
+    }
+
+    /// Decides how to look at the inbox. While answers are near it sleeps from burst to burst and
+    /// looks only now and then, or not at all this time; else the bell wakes it.
+    fn pause(&self) -> Option<Wait> {
+        let Some(Reverse(next)) = self.agenda.peek() else { return Some(Wait::Bell) };
         let (now, due) = (Instant::now(), self.start + Duration::from_micros(next.at_us));
-        let patience = PATIENCE.min(Duration::from_millis(self.config.latency.min_ms.into()) / 2);
+        let shortest = Duration::from_millis(self.config.latency.min_ms.into());
+        let patience = PATIENCE.min(shortest * 3 / 5);
         if patience < BURST || due > now + NEAR {
-            return Wait::BellOr(due);
+            return Some(Wait::BellOr(due));
         }
-        Wait::Until(due.clamp(now + BURST, now + patience))
+        let look = self.looked + patience;
+        let wake = due.min(look).max(now + BURST);
+        thread::sleep(wake.saturating_duration_since(now));
+        (wake + BURST / 2 >= look).then_some(Wait::Not)
+    }
+
+    fn open(&mut self, batch: &mut Vec<Control>) {
+        for control in batch.drain(..) {
+            match control {
+                Control::Letter(letter) => self.receive(letter),
+                Control::Rates(rates) => self.config.rates = *rates,
+            }
+        }
     }
 
     fn receive(&mut self, letter: Letter) {

@@ -11,8 +11,8 @@ use std::{
 };
 
 use jangbu_psp::{
-    Gateway, Op, Said, Simulator,
-    log::{HEADER, Kind, Medium, OpenError, RECORD, Record},
+    Currency, Gateway, Op, Said, Simulator,
+    log::{HEADER, Kind, Log, Medium, OpenError, RECORD, Record},
     simulator::StartError,
 };
 
@@ -154,47 +154,53 @@ fn a_torn_end_is_cut_off() {
     }
 }
 
-/// Four records in writes of their own, or all in one write, with one damaged byte in the second.
-fn damaged(in_one_write: bool) -> Result<usize, OpenError> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("psp.log");
-    let mut log = jangbu_psp::log::Log::open(&path, &mut |_| true).unwrap();
-    let record = |payment| Record {
+fn a_charge(payment: i64) -> Record {
+    Record {
         at_us: 0,
         payment,
         kind: Kind::Charge,
         no: 0,
         amount: 100,
-        currency: jangbu_psp::Currency::KRW,
+        currency: Currency::KRW,
         op: Op::Charge,
         code: 0,
-    };
-    let mut all = [1, 2, 3, 4].map(record);
-    if in_one_write {
-        log.append(&mut all, 1_000).unwrap();
-    } else {
-        for one in &mut all {
-            log.append(std::slice::from_mut(one), 1_000).unwrap();
-        }
+        place: 0,
+    }
+}
+
+/// A log of writes with so many records each, one of them damaged: how many are read from it.
+fn damaged(writes: &[i64], record: usize) -> Result<usize, OpenError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("psp.log");
+    let mut log = Log::open(&path, &mut |_| true).unwrap();
+    for &length in writes {
+        let mut records: Vec<_> = (0..length).map(a_charge).collect();
+        log.append(&mut records, 1_000).unwrap();
     }
     drop(log);
     let mut bytes = fs::read(&path).unwrap();
-    bytes[HEADER + RECORD + 21] ^= 1;
+    bytes[HEADER + record * RECORD + 21] ^= 1;
     fs::write(&path, bytes).unwrap();
     let mut count = 0;
-    jangbu_psp::log::Log::open(&path, &mut |_| {
+    let mut read = |_| {
         count += 1;
         true
-    })?;
+    };
+    Log::open(&path, &mut read)?;
     Ok(count)
 }
 
 #[test]
 fn damage_is_told_from_a_torn_write() {
-    let torn = damaged(true).unwrap();
-    assert_eq!(torn, 1, "a torn write ends the log");
-    let offset = (HEADER + RECORD) as u64;
-    assert!(matches!(damaged(false), Err(OpenError::Damaged { offset: o }) if o == offset));
+    for torn in 0..5 {
+        assert_eq!(damaged(&[5], torn).unwrap(), torn, "the only write may be torn");
+        assert_eq!(damaged(&[3, 1, 5], 4 + torn).unwrap(), 4 + torn, "so may the last one");
+    }
+    for safe in 0..4 {
+        let offset = (HEADER + safe * RECORD) as u64;
+        let refused = damaged(&[3, 1, 5], safe);
+        assert!(matches!(refused, Err(OpenError::Damaged { offset: o }) if o == offset));
+    }
 }
 
 #[test]
