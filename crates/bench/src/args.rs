@@ -1,0 +1,176 @@
+//! The arguments of `jangbu bench`, as a clap group that the binary flattens.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Error;
+
+/// Which load is offered; README.md of this crate has a paragraph on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// A whole shop: 10,000 products, 100,000 users, 1,000 merchants, 1 to 3 lines an order.
+    Spread,
+    /// `spread` at 1,000 orders a second for 180 seconds, with the pass marks of the old monolith.
+    Seed1000,
+    /// One product with 3,000 units and 20,000 requests a second for it.
+    Flash,
+}
+
+impl Preset {
+    /// The name on the command line and in the certificate.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spread => "spread",
+            Self::Seed1000 => "seed1000",
+            Self::Flash => "flash",
+        }
+    }
+
+    /// Seconds of the measured phase when `--duration` is not given.
+    pub fn default_duration(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Spread => 60,
+            Self::Seed1000 => 180,
+            Self::Flash => 10,
+        })
+    }
+
+    /// The rate when `--rate` is not given; `None` means that it is searched.
+    pub fn default_rate(self) -> Option<f64> {
+        match self {
+            Self::Spread => None,
+            Self::Seed1000 => Some(1_000.0),
+            Self::Flash => Some(20_000.0),
+        }
+    }
+}
+
+/// Arguments of `jangbu bench`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The load to offer
+    #[arg(value_enum)]
+    pub preset: Preset,
+    /// Requests offered per second (spread searches the highest one when this is missing)
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Length of the measured phase, e.g. 60s or 3m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Most connections; they are opened on demand and kept alive
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub connections: usize,
+    /// Search the highest rate that the server sustains, then confirm it for --duration
+    #[arg(long, conflicts_with = "rate")]
+    pub find_max: bool,
+    /// Arrivals as a Poisson process instead of evenly spaced
+    #[arg(long)]
+    pub poisson: bool,
+    /// Write the certificate to this file (- for standard output)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Exit with 1 when a pass mark is missed
+    #[arg(long)]
+    pub strict: bool,
+    /// Seed of everything random in the load
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Warm-up before the measured phase: not counted, but proven
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s")]
+    pub warmup: Duration,
+    /// Length of one probe of the search
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "8s")]
+    pub probe: Duration,
+    /// Products of spread and seed1000
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub products: usize,
+    /// Units on sale in flash
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    pub units: u64,
+    /// A server that runs already, e.g. `http://10.0.0.5:7070`, instead of an own one
+    #[arg(long, value_name = "URL", requires = "client_key", requires = "operator_key")]
+    pub target: Option<String>,
+    /// File with the client key of --target
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub client_key: Option<PathBuf>,
+    /// File with the operator key of --target (seeds products, asks for the proof)
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub operator_key: Option<PathBuf>,
+    /// Parent of the fresh directory of the run; must be on a real disk
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub dir: PathBuf,
+    /// Run in this new or empty directory and leave it there
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    pub keep: Option<PathBuf>,
+    /// Another argument for `serve` (repeatable)
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// The binary to start as the server (default: this one)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub server_bin: Option<PathBuf>,
+}
+
+impl Args {
+    /// Refuses what no run could honour.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let bad = |why: &str| Err(Error::Usage(why.to_owned()));
+        if self.rate.is_some_and(|rate| !(1.0..=1_000_000.0).contains(&rate)) {
+            return bad("--rate wants a number from 1 to 1,000,000");
+        }
+        if !(1..=20_000).contains(&self.connections) {
+            return bad("--connections wants a number from 1 to 20,000");
+        }
+        if !(1..=65_536).contains(&self.products) {
+            return bad("--products wants a number from 1 to 65,536");
+        }
+        if self.duration.is_some_and(|time| time < Duration::from_millis(100)) {
+            return bad("--duration wants at least 100ms");
+        }
+        if self.find_max && self.preset == Preset::Flash {
+            return bad(
+                "--find-max makes no sense for flash: its stock is gone after the first probe",
+            );
+        }
+        Ok(())
+    }
+
+    /// Length of the measured phase.
+    pub(crate) fn length(&self) -> Duration {
+        self.duration.unwrap_or_else(|| self.preset.default_duration())
+    }
+
+    /// The fixed rate, or `None` when it has to be searched.
+    pub(crate) fn fixed_rate(&self) -> Option<f64> {
+        if self.find_max { None } else { self.rate.or_else(|| self.preset.default_rate()) }
+    }
+}
+
+/// `90`, `90s`, `250ms`, `3m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("{unit} is no unit of time: use ms, s, m or h")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{text} is not a time"))?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_people_write_them() {
+        assert_eq!(duration("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        assert!(duration("7 days").is_err());
+        assert!(duration("s").is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! The desk: what each answer means for the counts, the journal, repeats and look-ups.
+
+use std::collections::VecDeque;
+
+use crate::journal::{Ack, Journal};
+use crate::outcome::Outcome;
+use crate::tally::Tally;
+use crate::wire::{Answer, Reader, Said};
+use crate::world::{Id, Mix, World};
+
+/// Time between the first answer and its repeat.
+const REPEAT_AFTER: u64 = 50_000_000;
+/// Time between two look-ups of one open order.
+const LOOK_EVERY: u64 = 250_000_000;
+
+/// What a connection waits for.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A new order.
+    Place(Arrival),
+    /// A request for the second time, and what was answered first.
+    Repeat(Arrival, Repeat),
+    /// Whether an order that was open is settled now.
+    Look(Open),
+}
+
+/// One arrival and the request sent for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    n: u64,
+    intended: u64,
+    sent: u64,
+    total: i64,
+}
+
+/// A settled answer that is going to be asked for again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repeat {
+    n: u64,
+    order: Id,
+    outcome: Outcome,
+    ready: u64,
+}
+
+/// An order that was accepted and not settled yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Open {
+    arrival: Arrival,
+    order: Id,
+    due: u64,
+}
+
+/// Takes answers; hands out the next thing to send.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    world: &'a World,
+    journal: &'a mut Journal,
+    reader: Reader,
+    mix: Mix,
+    pub(crate) tally: Tally,
+    repeats: VecDeque<Repeat>,
+    open: VecDeque<Open>,
+}
+
+impl<'a> Desk<'a> {
+    pub(crate) fn new(world: &'a World, journal: &'a mut Journal, mix: Mix, tally: Tally) -> Self {
+        let (repeats, open) = (VecDeque::new(), VecDeque::new());
+        Self { world, journal, reader: Reader::new(), mix, tally, repeats, open }
+    }
+
+    /// Renders the request for one arrival.
+    pub(crate) fn arrival(
+        &mut self,
+        intended: u64,
+        now: u64,
+        next: &mut u64,
+        request: &mut Vec<u8>,
+    ) -> Job {
+        let ready = |repeat: &mut Repeat| repeat.ready <= now;
+        let repeat = self.repeats.pop_front_if(ready);
+        let n = repeat.map_or(*next, |first| first.n);
+        let total = self.world.place(self.mix, n, request);
+        let arrival = Arrival { n, intended, sent: now, total };
+        if let Some(first) = repeat {
+            return Job::Repeat(arrival, first);
+        }
+        *next += 1;
+        Job::Place(arrival)
+    }
+
+    /// Orders that are accepted and not settled.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// When the next look-up is due.
+    pub(crate) fn next_look(&self) -> Option<u64> {
+        self.open.front().map(|open| open.due)
+    }
+
+    pub(crate) fn look_is_due(&self, now: u64) -> bool {
+        self.next_look().is_some_and(|due| due <= now)
+    }
+
+    /// Renders the next look-up.
+    pub(crate) fn look(&mut self, request: &mut Vec<u8>) -> Option<Job> {
+        let open = self.open.pop_front()?;
+        self.world.look(&open.order, request);
+        Some(Job::Look(open))
+    }
+
+    /// An answer came.
+    pub(crate) fn answered(&mut self, job: &Job, answer: &Answer<'_>, now: u64) {
+        let said = self.reader.read(answer);
+        match job {
+            Job::Place(arrival) => {
+                self.accepted(arrival, answer, said.outcome, now);
+                match said.order {
+                    Some(order) if said.outcome == Outcome::Pending => {
+                        self.note(arrival, &said);
+                        let open = Open { arrival: *arrival, order, due: now + LOOK_EVERY };
+                        self.open.push_back(open);
+                    }
+                    _ => self.settled(arrival, &said, now),
+                }
+            }
+            Job::Repeat(arrival, first) => self.repeated(arrival, first, &said, now),
+            Job::Look(open) if answer.status == 200 && said.outcome != Outcome::Pending => {
+                let said = Said { order: Some(open.order), ..said };
+                self.settled(&open.arrival, &said, now);
+            }
+            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..*open }),
+        }
+    }
+
+    /// The connection broke before the answer; whatever the server did, the client does not know.
+    pub(crate) fn broken(&mut self, job: &Job, now: u64) {
+        match job {
+            Job::Place(arrival) | Job::Repeat(arrival, _) => {
+                self.settled(arrival, &failure("CONNECTION_LOST"), now);
+            }
+            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..*open }),
+        }
+    }
+
+    /// No answer until the end of the drain.
+    pub(crate) fn unanswered(&mut self, job: &Job, now: u64) {
+        match job {
+            Job::Place(arrival) | Job::Repeat(arrival, _) => {
+                self.settled(arrival, &failure("NO_ANSWER"), now);
+            }
+            Job::Look(open) => self.open.push_back(*open),
+        }
+    }
+
+    /// What is still open stays PENDING.
+    pub(crate) fn close(&mut self, now: u64) {
+        while let Some(open) = self.open.pop_front() {
+            self.tally.ended(Outcome::Pending, "PENDING", open.arrival.intended, now);
+        }
+    }
+
+    /// accepted = total - (settle - accept); when not settled: lateness + accept.
+    fn accepted(&mut self, arrival: &Arrival, answer: &Answer<'_>, outcome: Outcome, now: u64) {
+        if !outcome.is_complete() && outcome != Outcome::Pending {
+            return;
+        }
+        let total = now.saturating_sub(arrival.intended);
+        let accepted = match (answer.accept_ms, answer.settle_ms) {
+            (Some(accept), Some(settle)) => total.saturating_sub(from_ms(settle - accept)),
+            (Some(accept), None) if outcome == Outcome::Pending => {
+                arrival.sent.saturating_sub(arrival.intended) + from_ms(accept)
+            }
+            _ => total,
+        };
+        self.tally.accepted.record(accepted);
+    }
+
+    /// The end of an order, as far as its client is concerned.
+    fn settled(&mut self, arrival: &Arrival, said: &Said<'_>, now: u64) {
+        let Arrival { n, intended, total, .. } = *arrival;
+        self.note(arrival, said);
+        if said.outcome == Outcome::Sold && said.total.is_some_and(|sum| sum != total) {
+            self.tally.ended(Outcome::Error, "WRONG_TOTAL", intended, now);
+            return;
+        }
+        self.tally.ended(said.outcome, said.code, intended, now);
+        if let Some(order) = said.order
+            && said.outcome.is_complete()
+            && self.world.repeats(n)
+        {
+            let outcome = said.outcome;
+            self.repeats.push_back(Repeat { n, order, outcome, ready: now + REPEAT_AFTER });
+        }
+    }
+
+    /// The first answer has to come again: same order, same outcome.
+    fn repeated(&mut self, arrival: &Arrival, first: &Repeat, said: &Said<'_>, now: u64) {
+        self.note(arrival, said);
+        if !said.outcome.is_complete() {
+            self.tally.ended(said.outcome, said.code, arrival.intended, now);
+            return;
+        }
+        if said.order != Some(first.order) || said.outcome != first.outcome {
+            self.tally.repeats_different += 1;
+        }
+        self.tally.ended(Outcome::Replay, "REPLAY", arrival.intended, now);
+    }
+
+    fn note(&mut self, arrival: &Arrival, said: &Said<'_>) {
+        let amount = match said.outcome {
+            Outcome::Sold => said.total.unwrap_or(arrival.total),
+            _ => 0,
+        };
+        let ack = Ack { order: said.order, outcome: said.outcome, amount };
+        self.journal.note(self.world, arrival.n, &ack);
+    }
+}
+
+fn failure(code: &'static str) -> Said<'static> {
+    Said { outcome: Outcome::Error, order: None, total: None, code }
+}
+
+/// Milliseconds of a header as nanoseconds; negative ones are none.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "negative and huge values saturate"
+)]
+fn from_ms(ms: f64) -> u64 {
+    (ms.max(0.0) * 1e6) as u64
+}

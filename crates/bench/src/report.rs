@@ -1,0 +1,119 @@
+//! The certificate for people: a compact table.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::certificate::Certificate;
+use crate::tally::Quantiles;
+
+impl Display for Certificate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.load(f)?;
+        self.times(f)?;
+        self.costs(f)?;
+        self.verdict(f)
+    }
+}
+
+impl Certificate {
+    fn load(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { preset, rate, rate_source, duration_s, conditions, .. } = self;
+        writeln!(
+            f,
+            "{preset}: {rate:.0}/s ({rate_source}) for {duration_s:.0} s, {} connections, seed {}",
+            conditions.connections, conditions.seed
+        )?;
+        writeln!(
+            f,
+            "  requests    offered {}  issued {}  completed {}  dropped {}",
+            self.offered, self.issued, self.completed, self.dropped
+        )?;
+        write!(f, "  outcomes   ")?;
+        for (name, count) in &self.outcomes {
+            write!(f, " {name} {count}")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "  throughput  {:.0} SOLD/s, drained in {:.2} s", self.throughput, self.drain_s)
+    }
+
+    fn times(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  ms             p50      p95      p99      max")?;
+        row(f, "accepted", self.accepted)?;
+        row(f, "settled", self.settled)?;
+        for (name, quantiles) in &self.settled_by_outcome {
+            if self.settled_by_outcome.len() > 1 {
+                row(f, &format!("- {name}"), Some(*quantiles))?;
+            }
+        }
+        row(f, "lateness", self.generator_lateness)
+    }
+
+    fn costs(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (cpu, per, phase) = (&self.cpu_us_per_order, &self.per_order, &self.phase_us_per_order);
+        writeln!(
+            f,
+            "  per order   CPU us: server {} generator {} | rows {} pages {} WAL bytes {} fsyncs {}",
+            number(cpu.server),
+            number(cpu.generator),
+            number(per.rows),
+            number(per.pages),
+            number(per.wal_bytes),
+            number(per.fsyncs)
+        )?;
+        writeln!(
+            f,
+            "  writer us   read {} decide {} write {} commit {} | batch p50 {} p99 {}",
+            number(phase.read),
+            number(phase.decide),
+            number(phase.write),
+            number(phase.commit),
+            number(self.batch.p50),
+            number(self.batch.p99)
+        )?;
+        writeln!(
+            f,
+            "  memory MB   idle {} peak {} | events unsent {}",
+            number(self.memory_mb.idle),
+            number(self.memory_mb.peak),
+            self.events_unsent.map_or_else(|| "?".to_owned(), |count| count.to_string())
+        )
+    }
+
+    fn verdict(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (&self.proof, &self.proof_error) {
+            (Some(sums), _) => writeln!(
+                f,
+                "  proof       lost {}  doubled {}  mismatched {}",
+                sums.lost, sums.doubled, sums.mismatched
+            )?,
+            (None, why) => {
+                writeln!(f, "  proof       DID NOT RUN: {}", why.as_deref().unwrap_or("unknown"))?;
+            }
+        }
+        for mark in self.marks.iter().filter(|mark| !mark.pass) {
+            let value = number(mark.value);
+            writeln!(
+                f,
+                "  missed      {}: {value}, wanted {} {}",
+                mark.name, mark.relation, mark.limit
+            )?;
+        }
+        writeln!(f, "  {}", if self.pass { "PASS" } else { "NOT PASSED" })
+    }
+}
+
+fn row(f: &mut Formatter<'_>, name: &str, quantiles: Option<Quantiles>) -> fmt::Result {
+    match quantiles {
+        Some(Quantiles { p50, p95, p99, max }) => {
+            writeln!(f, "  {name:<10} {p50:>8.2} {p95:>8.2} {p99:>8.2} {max:>8.2}")
+        }
+        None => writeln!(f, "  {name:<10}        -        -        -        -"),
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
+        Some(value) => format!("{value:.1}"),
+        None => "?".to_owned(),
+    }
+}
