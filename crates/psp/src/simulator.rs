@@ -21,6 +21,7 @@
 //! run can be repeated whatever the threads did.
 
 mod book;
+mod code;
 mod config;
 mod fate;
 mod inbox;
@@ -33,7 +34,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    thread::{Builder, JoinHandle},
+    thread::{Builder, JoinHandle, current},
     time::Instant,
 };
 
@@ -228,7 +229,10 @@ impl Gateway for Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.shared.inbox.close();
-        if let Some(thread) = self.thread.take() {
+        let own = |thread: &JoinHandle<()>| thread.thread().id() == current().id();
+        // The receiver of an answer may hold the last handle: then this is the gateway's thread,
+        // which ends by itself and cannot wait for itself.
+        if let Some(thread) = self.thread.take().filter(|thread| !own(thread)) {
             // The thread guards every call it makes; a panic of its own was printed already.
             _ = thread.join();
         }

@@ -18,80 +18,13 @@
 //! An account takes 24 bytes. Payment ids grow with time, so a B-tree keeps the payments of the
 //! moment together in the processor's cache and never stops to rehash a million of them.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
+use super::code::{Code, declined, refused, stored};
 use crate::{
-    gateway::{Currency, Op, Reason, Request, Said},
+    gateway::{Currency, Op, Request, Said},
     log::{Kind, Record},
 };
-
-/// The gateway's codes. The numbers of those that the log stores are part of its format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Code {
-    CardDeclined = 1,
-    InsufficientFunds = 2,
-    ExpiredCard = 3,
-    LimitExceeded = 4,
-    NotCaptured = 32,
-    RefundExceedsCaptured = 33,
-    RefundRefused = 34,
-    CurrencyMismatch = 35,
-    /// In an opening record: every refund of this payment will be refused.
-    RefundsBarred = 64,
-    Fenced = 128,
-    KeyReused = 129,
-    NotAuthorized = 130,
-    CaptureExceedsAuthorized = 131,
-    InvalidAmount = 132,
-    InvalidRefundNumber = 133,
-}
-
-impl Code {
-    fn name(self) -> &'static str {
-        match self {
-            Self::CardDeclined => "CARD_DECLINED",
-            Self::InsufficientFunds => "INSUFFICIENT_FUNDS",
-            Self::ExpiredCard => "EXPIRED_CARD",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::NotCaptured => "NOT_CAPTURED",
-            Self::RefundExceedsCaptured => "REFUND_EXCEEDS_CAPTURED",
-            Self::RefundRefused => "REFUND_REFUSED",
-            Self::CurrencyMismatch => "CURRENCY_MISMATCH",
-            Self::RefundsBarred => "REFUNDS_BARRED",
-            Self::Fenced => "FENCED",
-            Self::KeyReused => "KEY_REUSED",
-            Self::NotAuthorized => "NOT_AUTHORIZED",
-            Self::CaptureExceedsAuthorized => "CAPTURE_EXCEEDS_AUTHORIZED",
-            Self::InvalidAmount => "INVALID_AMOUNT",
-            Self::InvalidRefundNumber => "INVALID_REFUND_NUMBER",
-        }
-    }
-}
-
-/// The words for a code that came out of the log.
-fn stored(number: u8) -> Reason {
-    let codes = [
-        Code::CardDeclined,
-        Code::InsufficientFunds,
-        Code::ExpiredCard,
-        Code::LimitExceeded,
-        Code::NotCaptured,
-        Code::RefundExceedsCaptured,
-        Code::RefundRefused,
-        Code::CurrencyMismatch,
-    ];
-    let known = codes.into_iter().find(|&code| code as u8 == number);
-    known.map_or(Cow::Borrowed("OTHER"), |code| Cow::Borrowed(code.name()))
-}
-
-fn declined(code: Code) -> Said {
-    Said::Declined { code: Cow::Borrowed(code.name()) }
-}
-
-fn refused(code: Code) -> Said {
-    Said::Refused { code: Cow::Borrowed(code.name()) }
-}
 
 /// The gateway's own name of a payment, made from ours.
 pub(super) fn psp_ref(payment: i64) -> Box<str> {

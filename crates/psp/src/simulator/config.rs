@@ -29,7 +29,7 @@ impl Default for SimConfig {
             rates: Rates::default(),
             late_ms: 5_000,
             slow_ms: 2_000,
-            hang_ms: 60_000,
+            hang_ms: 30_000,
         }
     }
 }

@@ -2,7 +2,8 @@
 //! outcome depends on nothing that happened before it, nor on the order in which requests arrive.
 
 use super::{
-    book::{Code, Verdict},
+    book::Verdict,
+    code::Code,
     config::{Latency, Rates, SimConfig},
 };
 use crate::gateway::{Op, Request};

@@ -4,7 +4,7 @@
 //! answers to give looks at the inbox by itself every few milliseconds, which is soon enough because
 //! no answer is due earlier; so a busy gateway costs its callers a lock and a push, and no system call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -79,9 +79,4 @@ impl<T> Inbox<T> {
         std::mem::swap(&mut gathered.items, batch);
         !gathered.closed
     }
-}
-
-/// How long after `start` it is, in microseconds.
-pub(super) fn micros(since: Duration) -> u64 {
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

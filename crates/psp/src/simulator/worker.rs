@@ -24,7 +24,7 @@ use super::{
     book::Book,
     config::SimConfig,
     fate::{Fate, Journey},
-    inbox::{Wait, micros},
+    inbox::Wait,
 };
 use crate::{
     gateway::{Done, Op, Request, Said, Webhook},
@@ -346,6 +346,10 @@ fn unstored(duty: Duty) -> Duty {
         Duty::Webhook(_) => Duty::HangUp { _done: None },
         Duty::Arrive(_) | Duty::HangUp { .. } => duty,
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn now_us() -> i64 {

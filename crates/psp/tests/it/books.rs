@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use jangbu_psp::{
-    Currency, Op, Request, Said,
+    Currency, Op, Request, Said, SimConfig,
     log::{Kind, Record},
 };
 use proptest::prelude::*;
 
-use crate::{Bench, prompt, request, short};
+use crate::{Bench, LONG, prompt, request, short};
 
 fn check(story: &str) {
     let mut bench = Bench::new(prompt());
@@ -284,10 +284,10 @@ proptest! {
     /// that were given, and a restart forgets nothing.
     #[test]
     fn any_sequence_leaves_sound_books(requests in prop::collection::vec(any_request(), 1..40)) {
-        let config = jangbu_psp::SimConfig { slow_ms: 0, ..prompt() };
+        let config = SimConfig { slow_ms: 0, ..prompt() };
         let mut bench = Bench::new(config);
         let pending: Vec<_> = requests.iter().map(|r| bench.send(r.clone())).collect();
-        let said: Vec<_> = pending.iter().map(|p| p.recv_timeout(crate::LONG).unwrap()).collect();
+        let said: Vec<_> = pending.iter().map(|p| p.recv_timeout(LONG).unwrap()).collect();
         let records = bench.records();
         assert_sound(&records);
 

@@ -1,12 +1,15 @@
 //! What can happen on the way: silence, late answers, losses, duplicates, outages, chance.
 
 use std::{
-    sync::mpsc::RecvTimeoutError,
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, channel},
+    },
     time::{Duration, Instant},
 };
 
 use jangbu_psp::{
-    Gateway, Op, Outage, Said, SimConfig,
+    Gateway, Op, Outage, Request, Said, SimConfig,
     log::{Kind, Record},
     simulator::{Latency, Rates},
 };
@@ -40,7 +43,7 @@ fn a_silent_refund_is_found_by_its_number() {
     for (no, token, found) in
         [(1, "tok_refund_timeout", "refunded 10"), (2, "tok_refund_lost", "not found")]
     {
-        let refund = jangbu_psp::Request { token: token.into(), ..request(Op::Refund, 1, no, 10) };
+        let refund = Request { token: token.into(), ..request(Op::Refund, 1, no, 10) };
         let answer = bench.send(refund);
         assert_eq!(answer.recv_timeout(SILENCE), Err(RecvTimeoutError::Timeout));
         assert_eq!(short(&bench.say(Op::Inquire, 1, no, 0)), found);
@@ -156,6 +159,24 @@ fn a_receiver_that_panics_harms_nobody() {
     assert_eq!(bench.sim().stats().panics, 1);
 }
 
+/// An answer whose receiver drops the last handle of the gateway: its thread must not wait for itself.
+#[test]
+fn the_gateway_may_be_dropped_from_its_own_thread() {
+    let mut bench = Bench::new(prompt());
+    let sim = Arc::new(bench.sim.take().unwrap());
+    let (held, (send, dropped)) = (Arc::clone(&sim), channel());
+    let (go, wait) = channel::<()>();
+    let done = Box::new(move |_| {
+        wait.recv().unwrap();
+        drop(held);
+        send.send(()).unwrap();
+    });
+    sim.submit(request(Op::Charge, 1, 0, 100), done);
+    drop(sim);
+    go.send(()).unwrap();
+    dropped.recv_timeout(LONG).expect("the drop returns");
+}
+
 const MIXED: Rates = Rates {
     decline: 0.2,
     refund_refused: 0.3,
@@ -229,7 +250,7 @@ fn settings_are_read_and_checked() {
 fn requests_and_answers_travel_as_bytes_and_hide_the_token() {
     let ask = request(Op::Refund, 77, 2, 500);
     let bytes = postcard::to_allocvec(&ask).unwrap();
-    assert_eq!(postcard::from_bytes::<jangbu_psp::Request>(&bytes).unwrap(), ask);
+    assert_eq!(postcard::from_bytes::<Request>(&bytes).unwrap(), ask);
     assert!(!format!("{ask:?}").contains("visa"));
     for said in [
         Said::Captured { psp_ref: "sim_1".into(), amount: 5 },

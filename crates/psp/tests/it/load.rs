@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use jangbu_psp::{Gateway, Op, Said, SimConfig, Simulator};
+use jangbu_psp::{Gateway, Op, Said, SimConfig, Simulator, log::Record};
 
 use crate::{Bench, request, short};
 
@@ -67,7 +67,7 @@ fn parallel_refunds_stop_at_what_was_captured() {
             scope.spawn(move || bench.say(Op::Refund, 1, no, 33));
         }
     });
-    let moved: i64 = bench.records().iter().map(jangbu_psp::log::Record::moved).sum();
+    let moved: i64 = bench.records().iter().map(Record::moved).sum();
     assert_eq!(moved, 1);
     assert_eq!(bench.records().len(), 65);
 }
