@@ -1,0 +1,143 @@
+//! Rows of one table in memory, alone and under the changes of a transaction.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jangbu_engine::port::{Fields, Key, Table};
+
+use super::Overlay;
+use crate::dump::OwnedValue;
+
+/// A row, shared between the table and whoever reads it.
+pub(super) type Row = Arc<[OwnedValue]>;
+
+/// Committed rows, and which of them are due when.
+#[derive(Debug, Default)]
+pub(super) struct MemTable {
+    pub(super) rows: BTreeMap<Key, Row>,
+    due: BTreeSet<(i64, Key)>,
+}
+
+impl MemTable {
+    /// Sets or deletes a row.
+    pub(super) fn put(&mut self, table: &Table, key: Key, row: Option<Row>) {
+        let old = match &row {
+            Some(row) => self.rows.insert(key, Arc::clone(row)),
+            None => self.rows.remove(&key),
+        };
+        if let Some(at) = old.and_then(|old| next_at(table, &old)) {
+            self.due.remove(&(at, key));
+        }
+        if let Some(at) = row.and_then(|row| next_at(table, &row)) {
+            self.due.insert((at, key));
+        }
+    }
+}
+
+/// Committed rows under the changes of a transaction.
+#[derive(Clone, Copy)]
+pub(super) struct Merged<'a> {
+    pub(super) base: &'a MemTable,
+    pub(super) over: &'a Overlay,
+}
+
+impl Merged<'_> {
+    pub(super) fn keys(self, keys: &[Key]) -> Vec<Row> {
+        let get = |key| match self.over.get(key) {
+            Some(changed) => changed.clone(),
+            None => self.base.rows.get(key).cloned(),
+        };
+        keys.iter().filter_map(get).collect()
+    }
+
+    pub(super) fn due(self, table: &Table, before: i64, limit: u32) -> Vec<Row> {
+        let untouched = self
+            .base
+            .due
+            .range(..=(before, [i64::MAX; 3]))
+            .filter(|(_, key)| !self.over.contains_key(key))
+            .take(limit as usize)
+            .filter_map(|(at, key)| Some((*at, *key, self.base.rows.get(key)?)));
+        let changed = self.over.iter().filter_map(|(key, row)| {
+            let row = row.as_ref()?;
+            next_at(table, row).filter(|at| *at <= before).map(|at| (at, *key, row))
+        });
+        let mut rows: Vec<(i64, Key, &Row)> = untouched.chain(changed).collect();
+        rows.sort_unstable_by_key(|(at, key, _)| (*at, *key));
+        rows.into_iter().take(limit as usize).map(|(_, _, row)| Arc::clone(row)).collect()
+    }
+
+    pub(super) fn range(self, from: Key, to: Key, descending: bool, limit: u32) -> Vec<Row> {
+        if from > to {
+            return Vec::new();
+        }
+        let untouched = self
+            .base
+            .rows
+            .range(from..=to)
+            .filter(|(key, _)| !self.over.contains_key(*key))
+            .map(|(key, row)| (*key, row));
+        let changed =
+            self.over.range(from..=to).filter_map(|(key, row)| Some((*key, row.as_ref()?)));
+        let limit = limit as usize;
+        let mut rows: Vec<(Key, &Row)> = if descending {
+            untouched.rev().take(limit).chain(changed).collect()
+        } else {
+            untouched.take(limit).chain(changed).collect()
+        };
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        if descending {
+            rows.reverse();
+        }
+        rows.into_iter().take(limit).map(|(_, row)| Arc::clone(row)).collect()
+    }
+}
+
+fn next_at(table: &Table, row: &Row) -> Option<i64> {
+    if !table.due {
+        return None;
+    }
+    match row.get(table.position("next_at")?)? {
+        OwnedValue::Int(at) => Some(*at),
+        OwnedValue::Null | OwnedValue::Text(_) | OwnedValue::Blob(_) => None,
+    }
+}
+
+/// A row as the port shows it.
+pub(super) struct MemRow<'a>(pub(super) &'a Row);
+
+impl Fields for MemRow<'_> {
+    fn int(&self, at: usize) -> i64 {
+        self.opt_int(at).unwrap_or(0)
+    }
+
+    fn opt_int(&self, at: usize) -> Option<i64> {
+        match &self.0[at] {
+            OwnedValue::Int(n) => Some(*n),
+            OwnedValue::Null => None,
+            other => panic!("column {at} holds {other:?}, not an integer"),
+        }
+    }
+
+    fn text(&self, at: usize) -> &str {
+        self.opt_text(at).unwrap_or("")
+    }
+
+    fn opt_text(&self, at: usize) -> Option<&str> {
+        match &self.0[at] {
+            OwnedValue::Text(text) => Some(text),
+            OwnedValue::Null => None,
+            other => panic!("column {at} holds {other:?}, not text"),
+        }
+    }
+
+    fn blob(&self, at: usize) -> &[u8] {
+        match &self.0[at] {
+            OwnedValue::Blob(bytes) => bytes,
+            OwnedValue::Null => &[],
+            other => panic!("column {at} holds {other:?}, not bytes"),
+        }
+    }
+}

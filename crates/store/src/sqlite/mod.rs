@@ -1,0 +1,193 @@
+//! One SQLite file with one writer.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `session` | the owner's store: one connection, statements held for its life, one transaction at a time |
+//! | `held` · `text` | the statements of a table, made from its const description |
+//! | `checkpoint` | a thread that moves the log into the file, and the owner's finishing pass |
+//! | `reader` | more connections, read-only, each call in one short snapshot |
+//! | `migrate` | the schema, step by step, refused when it drifted |
+//! | `fault` · `diagnose` | what an error means, and where a damaged file is damaged |
+//!
+//! The file is in WAL mode. A commit appends pages to the log and flushes it
+//! ([`Durability::Full`]); nothing else is written on its way. Automatic checkpoints are off,
+//! because they would run inside a commit.
+//!
+//! *Invariants.* 1. One writer: begin is immediate, and an update that finds another version is a
+//! lost epoch. 2. A failed flush is never tried again: after a fatal fault every later `begin` is
+//! refused. 3. A commit is reported as failed only when it surely did not happen.
+
+mod checkpoint;
+mod diagnose;
+mod fault;
+mod held;
+mod migrate;
+mod reader;
+mod session;
+mod text;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jangbu_engine::port::{Backend, Fault, Reader, Store, Table};
+use rusqlite::{Connection, OpenFlags};
+
+pub use self::migrate::Migration;
+use self::{
+    checkpoint::{Checkpointer, Progress},
+    fault::fault_of,
+    reader::SqliteReader,
+    session::Session,
+};
+use crate::dump::{Dump, dump};
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The log is flushed: a power cut does not undo a commit.
+    Full,
+    /// Only checkpoints flush: a power cut may undo the last commits, never damage the file.
+    /// For databases that can be rebuilt.
+    Normal,
+}
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What a commit waits for.
+    pub durability: Durability,
+    /// Page cache of the owner in KiB. More makes commits slower (README.md).
+    pub cache_kib: u32,
+    /// The checkpoint thread runs when so many log frames wait for it.
+    pub checkpoint_frames: u32,
+    /// The owner finishes the checkpoint itself when the log has so many frames, so that the next
+    /// commit starts it from the beginning.
+    pub finish_frames: u32,
+    /// The checkpoint thread empties a log that nobody wrote to for so long.
+    pub idle: Duration,
+    /// How long to wait for a lock that somebody else holds.
+    pub busy: Duration,
+    /// Largest size in pages; a test of a full disk sets it.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            cache_kib: 8_000,
+            checkpoint_frames: 1_000,
+            finish_frames: 10_000,
+            idle: Duration::from_secs(1),
+            busy: Duration::from_secs(1),
+            max_pages: None,
+        }
+    }
+}
+
+/// A SQLite database file that can be opened.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    tables: Vec<&'static Table>,
+    migrations: Vec<Migration>,
+    options: Options,
+}
+
+impl Sqlite {
+    /// The database at `path`, whose schema is made by `migrations` and has at least `tables`.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        tables: &[&'static Table],
+        migrations: &[Migration],
+    ) -> Self {
+        Self {
+            path: path.into(),
+            tables: tables.to_vec(),
+            migrations: migrations.to_vec(),
+            options: Options::default(),
+        }
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every committed row of its tables.
+    pub fn dump(&self) -> Result<Dump, Fault> {
+        dump(&mut *self.reader()?, &self.tables)
+    }
+
+    /// What is damaged: one line for each finding, with page and table where SQLite can tell;
+    /// empty for a sound file. Reads the whole file.
+    pub fn diagnose(&self) -> Result<Vec<String>, Fault> {
+        diagnose::whole(&self.path)
+    }
+
+    fn connect(&self) -> Result<Connection, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let conn = Connection::open_with_flags(&self.path, flags)?;
+            configure(&conn, &self.options)?;
+            Ok(conn)
+        };
+        open().map_err(|e| fault_of(&e, &format!("opening {}", self.path.display())))
+    }
+}
+
+impl Backend for Sqlite {
+    fn with(&self, body: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
+        let mut conn = self.connect()?;
+        migrate::run(&mut conn, &self.migrations)?;
+        let progress = Progress::watch(&mut conn).map_err(|e| fault_of(&e, "watching the log"))?;
+        let checkpointer = Checkpointer::start(&self.path, self.options, &progress)?;
+        let mut session = Session::open(&conn, self, &progress)?;
+        body(&mut session);
+        drop(session);
+        drop(checkpointer);
+        checkpoint::truncate(&conn);
+        conn.close().map_err(|(_, e)| fault_of(&e, "closing"))
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
+        Ok(Box::new(SqliteReader::open(&self.path)?))
+    }
+}
+
+/// The owner's settings; DESIGN and README.md say why.
+fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
+    conn.busy_timeout(options.busy)?;
+    conn.pragma_update(None, "page_size", 4096)?;
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::InvalidParameterName(format!(
+            "the file system does not allow a write-ahead log (journal mode stays {mode})"
+        )));
+    }
+    let synchronous = match options.durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
+    conn.pragma_update(None, "synchronous", synchronous)?;
+    conn.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+    conn.execute_batch(
+        "PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
+         PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;",
+    )?;
+    if let Some(pages) = options.max_pages {
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    Ok(())
+}

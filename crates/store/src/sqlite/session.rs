@@ -1,0 +1,232 @@
+//! The owner's store: one connection on the owner's thread.
+
+use std::{ptr, time::Duration};
+
+use jangbu_engine::port::{
+    CommitError, Each, Fault, Mode, ReadPlan, Store, StoreCounters, Table, Tx, Values, WritePlan,
+};
+use rusqlite::{Connection, Error, ErrorCode, Statement};
+
+use super::{
+    Durability, Sqlite,
+    checkpoint::{Finisher, Progress},
+    diagnose,
+    fault::{fault_of, is_damage},
+    held::{Held, bind, key_of, op_of, prepare, select},
+    text::Op,
+};
+
+/// Bytes of a page in the log: the page and its frame header.
+const FRAME_BYTES: u64 = 4096 + 24;
+
+/// How long to look for the damaged page before the fault is reported without it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The open store. Statements live as long as it does.
+#[derive(Debug)]
+pub(super) struct Session<'c> {
+    conn: &'c Connection,
+    config: &'c Sqlite,
+    progress: &'c Progress,
+    finisher: Finisher<'c>,
+    held: Held<'c>,
+    begin: Statement<'c>,
+    commit: Statement<'c>,
+    rollback: Statement<'c>,
+    counters: StoreCounters,
+    broken: Option<Fault>,
+}
+
+impl<'c> Session<'c> {
+    pub(super) fn open(
+        conn: &'c Connection,
+        config: &'c Sqlite,
+        progress: &'c Progress,
+    ) -> Result<Self, Fault> {
+        let open = || -> rusqlite::Result<Self> {
+            Ok(Self {
+                conn,
+                config,
+                progress,
+                finisher: Finisher::new(conn, config.options, progress)?,
+                held: Held::new(conn, &config.tables),
+                begin: prepare(conn, "BEGIN IMMEDIATE")?,
+                commit: prepare(conn, "COMMIT")?,
+                rollback: prepare(conn, "ROLLBACK")?,
+                counters: StoreCounters::default(),
+                broken: None,
+            })
+        };
+        open().map_err(|e| fault_of(&e, "preparing"))
+    }
+
+    /// Translates an error; a fatal one ends all writing.
+    fn fault(&mut self, error: &Error, what: &str, table: Option<&Table>) -> Fault {
+        let mut fault = fault_of(error, what);
+        if is_damage(error) {
+            let found = diagnose::within(&self.config.path, table.map(|t| t.name), LOOK);
+            fault = Fault::Fatal(format!("{fault}; found: {found}"));
+        }
+        self.note(fault)
+    }
+
+    /// After a fatal fault nothing is written any more.
+    fn note(&mut self, fault: Fault) -> Fault {
+        if matches!(fault, Fault::Fatal(_)) {
+            self.broken = Some(fault.clone());
+        }
+        fault
+    }
+
+    /// Leaves no transaction open.
+    fn roll_back(&mut self) {
+        if self.conn.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.rollback.execute([]) {
+            let fault = self.fault(&error, "ROLLBACK", None);
+            tracing::error!(%fault, "a transaction could not be rolled back");
+            self.broken = Some(fault);
+        }
+    }
+
+    /// Adds what a commit appended to the log.
+    fn count(&mut self) {
+        let Some(appended) = self.progress.take() else { return };
+        self.counters.pages += u64::from(appended.frames);
+        self.counters.wal_bytes += u64::from(appended.frames) * FRAME_BYTES;
+        if self.config.options.durability == Durability::Full {
+            // A log that starts over flushes its new header too.
+            self.counters.fsyncs += 1 + u64::from(appended.restarted);
+        }
+        self.finisher.committed(appended);
+    }
+}
+
+impl Store for Session<'_> {
+    fn begin(&mut self) -> Result<Box<dyn Tx + '_>, Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        match self.begin.execute([]) {
+            Ok(_) => Ok(Box::new(SessionTx(self))),
+            Err(error) => Err(self.fault(&error, "BEGIN", None)),
+        }
+    }
+
+    fn between(&mut self) -> Result<(), Fault> {
+        let done = self.finisher.between();
+        done.map_err(|fault| self.note(fault))
+    }
+
+    fn counters(&self) -> StoreCounters {
+        StoreCounters {
+            checkpoints: self.progress.checkpoints(),
+            fsyncs: self.counters.fsyncs + self.finisher.fsyncs(),
+            ..self.counters
+        }
+    }
+}
+
+/// The open transaction.
+struct SessionTx<'s, 'c>(&'s mut Session<'c>);
+
+impl Drop for SessionTx<'_, '_> {
+    fn drop(&mut self) {
+        self.0.roll_back();
+    }
+}
+
+impl Tx for SessionTx<'_, '_> {
+    fn read(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
+        for (at, read) in plan.iter().enumerate() {
+            let held = &mut self.0.held;
+            let place = held.place(read.table);
+            held.get(place, read.table, op_of(&read.by))
+                .and_then(|statement| select(statement, read.table, &read.by, at, each))
+                .map_err(|e| self.0.fault(&e, &reading(read.table), Some(read.table)))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, plan: &WritePlan) -> Result<(), Fault> {
+        let mut last: Option<(&'static Table, usize)> = None;
+        for (table, mode, values) in plan.iter() {
+            let place = match last {
+                Some((t, place)) if ptr::eq(t, table) => place,
+                _ => self.0.held.place(table),
+            };
+            last = Some((table, place));
+            self.write_row(table, place, mode, values)?;
+        }
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), CommitError> {
+        let session = &mut *self.0;
+        let Err(error) = session.commit.execute([]) else {
+            session.count();
+            return Ok(());
+        };
+        // A full disk is noticed before the frame that would make the commit valid is there.
+        let surely_not =
+            !session.conn.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        let fault = session.fault(&error, "COMMIT", None);
+        session.roll_back();
+        Err(if surely_not {
+            CommitError::Failed(fault)
+        } else {
+            CommitError::Unknown(fault.to_string())
+        })
+    }
+}
+
+impl SessionTx<'_, '_> {
+    fn write_row(
+        &mut self,
+        table: &'static Table,
+        place: usize,
+        mode: Mode,
+        values: Values<'_>,
+    ) -> Result<(), Fault> {
+        let changed = self
+            .execute(table, place, mode, values)
+            .map_err(|e| self.0.fault(&e, &writing(table, values), Some(table)))?;
+        match mode {
+            Mode::Update { version } if changed != 1 => Err(Fault::LostEpoch(format!(
+                "{} is not in version {version}",
+                writing(table, values)
+            ))),
+            Mode::Insert | Mode::Update { .. } | Mode::Upsert | Mode::Delete => Ok(()),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        table: &'static Table,
+        place: usize,
+        mode: Mode,
+        values: Values<'_>,
+    ) -> rusqlite::Result<usize> {
+        let op = match mode {
+            Mode::Insert => Op::Insert,
+            Mode::Update { .. } => Op::Update,
+            Mode::Upsert => Op::Upsert,
+            Mode::Delete => Op::Delete,
+        };
+        let statement = self.0.held.get(place, table, op)?;
+        bind(statement, values)?;
+        if let Mode::Update { version } = mode {
+            statement.raw_bind_parameter(values.len() + 1, version)?;
+        }
+        statement.raw_execute()
+    }
+}
+
+fn reading(table: &Table) -> String {
+    format!("reading {}", table.name)
+}
+
+fn writing(table: &Table, values: Values<'_>) -> String {
+    format!("{} {:?}", table.name, &key_of(table, values)[..table.key.len()])
+}
