@@ -51,13 +51,62 @@ pub enum Command {
     Void { payment: PaymentId, deadline: Time },
     /// Give back `amount` as refund `no`, split into `parts`.
     Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
-    /// What do you know? Asks the gateway if the outcome is open and nobody is asking.
-    /// `no` > 0 is about that refund (no 0 with `refund: true`: the reversal).
+    /// What do you know? Asks the gateway if the outcome is open and nobody is asking: about the
+    /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say.
     Inquire { payment: PaymentId, refund: Option<u32>, deadline: Time },
     /// The gateway's answer to `ask`.
     Said { payment: PaymentId, ask: Ask, said: Said },
     /// An operator's verdict on an unknown outcome.
     Resolve { payment: PaymentId, verdict: Verdict, evidence: Box<str> },
+}
+
+/// The deadline of those who cannot know the time: [`Rules::call_timeout`] from now.
+///
+/// [`Rules::call_timeout`]: super::model::Rules::call_timeout
+pub const SOON: Time = Time(0);
+
+impl Command {
+    /// The payment that it is about.
+    pub fn payment(&self) -> PaymentId {
+        match self {
+            Self::Intend { intent: Intent { payment, .. }, .. }
+            | Self::Authorize { payment, .. }
+            | Self::Capture { payment, .. }
+            | Self::Void { payment, .. }
+            | Self::Refund { payment, .. }
+            | Self::Inquire { payment, .. }
+            | Self::Said { payment, .. }
+            | Self::Resolve { payment, .. } => *payment,
+        }
+    }
+
+    /// The payment that it is about, to point it at another.
+    pub(super) fn payment_mut(&mut self) -> &mut PaymentId {
+        match self {
+            Self::Intend { intent: Intent { payment, .. }, .. }
+            | Self::Authorize { payment, .. }
+            | Self::Capture { payment, .. }
+            | Self::Void { payment, .. }
+            | Self::Refund { payment, .. }
+            | Self::Inquire { payment, .. }
+            | Self::Said { payment, .. }
+            | Self::Resolve { payment, .. } => payment,
+        }
+    }
+
+    /// The refund that it is about.
+    pub(super) fn refund_no(&self) -> Option<u32> {
+        match self {
+            Self::Refund { no, .. } => Some(*no),
+            Self::Inquire { refund, .. } => *refund,
+            Self::Said { ask, .. } => ask.refund_no(),
+            Self::Intend { .. }
+            | Self::Authorize { .. }
+            | Self::Capture { .. }
+            | Self::Void { .. }
+            | Self::Resolve { .. } => None,
+        }
+    }
 }
 
 /// The kinds of call to the gateway.
@@ -79,6 +128,21 @@ pub enum Ask {
     InquireRefund(u32),
     /// Refuse this payment for ever if it has not arrived.
     Fence,
+}
+
+impl Ask {
+    /// The refund that is asked about; none: the payment itself.
+    pub fn refund_no(self) -> Option<u32> {
+        match self {
+            Self::Refund(no) | Self::InquireRefund(no) => Some(no),
+            Self::Charge
+            | Self::Authorize
+            | Self::Capture
+            | Self::Void
+            | Self::Inquire
+            | Self::Fence => None,
+        }
+    }
 }
 
 /// What the gateway said.
@@ -205,10 +269,12 @@ pub struct About {
     pub psp: Arc<str>,
 }
 
-/// What payment states. Each is stated once.
+/// What payment states. Money moves once, so [`Event::Captured`] and each [`Event::Refunded`] are
+/// stated once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The money is held.
+    /// The money is held. Stated again when a capture or void of unknown outcome turns out not to
+    /// have happened. After DECLINED: a late one, which its order should void.
     Authorized { about: About, amount: i64 },
     /// A capture of held money was asked.
     CaptureRequested { about: About, amount: i64 },
@@ -223,7 +289,7 @@ pub enum Event {
     Unknown { about: About, why: Box<str> },
     /// The gateway does not know it (yet).
     NotFound { about: About },
-    /// The hold is gone.
+    /// The hold is gone, or the intent was never sent.
     Voided { about: About },
     /// A refund was asked at the gateway.
     RefundRequested { about: About, no: u32, amount: i64 },

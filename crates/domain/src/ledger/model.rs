@@ -1,0 +1,162 @@
+//! Accounts, entries and chain rows, and how they are found.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use jangbu_kernel::{Currency, Time};
+
+/// The key of an account: the first 63 bits of SHA-256 over its code, a zero byte and its
+/// currency, so that a posting finds its accounts without a look-up by text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub i64);
+
+impl AccountId {
+    /// The id of account `code` in `currency`.
+    pub fn of(code: &str, currency: Currency) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(code);
+        hash.update([0]);
+        hash.update(currency.bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        Self(i64::from_be_bytes(first) & i64::MAX)
+    }
+}
+
+impl From<AccountId> for i64 {
+    fn from(id: AccountId) -> i64 {
+        id.0
+    }
+}
+
+impl From<i64> for AccountId {
+    fn from(id: i64) -> Self {
+        Self(id)
+    }
+}
+
+/// What an account is, which decides on which side it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What we have or are owed; grows by debits.
+    Asset,
+    /// What we owe; grows by credits.
+    Liability,
+    /// The owners' part; grows by credits.
+    Equity,
+    /// What we earned; grows by credits.
+    Income,
+    /// What we spent; grows by debits.
+    Expense,
+}
+
+impl Kind {
+    /// All of them, by code.
+    pub const ALL: &'static [Self] =
+        &[Self::Asset, Self::Liability, Self::Equity, Self::Income, Self::Expense];
+
+    /// Its number in the store, never changed.
+    pub const fn code(self) -> i64 {
+        match self {
+            Self::Asset => 1,
+            Self::Liability => 2,
+            Self::Equity => 3,
+            Self::Income => 4,
+            Self::Expense => 5,
+        }
+    }
+
+    /// The one with this number.
+    pub const fn from_code(code: i64) -> Option<Self> {
+        match code {
+            1 => Some(Self::Asset),
+            2 => Some(Self::Liability),
+            3 => Some(Self::Equity),
+            4 => Some(Self::Income),
+            5 => Some(Self::Expense),
+            _ => None,
+        }
+    }
+
+    /// Its name at the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asset => "ASSET",
+            Self::Liability => "LIABILITY",
+            Self::Equity => "EQUITY",
+            Self::Income => "INCOME",
+            Self::Expense => "EXPENSE",
+        }
+    }
+
+    /// Whether it grows by debits.
+    pub const fn is_debit_normal(self) -> bool {
+        matches!(self, Self::Asset | Self::Expense)
+    }
+}
+
+/// A row of `account`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its code in the chart.
+    pub code: Arc<str>,
+    /// Its one currency.
+    pub currency: Currency,
+    /// What it is.
+    pub kind: Kind,
+    /// Sum of its debit entries.
+    pub debits: i64,
+    /// Sum of its credit entries, as a positive number.
+    pub credits: i64,
+}
+
+impl Account {
+    /// Its balance on its normal side; below zero when it stands on the other.
+    pub fn balance(&self) -> i64 {
+        let (more, less) = if self.kind.is_debit_normal() {
+            (self.debits, self.credits)
+        } else {
+            (self.credits, self.debits)
+        };
+        // Both are at least 0: the difference fits.
+        more.saturating_sub(less)
+    }
+}
+
+/// The key of an entry: leg `leg` of posting `seq` of `source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryKey {
+    /// What caused it: a payment.
+    pub source: i64,
+    /// Which posting of the source.
+    pub seq: i64,
+    /// Which leg of the posting, from 0.
+    pub leg: i64,
+}
+
+/// A row of `entry`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The account.
+    pub account: AccountId,
+    /// Debit > 0, credit < 0.
+    pub amount: i64,
+    /// When it happened.
+    pub at: Time,
+    /// The commit that wrote it; scoped to the commit, so not a part of what is compared.
+    pub commit: i64,
+}
+
+/// A row of `chain`; its key is the commit's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// When it was sealed.
+    pub at: Time,
+    /// How many entries the commit wrote.
+    pub entries: i64,
+    /// SHA-256 over those entries.
+    pub digest: [u8; 32],
+    /// SHA-256 over the hash before, the commit's number, `at`, `entries` and `digest`.
+    pub hash: [u8; 32],
+}

@@ -1,0 +1,368 @@
+//! The payment row: its states and their numbers in the store, and the rules it is held to.
+
+use std::sync::Arc;
+
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{Currency, OrderId, PaymentId, Time};
+
+use super::command::{About, Intent, Part, Reply};
+
+/// Reason of an UNKNOWN payment whose amount at the gateway is not the intended one.
+pub const AMOUNT_MISMATCH: &str = "amount_mismatch";
+/// Code of a payment that the gateway never saw and has promised to refuse.
+pub const NOT_FOUND: &str = "not_found";
+/// Code of an operator's verdict; the row's reason is `operator:` and the evidence.
+pub const OPERATOR: &str = "operator";
+
+macro_rules! coded {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them, by code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its number in the store, never changed.
+            pub const fn code(self) -> i64 {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The one with this number.
+            pub const fn from_code(code: i64) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// Its name at the API.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+coded!(
+    /// How a payment stands.
+    State {
+        /// Written down; the gateway was never called.
+        Intent = 1 "INTENT",
+        /// A charge or an authorisation is on its way.
+        Sent = 2 "SENT",
+        /// The money is held.
+        Authorized = 3 "AUTHORIZED",
+        /// A capture is on its way.
+        CaptureSent = 4 "CAPTURE_SENT",
+        /// A void is on its way.
+        VoidSent = 5 "VOID_SENT",
+        /// The money is ours.
+        Captured = 6 "CAPTURED",
+        /// The customer was not charged.
+        Declined = 7 "DECLINED",
+        /// The hold is gone, or there never was one.
+        Voided = 8 "VOIDED",
+        /// The outcome of [`Payment::pending_op`] is open.
+        Unknown = 9 "UNKNOWN",
+    }
+);
+
+coded!(
+    /// What the states `SENT`, `CAPTURE_SENT`, `VOID_SENT` and `UNKNOWN` are about.
+    Op {
+        /// Nothing is open.
+        None = 0 "NONE",
+        /// Authorise and capture in one.
+        Charge = 1 "CHARGE",
+        /// Authorise.
+        Authorize = 2 "AUTHORIZE",
+        /// Capture.
+        Capture = 3 "CAPTURE",
+        /// Void.
+        Void = 4 "VOID",
+    }
+);
+
+coded!(
+    /// When the money is taken.
+    Mode {
+        /// At once.
+        Charge = 1 "CHARGE",
+        /// Held now, taken by a capture.
+        Authorize = 2 "AUTHORIZE",
+    }
+);
+
+impl Mode {
+    /// What is open once the token is sent.
+    pub(super) fn op(self) -> Op {
+        match self {
+            Self::Charge => Op::Charge,
+            Self::Authorize => Op::Authorize,
+        }
+    }
+}
+
+coded!(
+    /// How a refund stands.
+    RefundState {
+        /// It is on its way.
+        Sent = 1 "SENT",
+        /// Its outcome is open.
+        Unknown = 2 "UNKNOWN",
+        /// The money went back.
+        Done = 3 "DONE",
+        /// It will not happen.
+        Refused = 4 "REFUSED",
+    }
+);
+
+/// A refund, packed in its payment's row as `[no, state, amount, [[merchant, amount], …],
+/// deadline]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Its number, unique in the payment; 0 is the reversal.
+    pub no: u32,
+    /// How it stands.
+    pub state: RefundState,
+    /// Minor units, the sum of `parts`.
+    pub amount: i64,
+    /// From whose share it comes.
+    pub parts: Vec<Part>,
+    /// Until when a call about it may be under way; none: nobody is asking.
+    pub deadline: Option<Time>,
+}
+
+impl Refund {
+    /// Whether the gateway has still to say what became of it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, RefundState::Sent | RefundState::Unknown)
+    }
+}
+
+/// A row of `payment`; its key is the [`PaymentId`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Its order, whose saga drives it; none: it drives itself.
+    pub order: Option<OrderId>,
+    /// How it stands.
+    pub state: State,
+    /// What is open; [`Op::None`] outside `SENT`, `CAPTURE_SENT`, `VOID_SENT` and `UNKNOWN`.
+    pub pending_op: Op,
+    /// Charge, or authorise and capture later.
+    pub mode: Mode,
+    /// The merchants' parts, frozen; they sum up to `amount`.
+    pub split: Vec<Part>,
+    /// Its currency.
+    pub currency: Currency,
+    /// Minor units to charge.
+    pub amount: i64,
+    /// Held at the gateway so far.
+    pub authorized: i64,
+    /// Taken so far.
+    pub captured: i64,
+    /// Given back so far.
+    pub refunded: i64,
+    /// Refunds whose outcome is open.
+    pub pending: i64,
+    /// The gateway's name.
+    pub psp: Arc<str>,
+    /// The gateway's name of the payment.
+    pub psp_ref: Option<Box<str>>,
+    /// Why it was declined or is unknown.
+    pub reason: Option<Box<str>>,
+    /// How often an inquiry found nothing.
+    pub not_found: i64,
+    /// Ledger postings made: their numbers are `1..=postings`.
+    pub postings: i64,
+    /// When the latest call that moves money was sent.
+    pub sent_at: Option<Time>,
+    /// Until when a call about [`Payment::pending_op`] may be under way; none: nobody is asking.
+    pub deadline: Option<Time>,
+    /// Its refunds, in the order in which they were asked.
+    pub refunds: Vec<Refund>,
+    /// When it wakes up; always none with an order.
+    pub next_at: Option<Time>,
+    /// When it was intended.
+    pub at: Time,
+}
+
+impl Payment {
+    /// A payment that nobody has been asked about.
+    pub(super) fn new(intent: &Intent, psp: Arc<str>, at: Time) -> Self {
+        Self {
+            order: intent.order,
+            state: State::Intent,
+            pending_op: Op::None,
+            mode: if intent.capture_later { Mode::Authorize } else { Mode::Charge },
+            split: intent.split.clone(),
+            currency: intent.currency,
+            amount: intent.amount,
+            authorized: 0,
+            captured: 0,
+            refunded: 0,
+            pending: 0,
+            psp,
+            psp_ref: None,
+            reason: None,
+            not_found: 0,
+            postings: 0,
+            sent_at: None,
+            deadline: None,
+            refunds: Vec::new(),
+            next_at: None,
+            at,
+        }
+    }
+
+    /// Whether `intent` is the one that this payment was made of.
+    pub(super) fn is_of(&self, intent: &Intent) -> bool {
+        self.order == intent.order
+            && self.amount == intent.amount
+            && self.currency == intent.currency
+            && (self.mode == Mode::Authorize) == intent.capture_later
+            && self.split == intent.split
+    }
+
+    /// Whether its outcome is open because of a charge or an authorisation.
+    pub(super) fn is_charging(&self) -> bool {
+        matches!(self.pending_op, Op::Charge | Op::Authorize)
+    }
+
+    /// Whether a call about `deadline` may still be under way.
+    pub(super) fn is_asking(&self, now: Time) -> bool {
+        self.deadline.is_some_and(|deadline| now < deadline)
+    }
+
+    /// The refund with number `no`.
+    pub fn refund(&self, no: u32) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.no == no)
+    }
+
+    /// The refund with number `no`, to change it.
+    pub(super) fn refund_mut(&mut self, no: u32) -> Option<&mut Refund> {
+        self.refunds.iter_mut().find(|refund| refund.no == no)
+    }
+
+    /// What can still be refunded in all.
+    pub fn refundable(&self) -> i64 {
+        // Amounts are at most `Money::MAX`: nothing saturates.
+        self.captured.saturating_sub(self.refunded).saturating_sub(self.pending)
+    }
+
+    /// What can still be refunded of `merchant`'s part.
+    pub fn refundable_of(&self, merchant: &str) -> i64 {
+        let share = part_of(&self.split, merchant).min(self.captured);
+        self.refunds
+            .iter()
+            .filter(|refund| refund.state != RefundState::Refused)
+            .fold(share, |left, refund| left.saturating_sub(part_of(&refund.parts, merchant)))
+    }
+
+    /// What its events begin with.
+    pub(super) fn about(&self, id: PaymentId) -> About {
+        let Self { order, currency, .. } = *self;
+        About { payment: id, order, currency, psp: Arc::clone(&self.psp) }
+    }
+
+    /// How it stands, and how refund `no` stands.
+    pub(super) fn reply(&self, id: PaymentId, no: Option<u32>) -> Reply {
+        Reply {
+            payment: id,
+            state: self.state,
+            captured: self.captured,
+            refunded: self.refunded,
+            reason: self.reason.clone(),
+            refund: no.and_then(|no| self.refund(no)).map(|refund| refund.state),
+        }
+    }
+
+    /// What the module's invariants say about one row; a finding is named.
+    pub fn unsound(&self) -> Option<&'static str> {
+        use State::{Authorized, CaptureSent, Captured, Sent, Unknown, VoidSent};
+        let open = matches!(self.state, Sent | CaptureSent | VoidSent | Unknown);
+        let held = matches!(self.state, Authorized | CaptureSent | VoidSent);
+        let spent = self.refunded.saturating_add(self.pending);
+        [
+            (self.authorized > self.amount, "authorized > amount"),
+            (self.captured > self.authorized, "captured > authorized"),
+            (spent > self.captured, "refunded + pending > captured"),
+            (self.refunded < 0 || self.pending < 0, "a negative sum"),
+            (
+                self.captured != if self.state == Captured { self.amount } else { 0 },
+                "captured apart from CAPTURED",
+            ),
+            (self.postings != self.money_events(), "postings without money"),
+            (held && self.authorized != self.amount, "held, but not authorized"),
+            (open == (self.pending_op == Op::None), "pending_op does not fit the state"),
+            (self.state != Captured && !self.refunds.is_empty(), "a refund without a capture"),
+            (!open && self.deadline.is_some(), "a deadline without a call"),
+            (self.order.is_some() && self.next_at.is_some(), "a timer beside the saga's"),
+            (
+                self.split.iter().any(|part| self.refundable_of(&part.merchant) < 0),
+                "a share overdrawn",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(broken, name)| broken.then_some(name))
+    }
+
+    /// How often money has moved.
+    fn money_events(&self) -> i64 {
+        let done = self.refunds.iter().filter(|refund| refund.state == RefundState::Done).count();
+        i64::try_from(done).unwrap_or(i64::MAX).saturating_add(i64::from(self.captured > 0))
+    }
+}
+
+/// `merchant`'s amount in `parts`.
+fn part_of(parts: &[Part], merchant: &str) -> i64 {
+    parts.iter().find(|part| &*part.merchant == merchant).map_or(0, |part| part.amount)
+}
+
+/// Whether `parts` are one per merchant, none negative, and sum up to `amount`.
+pub(super) fn sums_up(parts: &[Part], amount: i64) -> bool {
+    let sum = parts
+        .iter()
+        .try_fold(0_i64, |sum, part| sum.checked_add(part.amount).filter(|_| part.amount >= 0));
+    let twice = |(i, part): (usize, &Part)| {
+        parts.iter().take(i).any(|other| other.merchant == part.merchant)
+    };
+    sum == Some(amount) && !parts.iter().enumerate().any(twice)
+}
+
+/// The gateway's name, and how patient we are with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The gateway's name, as in account codes and metrics.
+    pub psp: Arc<str>,
+    /// How long the calls may take that we start ourselves: inquiries, fences, repeated refunds.
+    pub call_timeout: Span,
+    /// How old a charge must be before "not found" leads to a fence.
+    pub not_found_age: Span,
+    /// Pauses between the inquiries of a payment without an order; the last one repeats.
+    pub inquiries: Vec<Span>,
+    /// When a payment without an order stops to inquire and waits for an operator.
+    pub give_up: Span,
+}
+
+impl Rules {
+    /// How long after a call's deadline its silence is looked into.
+    pub const GRACE: Span = Span::secs(2);
+
+    /// The usual patience with gateway `psp`.
+    pub fn new(psp: impl Into<Arc<str>>) -> Self {
+        Self {
+            psp: psp.into(),
+            call_timeout: Span::secs(5),
+            not_found_age: Span::secs(60),
+            inquiries: [5, 30, 120, 600, 3_600].map(Span::secs).to_vec(),
+            give_up: Span::mins(24 * 60),
+        }
+    }
+}
+
+/// `span` after `time`.
+pub(super) fn after(time: Time, span: Span) -> Time {
+    Time(time.0.saturating_add(span.0))
+}

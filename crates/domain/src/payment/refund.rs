@@ -1,0 +1,209 @@
+//! Refunds of a captured payment: numbered, each with its frozen parts.
+//!
+//! A refund holds its amount as `pending` from the moment it is asked until the gateway has said
+//! what became of it, so that no two refunds can spend the same money, in whatever order they are
+//! answered. The gateway knows a refund by (payment, number): asking again is safe, and that is
+//! what happens when an inquiry does not find it.
+
+use jangbu_kernel::{Ctx, Out, PaymentId, Time};
+
+use super::command::{Ask, Call, Event, Part, Reject, Said};
+use super::decide::{Hands, call, change, found, until};
+use super::model::{AMOUNT_MISMATCH, Payment, Refund, RefundState, Rules, State, sums_up};
+
+/// Asks refund `no` of the gateway.
+pub(super) fn ask(
+    id: PaymentId,
+    (no, amount, parts): (u32, i64, &[Part]),
+    deadline: Time,
+    (ctx, rows, out): Hands<'_>,
+) -> Result<(), Reject> {
+    let payment = found(rows, id)?;
+    if let Some(before) = payment.refund(no) {
+        let same = before.amount == amount && before.parts == parts;
+        return if same { Ok(()) } else { Err(Reject::RefundDiffers) };
+    }
+    check(payment, amount, parts)?;
+    change(rows, id, ctx.now, |p, _| {
+        let (state, deadline) = (RefundState::Sent, deadline);
+        p.pending = p.pending.saturating_add(amount);
+        p.sent_at = Some(ctx.now);
+        p.refunds.push(Refund {
+            no,
+            state,
+            amount,
+            parts: parts.to_vec(),
+            deadline: Some(deadline),
+        });
+        out.emit(Event::RefundRequested { about: p.about(id), no, amount });
+        out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::Refund(no)) });
+    });
+    Ok(())
+}
+
+fn check(payment: &Payment, amount: i64, parts: &[Part]) -> Result<(), Reject> {
+    if payment.state != State::Captured {
+        return Err(Reject::NotCaptured);
+    }
+    if amount <= 0 || !sums_up(parts, amount) {
+        return Err(Reject::AmountInvalid);
+    }
+    let left = payment.refundable();
+    if amount > left {
+        return Err(Reject::RefundExceedsCaptured { left });
+    }
+    for part in parts {
+        let left = payment.refundable_of(&part.merchant);
+        if part.amount > left {
+            return Err(Reject::RefundExceedsCaptured { left });
+        }
+    }
+    Ok(())
+}
+
+/// What an answer does to a refund.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Nothing,
+    Done,
+    Refused {
+        code: Box<str>,
+    },
+    Unknown {
+        why: Box<str>,
+    },
+    /// An inquiry did not find it: the same number again.
+    Again,
+    /// The inquiry brought nothing.
+    Quiet,
+}
+
+/// Takes the answer to `ask`, which is about refund `no`.
+pub(super) fn said(
+    id: PaymentId,
+    no: u32,
+    (ask, said): (Ask, &Said),
+    (ctx, rows, out): Hands<'_>,
+) -> Result<(), Reject> {
+    let payment = found(rows, id)?;
+    let refund = payment.refund(no).ok_or(Reject::RefundUnknown)?;
+    let turn = turn(payment, refund, ask, said);
+    if turn != Turn::Nothing {
+        change(rows, id, ctx.now, |p, rules| take(p, (id, no), turn, (ctx, rules, out)));
+    }
+    Ok(())
+}
+
+fn turn(payment: &Payment, refund: &Refund, ask: Ask, said: &Said) -> Turn {
+    match (refund.state, said) {
+        (RefundState::Refused, Said::Refunded { amount }) => late(payment, refund, *amount),
+        (RefundState::Done | RefundState::Refused, _) => Turn::Nothing,
+        (_, Said::Refunded { amount }) if *amount == refund.amount => Turn::Done,
+        (_, Said::Refunded { .. }) => open(refund, ask, "", AMOUNT_MISMATCH),
+        (_, Said::Refused { code } | Said::Declined { code }) => {
+            Turn::Refused { code: code.clone() }
+        }
+        (_, Said::Fenced) => Turn::Refused { code: "fenced".into() },
+        (RefundState::Unknown, Said::NotFound) if is_inquiry(ask) && refund.deadline.is_some() => {
+            Turn::Again
+        }
+        (_, Said::NotSent { why }) => open(refund, ask, "not_sent:", why),
+        (_, Said::Unknown { why }) => open(refund, ask, "", why),
+        (_, Said::NotFound) => open(refund, ask, "", "not_found"),
+        (_, Said::Captured { .. } | Said::Authorized { .. } | Said::Voided) => {
+            open(refund, ask, "", "not_about_the_refund")
+        }
+    }
+}
+
+/// Refused, and then done after all: taken as long as the money is there.
+fn late(payment: &Payment, refund: &Refund, amount: i64) -> Turn {
+    let mut left = payment.clone();
+    left.refunds.retain(|other| other.no != refund.no);
+    let fits = amount == refund.amount && check(&left, amount, &refund.parts).is_ok();
+    if fits { Turn::Done } else { Turn::Nothing }
+}
+
+/// `ask` did not settle it.
+fn open(refund: &Refund, ask: Ask, kind: &str, why: &str) -> Turn {
+    match (refund.state, is_inquiry(ask)) {
+        (RefundState::Sent, false) => Turn::Unknown { why: [kind, why].concat().into() },
+        (RefundState::Unknown, true) if refund.deadline.is_some() => Turn::Quiet,
+        _ => Turn::Nothing,
+    }
+}
+
+fn is_inquiry(ask: Ask) -> bool {
+    matches!(ask, Ask::InquireRefund(_))
+}
+
+fn take(
+    p: &mut Payment,
+    (id, no): (PaymentId, u32),
+    turn: Turn,
+    (ctx, rules, out): (&Ctx, &Rules, &mut Out<Event>),
+) {
+    let about = p.about(id);
+    match turn {
+        Turn::Nothing => {}
+        Turn::Done => {
+            let Some((amount, parts)) = end(p, no, RefundState::Done) else { return };
+            p.refunded = p.refunded.saturating_add(amount);
+            p.postings = p.postings.saturating_add(1);
+            out.emit(Event::Refunded { about, seq: p.postings, no, amount, parts });
+        }
+        Turn::Refused { code } => {
+            end(p, no, RefundState::Refused);
+            out.emit(Event::RefundRefused { about, no, code });
+        }
+        Turn::Unknown { why } => {
+            put(p, no, RefundState::Unknown, None);
+            out.emit(Event::RefundUnknown { about, no, why });
+        }
+        Turn::Again => {
+            let deadline = until(super::command::SOON, rules, ctx.now);
+            put(p, no, RefundState::Sent, Some(deadline));
+            let amount = p.refund(no).map_or(0, |refund| refund.amount);
+            out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::Refund(no)) });
+        }
+        Turn::Quiet => put(p, no, RefundState::Unknown, None),
+    }
+}
+
+/// Nobody has answered in time: open, and the gateway is asked.
+pub(super) fn inquire(
+    p: &mut Payment,
+    (id, no): (PaymentId, u32),
+    deadline: Time,
+    (ctx, out): (&Ctx, &mut Out<Event>),
+) {
+    let Some((state, amount)) = p.refund(no).map(|refund| (refund.state, refund.amount)) else {
+        return;
+    };
+    put(p, no, RefundState::Unknown, Some(deadline));
+    if state == RefundState::Sent {
+        let why = "deadline".into();
+        out.emit(Event::RefundUnknown { about: p.about(id), no, why });
+    }
+    out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::InquireRefund(no)) });
+}
+
+fn put(p: &mut Payment, no: u32, state: RefundState, deadline: Option<Time>) {
+    if let Some(refund) = p.refund_mut(no) {
+        refund.state = state;
+        refund.deadline = deadline;
+    }
+}
+
+/// Ends refund `no`: what was pending of it is free.
+fn end(p: &mut Payment, no: u32, state: RefundState) -> Option<(i64, Vec<Part>)> {
+    let refund = p.refund_mut(no)?;
+    let (was_open, amount) = (refund.is_open(), refund.amount);
+    refund.state = state;
+    refund.deadline = None;
+    let parts = refund.parts.clone();
+    if was_open {
+        p.pending = p.pending.saturating_sub(amount);
+    }
+    Some((amount, parts))
+}
