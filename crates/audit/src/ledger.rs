@@ -1,0 +1,317 @@
+//! Ledger: every posting against the payment that caused it, every balance against its entries.
+//!
+//! A capture debits the gateway's receivable and credits each merchant of the split; a refund
+//! reverses that for its parts. Balances are compared with payments and with the gateway, not with
+//! themselves. The chain of hashes is in [`crate::chain`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error,
+    book::{Book, rules},
+    chain::Chain,
+    gateway, ids,
+    outbox::Topic,
+    payment::{Payment, refund_state},
+    rows::{Cells, Source, Unreadable, scan},
+    walk::Case,
+};
+
+rules! {
+    BALANCE = "ledger.balance", Mismatched, "Every posting balances in every currency.";
+    NUMBERS = "ledger.numbers", Mismatched, "Postings of a source and legs of a posting are numbered from 1 without gaps.";
+    ACCOUNT = "ledger.account", Lost, "The account of every leg exists.";
+    ACCOUNT_ID = "ledger.account-id", Mismatched, "An account's id is the hash of its code and currency, its kind the one of its code.";
+    SOURCE = "ledger.source", Mismatched, "Every posting has a payment as its source.";
+    MISSING = "ledger.missing", Lost, "Every capture and every refund that is DONE has its posting.";
+    DOUBLED = "ledger.doubled", Doubled, "No capture and no refund is posted twice.";
+    INVENTED = "ledger.invented", Mismatched, "Every posting is that of a capture or of a refund, leg by leg.";
+    COUNTER = "ledger.counter", Mismatched, "A payment counts its postings.";
+    RECEIVABLE = "ledger.receivable", Mismatched, "What a payment leaves on the gateway's receivable is what the gateway's log says it owes.";
+    COMMIT = "ledger.commit", Mismatched, "A posting shares the commit of the event that it belongs to.";
+    TOTALS = "ledger.totals", Mismatched, "Debits and credits of an account are the sums of its entries.";
+    TRIAL = "ledger.trial", Mismatched, "Over all accounts of a currency debits equal credits.";
+}
+
+/// The columns that are walked, by source.
+pub(crate) const SQL: &str = "SELECT source, seq, leg, account, amount, at, commit_no FROM entry \
+     ORDER BY source, seq, leg";
+
+/// One leg of a posting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leg {
+    pub(crate) seq: i64,
+    pub(crate) leg: i64,
+    pub(crate) account: i64,
+    pub(crate) amount: i64,
+    pub(crate) at: i64,
+    pub(crate) commit: i64,
+}
+
+impl Leg {
+    /// Reads the columns of [`SQL`] after the source.
+    pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            seq: cells.int()?,
+            leg: cells.int()?,
+            account: cells.int()?,
+            amount: cells.int()?,
+            at: cells.int()?,
+            commit: cells.int()?,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Account {
+    code: String,
+    currency: String,
+    debits: i64,
+    credits: i64,
+    folded: [i128; 2],
+}
+
+/// The accounts, folded while the books are walked, and the chain.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    accounts: HashMap<i64, Account>,
+    pub(crate) chain: Chain,
+}
+
+/// A posting that a payment must have: the parts of merchants, credited (1) or given back (-1).
+#[derive(Debug)]
+struct Expected<'p> {
+    sign: i128,
+    amount: i64,
+    parts: &'p [(String, i64)],
+    found: bool,
+}
+
+impl Ledger {
+    /// Reads accounts and chain, and checks both in themselves.
+    pub(crate) fn load(from: Source<'_>, book: &mut Book) -> Result<Self, Error> {
+        from.watch.phase("ledger");
+        let mut accounts = HashMap::new();
+        let sql = "SELECT id, code, currency, kind, debits, credits FROM account";
+        scan(from, book, sql, |cells, book| {
+            let (id, code, currency) = (cells.int()?, cells.text()?, cells.text()?);
+            let kind = cells.int()?;
+            if id != account_id(code, currency) || !kind_fits(code, kind) {
+                let detail = format!("id {id}, kind {kind} in {currency}");
+                book.find(ACCOUNT_ID, code.to_owned(), detail);
+            }
+            let (debits, credits) = (cells.int()?, cells.int()?);
+            let (code, currency) = (code.to_owned(), currency.to_owned());
+            accounts.insert(id, Account { code, currency, debits, credits, folded: [0; 2] });
+            Ok(())
+        })?;
+        Ok(Self { accounts, chain: Chain::load(from, book)? })
+    }
+
+    /// Folds the postings of a case and checks them against its payment.
+    pub(crate) fn walk(&mut self, case: &Case<'_>, book: &mut Book) {
+        let mut postings = 0;
+        for posting in case.legs.chunk_by(|a, b| a.seq == b.seq) {
+            postings += 1;
+            self.post(case.id, posting, postings, book);
+        }
+        match &case.payment {
+            Some(payment) => self.against_payment(case, payment, postings, book),
+            None if postings > 0 => {
+                let detail = format!("{postings} postings, and the payment is absent");
+                book.find(SOURCE, ids::payment(case.id), detail);
+            }
+            None => {}
+        }
+    }
+
+    fn post(&mut self, source: i64, posting: &[Leg], number: i64, book: &mut Book) {
+        let subject = || ids::payment(source);
+        let seq = posting[0].seq;
+        if seq != number || !(1..).zip(posting).all(|(wanted, leg)| leg.leg == wanted) {
+            let legs: Vec<i64> = posting.iter().map(|leg| leg.leg).collect();
+            let detail = format!("posting {seq} with legs {legs:?}, wanted posting {number}");
+            book.find(NUMBERS, subject(), detail);
+        }
+        for leg in posting {
+            self.chain.absorb(source, leg, book);
+            if let Some(account) = self.accounts.get_mut(&leg.account) {
+                let amount = i128::from(leg.amount);
+                account.folded[usize::from(amount < 0)] += amount.abs();
+            } else {
+                let detail = format!("account {} of leg {} is absent", leg.account, leg.leg);
+                book.find(ACCOUNT, subject(), detail);
+            }
+        }
+        let mut sums: Vec<(&str, i128)> = Vec::with_capacity(1);
+        for (account, amount) in self.amounts(posting) {
+            match sums.iter_mut().find(|(known, _)| *known == account.currency) {
+                Some((_, sum)) => *sum += amount,
+                None => sums.push((&account.currency, amount)),
+            }
+        }
+        for (currency, sum) in sums.iter().filter(|(_, sum)| *sum != 0) {
+            book.find(BALANCE, subject(), format!("posting {seq} is off by {sum} {currency}"));
+        }
+    }
+
+    /// The legs whose account is known, with it.
+    fn amounts<'a>(&'a self, legs: &'a [Leg]) -> impl Iterator<Item = (&'a Account, i128)> {
+        legs.iter()
+            .filter_map(|leg| Some((self.accounts.get(&leg.account)?, i128::from(leg.amount))))
+    }
+
+    fn against_payment(&self, case: &Case<'_>, payment: &Payment, postings: i64, book: &mut Book) {
+        let mut find = |rule, detail| book.find(rule, ids::payment(case.id), detail);
+        if postings != payment.postings {
+            let detail = format!("counts {} postings, has {postings}", payment.postings);
+            find(COUNTER, detail);
+        }
+        let mut expected = expected(payment);
+        for posting in case.legs.chunk_by(|a, b| a.seq == b.seq) {
+            let fits = |wanted: &&mut Expected<'_>| self.fits(payment, wanted, posting);
+            let found = expected.iter_mut().filter(fits).min_by_key(|wanted| wanted.found);
+            match found {
+                Some(wanted) if !wanted.found => wanted.found = true,
+                Some(_) => find(DOUBLED, format!("posting {} repeats one", posting[0].seq)),
+                None => {
+                    let detail = format!("posting {}: {}", posting[0].seq, self.show(posting));
+                    find(INVENTED, detail);
+                }
+            }
+        }
+        for wanted in expected.iter().filter(|wanted| !wanted.found) {
+            let what = if wanted.sign > 0 { "capture" } else { "refund" };
+            find(MISSING, format!("the {what} of {} is not posted", wanted.amount));
+        }
+        self.receivable(case, payment, &mut find);
+        commits(case, &mut find);
+    }
+
+    /// Whether a posting is the expected one: its legs are on the gateway's receivable and on the
+    /// payables of the parts, and each account has its sum.
+    fn fits(&self, payment: &Payment, wanted: &Expected<'_>, posting: &[Leg]) -> bool {
+        let of = |merchant: &str| -> i128 {
+            let parts = wanted.parts.iter().filter(|(name, _)| name == merchant);
+            parts.map(|(_, part)| i128::from(*part)).sum()
+        };
+        let mut receivable = 0;
+        let mut known = 0;
+        for (account, amount) in self.amounts(posting) {
+            let own = account.currency == payment.currency;
+            if own && psp_of(&account.code) == Some(payment.psp.as_str()) {
+                receivable += amount;
+            } else if own && let Some(merchant) = merchant_of(&account.code) {
+                let on_it = self.amounts(posting).filter(|(other, _)| other.code == account.code);
+                let credited: i128 = on_it.map(|(_, amount)| amount).sum();
+                if credited != -wanted.sign * of(merchant) {
+                    return false;
+                }
+            } else {
+                return false;
+            }
+            known += 1;
+        }
+        known == posting.len() && receivable == wanted.sign * i128::from(wanted.amount) && {
+            let all: i128 = self.amounts(posting).map(|(_, amount)| amount).sum();
+            all == 0
+        }
+    }
+
+    fn receivable(
+        &self,
+        case: &Case<'_>,
+        payment: &Payment,
+        find: &mut impl FnMut(crate::Rule, String),
+    ) {
+        let newer = case.psp.iter().any(|record| record.newer);
+        if newer || payment.in_flight() || payment.refunds_pending() > 0 {
+            return;
+        }
+        let on_it = self.amounts(case.legs).filter(|(account, _)| psp_of(&account.code).is_some());
+        let posted: i128 = on_it.map(|(_, amount)| amount).sum();
+        let owed = gateway::net(case.psp.iter());
+        if posted != owed {
+            find(RECEIVABLE, format!("{posted} on the receivable, the gateway owes {owed}"));
+        }
+    }
+
+    fn show(&self, posting: &[Leg]) -> String {
+        let legs: Vec<String> = self
+            .amounts(posting)
+            .map(|(account, amount)| format!("{} {amount} {}", account.code, account.currency))
+            .collect();
+        legs.join(", ")
+    }
+
+    /// Compares the balances with what was folded, and closes the chain.
+    pub(crate) fn close(self, book: &mut Book) {
+        let mut trial: BTreeMap<&str, i128> = BTreeMap::new();
+        for account in self.accounts.values() {
+            let [debits, credits] = account.folded;
+            if [debits, credits] != [i128::from(account.debits), i128::from(account.credits)] {
+                let detail = format!(
+                    "{} debits and {} credits, its entries sum to {debits} and {credits} {}",
+                    account.debits, account.credits, account.currency
+                );
+                book.find(TOTALS, account.code.clone(), detail);
+            }
+            *trial.entry(&account.currency).or_default() +=
+                i128::from(account.debits) - i128::from(account.credits);
+        }
+        for (currency, off) in trial.into_iter().filter(|(_, off)| *off != 0) {
+            book.find(TRIAL, currency.to_owned(), format!("debits exceed credits by {off}"));
+        }
+        self.chain.close(book);
+    }
+}
+
+fn expected(payment: &Payment) -> Vec<Expected<'_>> {
+    let done = payment.refunds.iter().filter(|r| r.state == refund_state::DONE);
+    let refunds = done.map(|refund| (-1, refund.amount, refund.parts.as_slice()));
+    std::iter::once((1, payment.captured, payment.split.as_slice()))
+        .chain(refunds)
+        .filter(|(_, amount, _)| *amount != 0)
+        .map(|(sign, amount, parts)| Expected { sign, amount, parts, found: false })
+        .collect()
+}
+
+/// Captured and refunded events of a payment, and its postings, stand in the same commits.
+fn commits(case: &Case<'_>, find: &mut impl FnMut(crate::Rule, String)) {
+    let postings = case.legs.chunk_by(|a, b| a.seq == b.seq);
+    let mut posted: Vec<i64> = postings.map(|posting| posting[0].commit).collect();
+    let moved = |topic| matches!(topic, Topic::PaymentCaptured | Topic::PaymentRefunded);
+    let events = case.events.iter().filter(|event| moved(event.topic));
+    let mut told: Vec<i64> = events.map(|event| event.commit).collect();
+    posted.sort_unstable();
+    told.sort_unstable();
+    if posted.len() == told.len() && posted != told {
+        find(COMMIT, format!("posted in commits {posted:?}, published in {told:?}"));
+    }
+}
+
+fn psp_of(code: &str) -> Option<&str> {
+    code.strip_prefix("psp:")?.strip_suffix(":receivable")
+}
+
+fn merchant_of(code: &str) -> Option<&str> {
+    code.strip_prefix("merchant:")?.strip_suffix(":payable")
+}
+
+fn kind_fits(code: &str, kind: i64) -> bool {
+    match (psp_of(code), merchant_of(code)) {
+        (Some(_), _) => kind == 1,
+        (_, Some(_)) => kind == 2,
+        _ => (1..=5).contains(&kind),
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of code, a zero byte and the currency, without the top bit.
+fn account_id(code: &str, currency: &str) -> i64 {
+    let hash = Sha256::new().chain_update(code).chain_update([0]).chain_update(currency).finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    i64::from_be_bytes(first) & i64::MAX
+}

@@ -1,0 +1,399 @@
+//! Orders: the saga's state against lines, reservation, payment and refunds.
+//!
+//! ```text
+//! HOLDING → AWAIT_PAY → PAYING ⇄ PAY_UNKNOWN → COMMITTING → COMPLETED
+//!     └──────────┴─────────┴──────────┴─→ (REVERSING →) UNWINDING → CANCELLED      STUCK
+//! ```
+
+use crate::{
+    book::{Book, Rule, rules},
+    ids,
+    payment::{self, Payment, state as pay},
+    rows::{Cells, Unreadable},
+    walk::{Case, World},
+};
+
+rules! {
+    LINES = "order.lines", Mismatched, "An order has lines, each of one unit or more at no negative price.";
+    TOTAL = "order.total", Mismatched, "The total is the sum of quantity × unit price over the lines.";
+    SKU = "order.sku", Mismatched, "Every line names a SKU of the catalog, of that merchant and in the order's currency.";
+    PRICE = "order.price", Mismatched, "While a SKU has its first price, every line of it has that price.";
+    RESERVATION = "order.reservation", Mismatched, "COMPLETED holds COMMITTED stock, CANCELLED none; a payment is asked only over PINNED stock.";
+    RESERVED = "order.reserved", Mismatched, "A reservation has the order's lines summed by SKU.";
+    PAYMENT = "order.payment", Mismatched, "COMPLETED, COMMITTING and REVERSING have captured the total; before, nothing is; CANCELLED waits for nothing.";
+    UNPAID = "order.unpaid", Lost, "An order that asked for its payment, or completed, has a payment row.";
+    NET = "order.net", Mismatched, "A CANCELLED order keeps no money: captured − refunded − pending = 0.";
+    OUTCOME = "order.outcome", Mismatched, "Outcome and settling time stand when an order has ended, SOLD exactly when COMPLETED.";
+    STEPS = "order.steps", Mismatched, "COMPLETED has done both steps, CANCELLED waits for neither; only STUCK remembers where it got stuck.";
+    REFUNDED = "order.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE (those RESTORING may be in it).";
+    REFUND_LINES = "order.refund-lines", Mismatched, "A refund is the price of its units, and no unit is refunded twice.";
+    REFUND_DOUBLED = "order.refund-doubled", Doubled, "A refund number stands once in an order.";
+    REFUND_PAYMENT = "order.refund-payment", Mismatched, "A refund past its pivot is DONE at the payment, one at the gateway is known to it.";
+    TIMER = "order.timer", Mismatched, "An order that has not ended, and one that refunds, will be woken by a timer.";
+    OVERDUE = "order.overdue", Mismatched, "No timer of an open order is due for more than five minutes.";
+    COMMITTING = "order.committing", Mismatched, "No order is COMMITTING for more than 30 seconds after its capture.";
+}
+
+/// Order states of the schema.
+pub(crate) mod state {
+    pub(crate) const HOLDING: i64 = 1;
+    pub(crate) const AWAIT_PAY: i64 = 2;
+    pub(crate) const PAYING: i64 = 3;
+    pub(crate) const PAY_UNKNOWN: i64 = 4;
+    pub(crate) const COMMITTING: i64 = 5;
+    pub(crate) const REVERSING: i64 = 6;
+    pub(crate) const UNWINDING: i64 = 7;
+    pub(crate) const COMPLETED: i64 = 8;
+    pub(crate) const CANCELLED: i64 = 9;
+    pub(crate) const STUCK: i64 = 10;
+
+    pub(crate) fn name(state: i64) -> &'static str {
+        match state {
+            HOLDING => "HOLDING",
+            AWAIT_PAY => "AWAIT_PAY",
+            PAYING => "PAYING",
+            PAY_UNKNOWN => "PAY_UNKNOWN",
+            COMMITTING => "COMMITTING",
+            REVERSING => "REVERSING",
+            UNWINDING => "UNWINDING",
+            COMPLETED => "COMPLETED",
+            CANCELLED => "CANCELLED",
+            STUCK => "STUCK",
+            _ => "in no known state",
+        }
+    }
+}
+
+/// States of an order's refund.
+pub(crate) mod refund_state {
+    pub(crate) const REQUESTED: i64 = 1;
+    pub(crate) const PSP_REFUND: i64 = 2;
+    pub(crate) const RESTORING: i64 = 3;
+    pub(crate) const DONE: i64 = 4;
+    pub(crate) const REFUSED: i64 = 5;
+}
+
+const SECOND: i64 = 1_000_000;
+
+/// The columns that are walked, by key.
+pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, outcome, currency, \
+     total, refunded, lines, refunds, next_at, settled_at, version FROM orders ORDER BY id";
+
+/// An order row.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) state: i64,
+    pub(crate) stuck_in: i64,
+    pub(crate) stock_step: i64,
+    pub(crate) pay_step: i64,
+    pub(crate) outcome: Option<String>,
+    pub(crate) currency: String,
+    pub(crate) total: i64,
+    pub(crate) refunded: i64,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) refunds: Vec<Refund>,
+    pub(crate) next_at: Option<i64>,
+    pub(crate) settled_at: Option<i64>,
+    pub(crate) version: i64,
+}
+
+/// A line as ordered.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Line {
+    pub(crate) sku: i64,
+    pub(crate) quantity: i64,
+    pub(crate) price: i64,
+    pub(crate) merchant: String,
+}
+
+/// A refund of an order; number 0 is a reversal or an orphan.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) no: i64,
+    pub(crate) state: i64,
+    pub(crate) amount: i64,
+    pub(crate) units: Vec<(usize, i64)>,
+    pub(crate) restock: i64,
+    #[expect(dead_code, reason = "the packed form has it, no rule is about it")]
+    reason: String,
+}
+
+impl Order {
+    /// Reads the columns of [`SQL`] after the key.
+    pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            state: cells.int()?,
+            stuck_in: cells.int()?,
+            stock_step: cells.int()?,
+            pay_step: cells.int()?,
+            outcome: cells.text_or_null()?.map(str::to_owned),
+            currency: cells.text()?.to_owned(),
+            total: cells.int()?,
+            refunded: cells.int()?,
+            lines: cells.json()?,
+            refunds: cells.json()?,
+            next_at: cells.int_or_null()?,
+            settled_at: cells.int_or_null()?,
+            version: cells.int()?,
+        })
+    }
+
+    /// Whether it is between HOLDING and UNWINDING.
+    pub(crate) fn is_open(&self) -> bool {
+        (state::HOLDING..=state::UNWINDING).contains(&self.state)
+    }
+
+    /// What the lines of a merchant cost.
+    pub(crate) fn of_merchant(&self, merchant: &str) -> i128 {
+        self.lines.iter().filter(|line| line.merchant == merchant).map(Line::amount).sum()
+    }
+
+    /// The refund with this number.
+    pub(crate) fn refund(&self, no: i64) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.no == no)
+    }
+
+    /// Quantities of these units summed by SKU, ascending.
+    pub(crate) fn by_sku(&self, units: impl Iterator<Item = (usize, i64)>) -> Vec<(i64, i128)> {
+        let mut sums: Vec<(i64, i128)> = units
+            .filter_map(|(at, quantity)| Some((self.lines.get(at)?.sku, i128::from(quantity))))
+            .collect();
+        sums.sort_unstable_by_key(|(sku, _)| *sku);
+        sums.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 += if same { next.1 } else { 0 };
+            same
+        });
+        sums
+    }
+
+    /// The state that its rules are those of: a STUCK order stands where it got stuck.
+    fn standing(&self) -> i64 {
+        if self.state == state::STUCK { self.stuck_in } else { self.state }
+    }
+
+    fn refunds_open(&self) -> bool {
+        self.refunds
+            .iter()
+            .any(|r| (refund_state::REQUESTED..=refund_state::RESTORING).contains(&r.state))
+    }
+}
+
+impl Line {
+    fn amount(&self) -> i128 {
+        i128::from(self.quantity) * i128::from(self.price)
+    }
+}
+
+/// Checks the order of a case.
+pub(crate) fn check(case: &Case<'_>, world: &World<'_>, book: &mut Book) {
+    let Some(order) = &case.order else { return };
+    let mut find = |rule, detail| book.find(rule, ids::order(case.id), detail);
+    lines(order, world, &mut find);
+    ending(order, &mut find);
+    stock(case, order, &mut find);
+    money(case, order, &mut find);
+    refunds(order, case.payment.as_ref(), &mut find);
+    timers(case, order, world, &mut find);
+}
+
+fn lines(order: &Order, world: &World<'_>, find: &mut impl FnMut(Rule, String)) {
+    if order.lines.is_empty() || order.lines.iter().any(|l| l.quantity < 1 || l.price < 0) {
+        find(LINES, "no line, or one without units or with a negative price".to_owned());
+    }
+    let sum: i128 = order.lines.iter().map(Line::amount).sum();
+    if sum != i128::from(order.total) {
+        find(TOTAL, format!("total {}, its lines sum to {sum}", order.total));
+    }
+    for line in &order.lines {
+        let Some(sku) = world.catalog.sku(line.sku) else {
+            find(SKU, format!("{} is in no catalog", ids::sku(line.sku)));
+            continue;
+        };
+        let merchant = world.catalog.merchant(sku);
+        if merchant.is_some_and(|m| m != line.merchant) || sku.currency != order.currency {
+            let ours = format!("{} of {} in {}", ids::sku(line.sku), line.merchant, order.currency);
+            let theirs = format!("{} in {}", merchant.unwrap_or("?"), sku.currency);
+            find(SKU, format!("{ours}; the catalog says {theirs}"));
+        }
+        if sku.price_version == 1 && sku.price != line.price {
+            let detail = format!("{} for {}, its only price", ids::sku(line.sku), line.price);
+            find(PRICE, format!("{detail} is {}", sku.price));
+        }
+    }
+}
+
+fn ending(order: &Order, find: &mut impl FnMut(Rule, String)) {
+    let name = state::name(order.state);
+    let sold = order.outcome.as_deref() == Some("SOLD");
+    let ended = matches!(order.state, state::COMPLETED | state::CANCELLED);
+    let named = match order.state {
+        state::COMPLETED => sold,
+        state::CANCELLED => order.outcome.is_some() && !sold,
+        state::REVERSING | state::UNWINDING | state::STUCK => !sold,
+        _ => order.outcome.is_none(),
+    };
+    let settled = order.state == state::STUCK || order.settled_at.is_some() == ended;
+    if !named || !settled {
+        let detail = format!(
+            "{name} with outcome {} and settled_at {:?}",
+            order.outcome.as_deref().unwrap_or("none"),
+            order.settled_at
+        );
+        find(OUTCOME, detail);
+    }
+    let steps = [order.stock_step, order.pay_step];
+    let stepped = match order.state {
+        state::COMPLETED => steps == [2, 2],
+        state::CANCELLED => !steps.iter().any(|step| matches!(step, 1 | 4)),
+        _ => true,
+    };
+    if !stepped || (order.state == state::STUCK) != (order.stuck_in != 0) {
+        let [stock, pay] = steps;
+        let detail = format!("{name} with steps {stock}, {pay}, stuck in {}", order.stuck_in);
+        find(STEPS, detail);
+    }
+}
+
+fn stock(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
+    let held = case.reservation.as_ref().map(|reservation| reservation.state);
+    let asked = case.payment.as_ref().is_some_and(|payment| payment.state != pay::INTENT);
+    let fits = match order.standing() {
+        state::PAYING | state::PAY_UNKNOWN if asked => held == Some(2),
+        state::COMMITTING => matches!(held, Some(2 | 3)),
+        state::COMPLETED => held == Some(3),
+        state::CANCELLED => matches!(held, None | Some(4 | 5)),
+        _ => held != Some(3),
+    };
+    if !fits {
+        let what = match held {
+            None => "no reservation".to_owned(),
+            Some(held) => format!("a reservation {}", crate::inventory::state_name(held)),
+        };
+        find(RESERVATION, format!("{} with {what}", state::name(order.state)));
+    }
+    if let Some(reservation) = &case.reservation
+        && !reservation.is_tombstone()
+    {
+        let all = order.lines.iter().enumerate().map(|(at, line)| (at, line.quantity));
+        let ordered = order.by_sku(all);
+        let same = reservation.lines.iter().map(|(sku, q)| (*sku, i128::from(*q))).eq(ordered);
+        if !same {
+            find(RESERVED, format!("reserved {:?} (sku, quantity)", reservation.lines));
+        }
+    }
+}
+
+fn money(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
+    let name = state::name(order.state);
+    let standing = order.standing();
+    let must_exist = matches!(standing, state::PAY_UNKNOWN..=state::REVERSING | state::COMPLETED);
+    let Some(payment) = &case.payment else {
+        if must_exist {
+            find(UNPAID, format!("{name}, and {} is absent", ids::payment(case.id)));
+        }
+        return;
+    };
+    let fits = match standing {
+        state::COMMITTING | state::REVERSING | state::COMPLETED => {
+            payment.state == pay::CAPTURED && payment.captured == order.total
+        }
+        state::HOLDING | state::AWAIT_PAY | state::PAYING | state::PAY_UNKNOWN => {
+            payment.captured == 0
+        }
+        state::CANCELLED => {
+            matches!(payment.state, pay::INTENT | pay::CAPTURED | pay::DECLINED | pay::VOIDED)
+        }
+        _ => true,
+    };
+    if !fits {
+        let theirs = pay::name(payment.state);
+        let detail = format!("{name}, total {}: the payment is {theirs}", order.total);
+        find(PAYMENT, format!("{detail} with {} captured", payment.captured));
+    }
+    if order.state == state::CANCELLED && payment.kept() != 0 {
+        find(NET, format!("CANCELLED, and {} of the customer's money is kept", payment.kept()));
+    }
+}
+
+fn refunds(order: &Order, payment: Option<&Payment>, find: &mut impl FnMut(Rule, String)) {
+    let sum = |least: i64, no: i64| -> i128 {
+        let all = order.refunds.iter().filter(|r| r.no >= no);
+        let done = all.filter(|r| (least..=refund_state::DONE).contains(&r.state));
+        done.map(|r| i128::from(r.amount)).sum()
+    };
+    let refunded = i128::from(order.refunded);
+    let (least, most) = (sum(refund_state::DONE, 1), sum(refund_state::RESTORING, 0));
+    if refunded < least || refunded > most {
+        find(REFUNDED, format!("refunded {refunded}, its refunds sum to {least}…{most}"));
+    }
+    for (at, refund) in order.refunds.iter().enumerate() {
+        if order.refunds[..at].iter().any(|other| other.no == refund.no) {
+            find(REFUND_DOUBLED, format!("refund {} stands twice", refund.no));
+        }
+        refund_at_payment(refund, payment, find);
+        let price = |(at, quantity): &(usize, i64)| {
+            order.lines.get(*at).map(|line| i128::from(line.price) * i128::from(*quantity))
+        };
+        let worth: Option<i128> = refund.units.iter().map(price).sum();
+        if refund.no > 0 && worth != Some(i128::from(refund.amount)) {
+            let detail = format!("refund {} of {}", refund.no, refund.amount);
+            find(REFUND_LINES, format!("{detail} is for units worth {worth:?}"));
+        }
+    }
+    for (at, line) in order.lines.iter().enumerate() {
+        let live = order.refunds.iter().filter(|r| r.no > 0 && r.state != refund_state::REFUSED);
+        let units = live.flat_map(|r| &r.units).filter(|(line, _)| *line == at);
+        let back: i128 = units.map(|(_, quantity)| i128::from(*quantity)).sum();
+        if back > i128::from(line.quantity) {
+            find(REFUND_LINES, format!("{back} of {} units of line {at}", line.quantity));
+        }
+    }
+}
+
+fn refund_at_payment(
+    refund: &Refund,
+    payment: Option<&Payment>,
+    find: &mut impl FnMut(Rule, String),
+) {
+    let twin = payment.and_then(|p| p.refunds.iter().find(|twin| twin.no == refund.no));
+    let theirs = twin.map(|twin| twin.state);
+    let fits = match refund.state {
+        refund_state::PSP_REFUND => theirs.is_some(),
+        refund_state::RESTORING | refund_state::DONE => theirs == Some(payment::refund_state::DONE),
+        refund_state::REFUSED => matches!(theirs, None | Some(payment::refund_state::REFUSED)),
+        _ => true,
+    };
+    if !fits && refund.amount != 0 {
+        let theirs = theirs.map_or("absent", payment::refund_state::name);
+        let detail = format!("refund {} in state {}", refund.no, refund.state);
+        find(REFUND_PAYMENT, format!("{detail} is {theirs} at the payment"));
+    }
+}
+
+fn timers(case: &Case<'_>, order: &Order, world: &World<'_>, find: &mut impl FnMut(Rule, String)) {
+    if !order.is_open() && !order.refunds_open() {
+        return;
+    }
+    let name = state::name(order.state);
+    let theirs = [
+        order.next_at,
+        case.payment.as_ref().and_then(|payment| payment.next_at),
+        case.reservation.as_ref().and_then(|reservation| reservation.next_at),
+    ];
+    match theirs.iter().flatten().min() {
+        None if order.state != state::STUCK => find(TIMER, format!("{name} without any timer")),
+        Some(due) if world.clock.saturating_sub(*due) > 300 * SECOND => {
+            let late = (world.clock - due) / SECOND;
+            find(OVERDUE, format!("{name}, and a timer is {late} s overdue"));
+        }
+        _ => {}
+    }
+    let captured_at = case.legs.first().map(|leg| leg.at);
+    if order.state == state::COMMITTING
+        && let Some(age) = captured_at.map(|at| world.clock.saturating_sub(at))
+        && age > 30 * SECOND
+    {
+        find(COMMITTING, format!("COMMITTING for {} s", age / SECOND));
+    }
+}

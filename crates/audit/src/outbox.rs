@@ -1,0 +1,260 @@
+//! The outbox: gapless, in commit order, and exactly the events that the rows promise.
+//!
+//! | row | `placed` | `completed` | `cancelled` | `order.refunded` |
+//! |---|---|---|---|---|
+//! | COMPLETED | 1 | 1 | 0 | one per DONE refund |
+//! | CANCELLED | 1, or 0 if refused at placing | 0 | 1 | reversals may have one |
+//! | open | 1 once the stock is held | 0 | 0 | |
+//!
+//! A CAPTURED payment has one `payment.captured`, each of its DONE refunds a `payment.refunded`.
+
+use crate::{
+    Error,
+    book::{Book, Rule, rules},
+    ids,
+    order::{Order, refund_state as order_refund, state as order_state},
+    payment::{Payment, refund_state, state as pay},
+    rows::{Source, scan},
+    walk::Case,
+};
+
+rules! {
+    GAP = "outbox.gap", Lost, "Events are numbered from 1 without gaps.";
+    ORDER = "outbox.order", Mismatched, "Events stand in the order of their commits.";
+    TOPIC = "outbox.topic", Mismatched, "An event has one of the known topics.";
+    MISSING = "event.missing", Lost, "Every change that promises an event has it.";
+    DOUBLED = "event.doubled", Doubled, "No promised event stands twice.";
+    INVENTED = "event.invented", Mismatched, "No event tells what its row does not.";
+    VERSION = "event.version", Mismatched, "The versions of an aggregate's events grow, up to that of its row.";
+}
+
+/// What an event tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    OrderPlaced,
+    OrderCompleted,
+    OrderCancelled,
+    OrderRefunded,
+    OrderAdvanced,
+    PaymentAuthorized,
+    PaymentCaptureRequested,
+    PaymentCaptured,
+    PaymentRefundRequested,
+    PaymentRefunded,
+    /// Not about an order or payment.
+    Catalog,
+    Stock,
+}
+
+impl Topic {
+    fn read(name: &str) -> Option<Self> {
+        Some(match name {
+            "order.placed" => Self::OrderPlaced,
+            "order.completed" => Self::OrderCompleted,
+            "order.cancelled" => Self::OrderCancelled,
+            "order.refunded" => Self::OrderRefunded,
+            "order.advanced" => Self::OrderAdvanced,
+            "payment.authorized" => Self::PaymentAuthorized,
+            "payment.capture-requested" => Self::PaymentCaptureRequested,
+            "payment.captured" => Self::PaymentCaptured,
+            "payment.refund-requested" => Self::PaymentRefundRequested,
+            "payment.refunded" => Self::PaymentRefunded,
+            "product.changed" => Self::Catalog,
+            "stock.changed" => Self::Stock,
+            _ => return None,
+        })
+    }
+
+    fn is_of_order(self) -> bool {
+        matches!(
+            self,
+            Self::OrderPlaced
+                | Self::OrderCompleted
+                | Self::OrderCancelled
+                | Self::OrderRefunded
+                | Self::OrderAdvanced
+        )
+    }
+}
+
+/// An event about an order or a payment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    pub(crate) key: i64,
+    pub(crate) commit: i64,
+    version: u32,
+    pub(crate) topic: Topic,
+}
+
+/// What the outbox has, for orders and payments sorted by key.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) events: Vec<Event>,
+    /// Events about products, by key.
+    pub(crate) products: Vec<i64>,
+    pub(crate) count: u64,
+    pub(crate) last_seq: i64,
+    pub(crate) last_commit: i64,
+    pub(crate) latest: i64,
+}
+
+impl Outbox {
+    /// Reads all events; `expected` of them, so that the memory is taken once.
+    pub(crate) fn load(from: Source<'_>, expected: i64, book: &mut Book) -> Result<Self, Error> {
+        from.watch.phase("events");
+        let mut outbox = Self::default();
+        // A damaged counter must not take all memory.
+        let room = usize::try_from(expected).unwrap_or(0).min(50_000_000);
+        outbox.events.reserve_exact(room);
+        let sql = "SELECT seq, commit_no, at, topic, key, version FROM outbox ORDER BY seq";
+        let count = scan(from, book, sql, |cells, book| {
+            let (seq, commit, at) = (cells.int()?, cells.int()?, cells.int()?);
+            let (topic, key, version) = (cells.text()?, cells.int()?, cells.int()?);
+            outbox.number(seq, commit, book);
+            outbox.latest = outbox.latest.max(at);
+            match Topic::read(topic) {
+                None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
+                Some(Topic::Stock) => {}
+                Some(Topic::Catalog) => outbox.products.push(key),
+                Some(topic) => {
+                    let version = u32::try_from(version).unwrap_or(u32::MAX);
+                    outbox.events.push(Event { key, commit, version, topic });
+                }
+            }
+            Ok(())
+        })?;
+        outbox.count = count;
+        outbox.events.sort_by_key(|event| event.key);
+        Ok(outbox)
+    }
+
+    fn number(&mut self, seq: i64, commit: i64, book: &mut Book) {
+        if seq != self.last_seq + 1 {
+            let detail = format!("{} is followed by {seq}", self.last_seq);
+            book.find(GAP, format!("event {}", self.last_seq + 1), detail);
+        }
+        if commit < self.last_commit.max(1) {
+            let detail = format!("of commit {commit} stands behind commit {}", self.last_commit);
+            book.find(ORDER, format!("event {seq}"), detail);
+        }
+        self.last_seq = seq;
+        self.last_commit = self.last_commit.max(commit);
+    }
+}
+
+/// How many events of a topic a row promises.
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    topic: Topic,
+    least: usize,
+    most: usize,
+}
+
+/// Compares the events of a case with what its rows promise.
+pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
+    let subject = |topic: Topic| {
+        if topic.is_of_order() { ids::order(case.id) } else { ids::payment(case.id) }
+    };
+    let mut find = |rule: Rule, topic: Topic, detail| book.find(rule, subject(topic), detail);
+    let (order, payment) = (case.order.as_ref(), case.payment.as_ref());
+    if let Some(stray) = case.events.iter().find(|event| {
+        (event.topic.is_of_order() && order.is_none())
+            || (!event.topic.is_of_order() && payment.is_none())
+    }) {
+        find(INVENTED, stray.topic, format!("{:?}, and the row is absent", stray.topic));
+    }
+    if let Some(order) = order {
+        keep(case, &order_promises(case, order), &mut find);
+        versions(case, true, order.version, &mut find);
+    }
+    if let Some(payment) = payment {
+        keep(case, &payment_promises(payment), &mut find);
+        versions(case, false, payment.version, &mut find);
+    }
+}
+
+fn keep(case: &Case<'_>, promises: &[Promise], find: &mut impl FnMut(Rule, Topic, String)) {
+    for &Promise { topic, least, most } in promises {
+        let found = case.events.iter().filter(|event| event.topic == topic).count();
+        if found < least {
+            find(MISSING, topic, format!("{found} of {least} {topic:?}"));
+        } else if found > most && most > 0 {
+            find(DOUBLED, topic, format!("{found} {topic:?}, and {most} to tell"));
+        } else if found > most {
+            find(INVENTED, topic, format!("{topic:?}, and the row does not say so"));
+        }
+    }
+}
+
+fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
+    let state = order.state;
+    let held =
+        case.payment.is_some() || case.reservation.as_ref().is_some_and(|r| !r.is_tombstone());
+    let placed = match state {
+        order_state::HOLDING | order_state::UNWINDING | order_state::STUCK => false,
+        order_state::CANCELLED => held,
+        _ => true,
+    };
+    let exactly = |topic, wanted: bool| {
+        let wanted = usize::from(wanted);
+        Promise { topic, least: wanted, most: wanted }
+    };
+    let refunds = |least: i64, no: i64| {
+        let done = |r: &&_| order_refund_between(r, least, no);
+        order.refunds.iter().filter(done).count()
+    };
+    [
+        Promise { topic: Topic::OrderPlaced, least: usize::from(placed), most: 1 },
+        exactly(Topic::OrderCompleted, state == order_state::COMPLETED),
+        exactly(Topic::OrderCancelled, state == order_state::CANCELLED),
+        Promise {
+            topic: Topic::OrderRefunded,
+            least: refunds(order_refund::DONE, 1),
+            most: refunds(order_refund::RESTORING, 0),
+        },
+    ]
+}
+
+fn order_refund_between(refund: &crate::order::Refund, least: i64, no: i64) -> bool {
+    refund.no >= no && (least..=order_refund::DONE).contains(&refund.state)
+}
+
+fn payment_promises(payment: &Payment) -> [Promise; 5] {
+    let captured = payment.state == pay::CAPTURED;
+    let two_step = payment.mode == 2;
+    let done = |least: i64| {
+        let done = payment.refunds.iter().filter(|r| r.state == refund_state::DONE);
+        done.filter(|refund| refund.amount >= least).count()
+    };
+    let asked = payment.refunds.len();
+    let promise = |topic, least, most| Promise { topic, least, most };
+    let authorized = usize::from(two_step && payment.state == pay::AUTHORIZED);
+    [
+        promise(Topic::PaymentAuthorized, authorized, 1),
+        promise(Topic::PaymentCaptureRequested, 0, 1),
+        promise(
+            Topic::PaymentCaptured,
+            usize::from(captured && payment.amount > 0),
+            usize::from(captured),
+        ),
+        promise(Topic::PaymentRefundRequested, 0, asked),
+        promise(Topic::PaymentRefunded, done(1), done(0)),
+    ]
+}
+
+fn versions(
+    case: &Case<'_>,
+    of_order: bool,
+    version: i64,
+    find: &mut impl FnMut(Rule, Topic, String),
+) {
+    let mut last = 0;
+    for event in case.events.iter().filter(|event| event.topic.is_of_order() == of_order) {
+        if event.version < last || i64::from(event.version) > version {
+            let detail = format!("{:?} has version {}", event.topic, event.version);
+            find(VERSION, event.topic, format!("{detail} after {last}, its row {version}"));
+            return;
+        }
+        last = event.version;
+    }
+}

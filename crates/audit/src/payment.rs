@@ -1,0 +1,292 @@
+//! Payments: their amounts in themselves, and against the order they belong to.
+
+use crate::{
+    book::{Book, rules},
+    ids,
+    order::{Order, state as order_state},
+    rows::{Cells, Unreadable},
+    walk::Case,
+};
+
+rules! {
+    KEY = "payment.key", Mismatched, "A payment of an order has the order's integer as its id.";
+    ORDER = "payment.order", Lost, "The order of a payment exists.";
+    AMOUNT = "payment.amount", Mismatched, "A payment asks for the order's total, in the order's currency.";
+    SPLIT = "payment.split", Mismatched, "The split sums to the amount, and to each merchant's lines in the order.";
+    LIMITS = "payment.limits", Mismatched, "0 ≤ refunded + pending ≤ captured ≤ authorised ≤ amount.";
+    STATE = "payment.state", Mismatched, "A CAPTURED payment has captured its amount, any other nothing; a question to the gateway stands only in the states that wait for an answer, with a deadline.";
+    INTENT = "payment.intent", Mismatched, "An INTENT waits for its client: its order has not ended.";
+    REFUNDED = "payment.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE, pending that of those SENT or UNKNOWN.";
+    REFUND_SPLIT = "payment.refund-split", Mismatched, "A refund is the sum of its parts, and no merchant gives back more than it got.";
+    REFUND_DOUBLED = "payment.refund-doubled", Doubled, "A refund number stands once in a payment.";
+    REFUND_ORDER = "payment.refund-order", Mismatched, "Every refund of a payment is one of its order, with the same amount.";
+    TIMER = "payment.timer", Mismatched, "A payment that waits for the gateway will be woken.";
+}
+
+/// Payment states of the schema.
+pub(crate) mod state {
+    pub(crate) const INTENT: i64 = 1;
+    pub(crate) const SENT: i64 = 2;
+    pub(crate) const AUTHORIZED: i64 = 3;
+    pub(crate) const CAPTURE_SENT: i64 = 4;
+    pub(crate) const VOID_SENT: i64 = 5;
+    pub(crate) const CAPTURED: i64 = 6;
+    pub(crate) const DECLINED: i64 = 7;
+    pub(crate) const VOIDED: i64 = 8;
+    pub(crate) const UNKNOWN: i64 = 9;
+
+    pub(crate) fn name(state: i64) -> &'static str {
+        match state {
+            INTENT => "INTENT",
+            SENT => "SENT",
+            AUTHORIZED => "AUTHORIZED",
+            CAPTURE_SENT => "CAPTURE_SENT",
+            VOID_SENT => "VOID_SENT",
+            CAPTURED => "CAPTURED",
+            DECLINED => "DECLINED",
+            VOIDED => "VOIDED",
+            UNKNOWN => "UNKNOWN",
+            _ => "in no known state",
+        }
+    }
+}
+
+/// States of a payment's refund.
+pub(crate) mod refund_state {
+    pub(crate) const SENT: i64 = 1;
+    pub(crate) const UNKNOWN: i64 = 2;
+    pub(crate) const DONE: i64 = 3;
+    pub(crate) const REFUSED: i64 = 4;
+
+    pub(crate) fn name(state: i64) -> &'static str {
+        match state {
+            SENT => "SENT",
+            UNKNOWN => "UNKNOWN",
+            DONE => "DONE",
+            REFUSED => "REFUSED",
+            _ => "in no known state",
+        }
+    }
+}
+
+/// The columns that are walked, by key.
+pub(crate) const SQL: &str = "SELECT id, order_id, state, pending_op, mode, split, currency, \
+     amount, authorized, captured, refunded, pending, psp, postings, deadline, refunds, next_at, \
+     version FROM payment ORDER BY id";
+
+/// A payment row.
+#[derive(Debug)]
+pub(crate) struct Payment {
+    pub(crate) order: Option<i64>,
+    pub(crate) state: i64,
+    pub(crate) pending_op: i64,
+    pub(crate) mode: i64,
+    pub(crate) split: Vec<(String, i64)>,
+    pub(crate) currency: String,
+    pub(crate) amount: i64,
+    pub(crate) authorized: i64,
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+    pub(crate) pending: i64,
+    pub(crate) psp: String,
+    pub(crate) postings: i64,
+    pub(crate) deadline: Option<i64>,
+    pub(crate) refunds: Vec<Refund>,
+    pub(crate) next_at: Option<i64>,
+    pub(crate) version: i64,
+}
+
+/// A refund of a payment.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) no: i64,
+    pub(crate) state: i64,
+    pub(crate) amount: i64,
+    pub(crate) parts: Vec<(String, i64)>,
+}
+
+impl Payment {
+    /// Reads the columns of [`SQL`] after the key.
+    pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            order: cells.int_or_null()?,
+            state: cells.int()?,
+            pending_op: cells.int()?,
+            mode: cells.int()?,
+            split: cells.json()?,
+            currency: cells.text()?.to_owned(),
+            amount: cells.int()?,
+            authorized: cells.int()?,
+            captured: cells.int()?,
+            refunded: cells.int()?,
+            pending: cells.int()?,
+            psp: cells.text()?.to_owned(),
+            postings: cells.int()?,
+            deadline: cells.int_or_null()?,
+            refunds: cells.json()?,
+            next_at: cells.int_or_null()?,
+            version: cells.int()?,
+        })
+    }
+
+    /// Whether an answer of the gateway is awaited about the payment itself.
+    pub(crate) fn in_flight(&self) -> bool {
+        matches!(self.state, state::SENT | state::CAPTURE_SENT | state::VOID_SENT | state::UNKNOWN)
+    }
+
+    /// Captured and neither given back nor about to be.
+    pub(crate) fn kept(&self) -> i128 {
+        i128::from(self.captured) - i128::from(self.refunded) - i128::from(self.pending)
+    }
+
+    /// Refunds whose money has not moved.
+    pub(crate) fn refunds_pending(&self) -> usize {
+        self.refunds.iter().filter(|refund| refund.is_pending()).count()
+    }
+}
+
+impl Refund {
+    fn is_pending(&self) -> bool {
+        matches!(self.state, refund_state::SENT | refund_state::UNKNOWN)
+    }
+}
+
+/// Checks the payment of a case.
+pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
+    let Some(payment) = &case.payment else { return };
+    let mut find = |rule, detail| book.find(rule, ids::payment(case.id), detail);
+    amounts(payment, &mut find);
+    shape(payment, &mut find);
+    refunds(payment, &mut find);
+    match (payment.order, &case.order) {
+        (Some(order), _) if order != case.id => {
+            find(KEY, format!("belongs to {}", ids::order(order)));
+        }
+        (Some(_), None) => find(ORDER, format!("{} is absent", ids::order(case.id))),
+        (Some(_), Some(order)) => against_order(payment, order, &mut find),
+        (None, Some(_)) => find(KEY, "belongs to no order, but has the id of one".to_owned()),
+        (None, None) => {}
+    }
+    let waits = payment.in_flight() || payment.refunds_pending() > 0;
+    let woken = payment.next_at.or(case.order.as_ref().and_then(|order| order.next_at)).is_some();
+    let stuck = case.order.as_ref().is_some_and(|order| order.state == order_state::STUCK);
+    if waits && !woken && !stuck {
+        let detail = format!("{} without any timer", state::name(payment.state));
+        book.find(TIMER, ids::payment(case.id), detail);
+    }
+}
+
+fn amounts(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
+    let Payment { amount, authorized, captured, refunded, pending, .. } = *payment;
+    let given = i128::from(refunded) + i128::from(pending);
+    let sound = authorized <= amount
+        && captured <= authorized
+        && given <= i128::from(captured)
+        && refunded.min(pending).min(captured).min(authorized) >= 0;
+    if !sound {
+        let detail = format!(
+            "amount {amount}, authorised {authorized}, captured {captured}, refunded {refunded}, \
+             pending {pending}"
+        );
+        find(LIMITS, detail);
+    }
+    let split: i128 = payment.split.iter().map(|(_, part)| i128::from(*part)).sum();
+    if split != i128::from(amount) || payment.split.iter().any(|(_, part)| *part < 0) {
+        find(SPLIT, format!("the split sums to {split}, the amount is {amount}"));
+    }
+}
+
+fn shape(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
+    let name = state::name(payment.state);
+    let captured = if payment.state == state::CAPTURED { payment.amount } else { 0 };
+    if payment.captured != captured {
+        find(STATE, format!("{name} with {} of {} captured", payment.captured, payment.amount));
+    }
+    let asked = match payment.state {
+        state::SENT => matches!(payment.pending_op, 1 | 2),
+        state::CAPTURE_SENT => payment.pending_op == 3,
+        state::VOID_SENT => payment.pending_op == 4,
+        state::UNKNOWN => matches!(payment.pending_op, 1..=4),
+        _ => payment.pending_op == 0,
+    };
+    if !asked {
+        find(STATE, format!("{name} while operation {} is asked", payment.pending_op));
+    }
+    let sent = payment.in_flight() && payment.state != state::UNKNOWN;
+    if sent && payment.deadline.is_none() {
+        find(STATE, format!("{name} without a deadline"));
+    }
+}
+
+fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
+    if payment.refunds.is_empty() && payment.refunded == 0 && payment.pending == 0 {
+        return;
+    }
+    let sum = |wanted: &dyn Fn(&Refund) -> bool| -> i128 {
+        payment.refunds.iter().filter(|r| wanted(r)).map(|r| i128::from(r.amount)).sum()
+    };
+    let done = sum(&|refund| refund.state == refund_state::DONE);
+    let pending = sum(&Refund::is_pending);
+    if done != i128::from(payment.refunded) || pending != i128::from(payment.pending) {
+        let detail = format!(
+            "refunded {} and pending {}; the list has {done} done and {pending} pending",
+            payment.refunded, payment.pending
+        );
+        find(REFUNDED, detail);
+    }
+    for (at, refund) in payment.refunds.iter().enumerate() {
+        if payment.refunds[..at].iter().any(|other| other.no == refund.no) {
+            find(REFUND_DOUBLED, format!("refund {} stands twice", refund.no));
+        }
+        let parts: i128 = refund.parts.iter().map(|(_, part)| i128::from(*part)).sum();
+        if parts != i128::from(refund.amount) || refund.parts.iter().any(|(_, part)| *part < 0) {
+            let detail = format!("refund {} of {}: parts {parts}", refund.no, refund.amount);
+            find(REFUND_SPLIT, detail);
+        }
+    }
+    for merchant in payment.refunds.iter().flat_map(|refund| &refund.parts).map(|(name, _)| name) {
+        let of = |parts: &[(String, i64)]| -> i128 {
+            parts.iter().filter(|(m, _)| m == merchant).map(|(_, p)| i128::from(*p)).sum()
+        };
+        let live = payment.refunds.iter().filter(|r| r.state != refund_state::REFUSED);
+        let back: i128 = live.map(|refund| of(&refund.parts)).sum();
+        let got = of(&payment.split);
+        if back > got {
+            find(REFUND_SPLIT, format!("{merchant} gives back {back} of {got}"));
+            return;
+        }
+    }
+}
+
+fn against_order(payment: &Payment, order: &Order, find: &mut impl FnMut(crate::Rule, String)) {
+    if payment.amount != order.total || payment.currency != order.currency {
+        let detail = format!(
+            "asks for {} {}, the order's total is {} {}",
+            payment.amount, payment.currency, order.total, order.currency
+        );
+        find(AMOUNT, detail);
+    }
+    for (merchant, part) in &payment.split {
+        let ordered = order.of_merchant(merchant);
+        if ordered != i128::from(*part) {
+            find(SPLIT, format!("{merchant} gets {part}, its lines are {ordered}"));
+        }
+    }
+    if payment.state == state::INTENT
+        && matches!(order.state, order_state::COMPLETED | order_state::CANCELLED)
+    {
+        find(INTENT, "its order has ended".to_owned());
+    }
+    for refund in &payment.refunds {
+        let twin = order.refunds.iter().find(|other| other.no == refund.no);
+        if twin.map(|twin| twin.amount) != Some(refund.amount) {
+            let detail = format!(
+                "refund {} of {} is {:?} in the order",
+                refund.no,
+                refund.amount,
+                twin.map(|twin| twin.amount)
+            );
+            find(REFUND_ORDER, detail);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Sound books are clean, whatever is in flight.
+
+use jangbu_audit::{InFlight, Options, Report, prove};
+use tempfile::TempDir;
+
+use crate::{shop::Shop, stories};
+
+/// A shop with one order of each kind.
+pub(crate) fn whole_shop() -> (TempDir, Vec<(&'static str, i64)>) {
+    let dir = TempDir::new().unwrap();
+    let mut shop = Shop::open(dir.path(), 6);
+    let names = stories::one_of_each(&mut shop);
+    shop.finish();
+    (dir, names)
+}
+
+#[test]
+fn one_order_of_each_kind_is_clean() {
+    let (dir, names) = whole_shop();
+    // The committing order was captured an hour before the clock: a finding of its own.
+    let db = rusqlite::Connection::open(dir.path().join("jangbu.db")).unwrap();
+    db.execute("UPDATE shard SET clock = (SELECT max(at) FROM outbox)", []).unwrap();
+    drop(db);
+    let report = prove(&Options::new(dir.path())).unwrap();
+    assert!(report.clean(), "{report}");
+    assert!(report.conditions.walked && !report.conditions.live);
+    assert_eq!(report.conditions.orders, u64::try_from(names.len()).unwrap());
+    let in_flight = InFlight {
+        orders_open: 5,
+        orders_stuck: 1,
+        payments_open: 4,
+        refunds_pending: 1,
+        ..InFlight::default()
+    };
+    assert_eq!(report.in_flight, in_flight);
+}
+
+#[test]
+fn an_empty_shop_is_clean() {
+    let dir = TempDir::new().unwrap();
+    Shop::open(dir.path(), 0).finish();
+    let report = prove(&Options::new(dir.path())).unwrap();
+    assert!(report.clean(), "{report}");
+    assert_eq!(serde_json::to_value(&report).unwrap()["lost"], 0);
+}
+
+#[test]
+fn no_database_is_an_error_and_not_a_clean_report() {
+    let dir = TempDir::new().unwrap();
+    let answer: Result<Report, _> = prove(&Options::new(dir.path()));
+    assert!(answer.unwrap_err().to_string().contains("there is no database"));
+}

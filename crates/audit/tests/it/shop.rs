@@ -1,0 +1,434 @@
+//! A shop's data directory, written by hand: valid rows for every way an order can go.
+//!
+//! Rows of orders are written at once in their last state; events, entries, movements and gateway
+//! records are gathered, and `finish` derives the rest (outbox numbers, chain, balances, stock).
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    hash::Hasher,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher24;
+
+/// Microseconds at which the shop opened.
+pub(crate) const OPENED: i64 = 1_760_000_000_000_000;
+const KEY: [u8; 16] = [7; 16];
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// How an order goes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Story {
+    /// (index of the SKU, quantity)
+    pub(crate) lines: Vec<(usize, i64)>,
+    pub(crate) state: i64,
+    pub(crate) stuck_in: i64,
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) steps: [i64; 2],
+    /// State of the reservation, if there is one.
+    pub(crate) reservation: Option<i64>,
+    pub(crate) payment: Option<Pay>,
+    pub(crate) refund: Option<Back>,
+    /// (commit of the story, topic)
+    pub(crate) events: Vec<(i64, &'static str)>,
+    /// (kind, refund number, amount or none for the total)
+    pub(crate) psp: Vec<(u8, u32, Option<i64>)>,
+    /// Seconds from now to its timer.
+    pub(crate) timer: Option<i64>,
+}
+
+/// A payment's last state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pay {
+    pub(crate) state: i64,
+    pub(crate) op: i64,
+    pub(crate) mode: i64,
+    pub(crate) authorized: bool,
+    pub(crate) captured: bool,
+}
+
+/// A refund of the first units of line 0; number 0 is a full reversal.
+#[derive(Debug, Clone)]
+pub(crate) struct Back {
+    pub(crate) no: i64,
+    pub(crate) state: i64,
+    pub(crate) at_payment: Option<i64>,
+    pub(crate) units: i64,
+    pub(crate) restock: bool,
+}
+
+/// A directory that is being filled.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    pub(crate) dir: PathBuf,
+    db: Connection,
+    /// Orders that share their commits.
+    pub(crate) batch: i64,
+    stories: i64,
+    requests: i64,
+    skus: Vec<Sku>,
+    accounts: BTreeMap<(String, &'static str), [i64; 2]>,
+    events: Vec<(i64, &'static str, i64, i64)>,
+    legs: Vec<[i64; 7]>,
+    psp: Vec<u8>,
+    records: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Sku {
+    id: i64,
+    merchant: String,
+    price: i64,
+    received: i64,
+    adjusted: i64,
+    returned: i64,
+    reserved: i64,
+    sold: i64,
+    written_off: i64,
+}
+
+impl Shop {
+    /// An empty shop with `skus` SKUs; the first costs nothing.
+    pub(crate) fn open(dir: &Path, skus: i64) -> Self {
+        let db = Connection::open(dir.join("jangbu.db")).unwrap();
+        db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
+        db.execute_batch(SCHEMA).unwrap();
+        db.execute_batch("BEGIN").unwrap();
+        let mut psp = b"JBPSPLOG\x01\0\0\0".to_vec();
+        psp.extend(crc32fast::hash(&psp).to_le_bytes());
+        let mut shop = Self {
+            dir: dir.to_owned(),
+            db,
+            batch: 1,
+            stories: 0,
+            requests: 0,
+            skus: Vec::new(),
+            accounts: BTreeMap::new(),
+            events: Vec::new(),
+            legs: Vec::new(),
+            psp,
+            records: 0,
+        };
+        (0..skus).for_each(|at| shop.sell(at));
+        shop
+    }
+
+    fn sell(&mut self, at: i64) {
+        let (product, id) = (1_000 + at / 2, 5_000 + at);
+        let merchant = format!("m-{}", product % 100);
+        let (price, received, adjusted) = (at * 1_500, 10_000_000, -(at % 3));
+        if at % 2 == 0 {
+            let skus = format!("[{id},{}]", id + 1);
+            let sql = "INSERT INTO product VALUES (?1, ?2, 'Tee', 2, ?3, 0, 1)";
+            self.run(sql, params![product, merchant, skus]);
+            self.events.push((1, "product.changed", product, 1));
+            self.ask("op:catalog.create", product);
+        }
+        let sql = "INSERT INTO sku VALUES (?1, ?2, 'M', 'KRW', ?3, 1, 1)";
+        self.run(sql, params![id, product, price]);
+        let sql = "INSERT INTO offer VALUES (?1, ?2, 'KRW', ?3, 1, 1, 1)";
+        self.run(sql, params![id, merchant, price]);
+        let sql = "INSERT INTO movement VALUES (?1, ?2, ?3, ?4, 'count', ?5, 0)";
+        self.run(sql, params![20_000 + at * 2, id, 1, received, received]);
+        self.ask("op:inventory.receive", 20_000 + at * 2);
+        if adjusted != 0 {
+            self.run(sql, params![20_001 + at * 2, id, 2, adjusted, received + adjusted]);
+        }
+        let sku = Sku {
+            id,
+            merchant,
+            price,
+            received,
+            adjusted,
+            returned: 0,
+            reserved: 0,
+            sold: 0,
+            written_off: 0,
+        };
+        self.skus.push(sku);
+    }
+
+    /// Adds an order that went this way; its id.
+    pub(crate) fn add(&mut self, story: &Story) -> i64 {
+        let id = (91_000_000_000 + self.stories) << 22;
+        let commit = 2 + (self.stories / self.batch) * 4;
+        self.stories += 1;
+        let line = |&(at, quantity): &(usize, i64)| (self.skus[at].clone(), quantity);
+        let lines: Vec<(Sku, i64)> = story.lines.iter().map(line).collect();
+        let total: i64 = lines.iter().map(|(sku, quantity)| sku.price * quantity).sum();
+        self.ask("c:order.place", id);
+        self.reservation(id, story, &lines);
+        self.order(id, commit, story, &lines, total);
+        self.payment(id, commit, story, &lines, total);
+        for &(step, topic) in &story.events {
+            self.events.push((commit + step, topic, id, 1));
+        }
+        for &(kind, no, amount) in &story.psp {
+            self.record(id, kind, no, amount.unwrap_or(total));
+        }
+        id
+    }
+
+    fn reservation(&mut self, id: i64, story: &Story, lines: &[(Sku, i64)]) {
+        let Some(state) = story.reservation else { return };
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for (sku, quantity) in lines {
+            *sums.entry(sku.id).or_default() += quantity;
+        }
+        for (at, quantity) in &story.lines {
+            let sku = &mut self.skus[*at];
+            match state {
+                1 | 2 => sku.reserved += quantity,
+                3 => sku.sold += quantity,
+                _ => {}
+            }
+        }
+        let mut returns = "[]".to_owned();
+        if let Some(back) = story.refund.as_ref().filter(|back| back.no > 0 && back.state == 4) {
+            let sku = &mut self.skus[story.lines[0].0];
+            sku.returned += back.units;
+            sku.written_off += if back.restock { 0 } else { back.units };
+            let restock = i64::from(back.restock);
+            returns = format!("[[{},[[{},{}]],{restock}]]", back.no, sku.id, back.units);
+        }
+        let sums: Vec<(i64, i64)> = sums.into_iter().collect();
+        let expiry = (state == 1).then(|| self.now() + 60_000_000);
+        let sql = "INSERT INTO reservation VALUES (?1, ?2, ?3, ?4, ?5, 3)";
+        self.run(sql, params![id, state, pairs(&sums), returns, expiry]);
+    }
+
+    fn order(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)], total: i64) {
+        let mut packed = String::from("[");
+        for (sku, quantity) in lines {
+            let comma = if packed.len() > 1 { "," } else { "" };
+            let Sku { id, price, merchant, .. } = sku;
+            write!(packed, "{comma}[{id},{quantity},{price},\"{merchant}\"]").unwrap();
+        }
+        packed.push(']');
+        let (mut refunds, mut refunded) = ("[]".to_owned(), 0);
+        if let Some(back) = &story.refund {
+            let amount = back.amount(lines, total);
+            refunded = if back.state == 4 { amount } else { 0 };
+            let units = if back.no == 0 { String::new() } else { format!("[0,{}]", back.units) };
+            let Back { no, state, restock, .. } = back;
+            let restock = i64::from(*restock);
+            refunds = format!("[[{no},{state},{amount},[{units}],{restock},\"wish\"]]");
+        }
+        let timer = story.timer.map(|seconds| self.now() + seconds * 1_000_000);
+        let settled = matches!(story.state, 8 | 9).then(|| time(at + 1));
+        let [stock, pay] = story.steps;
+        let sql = "INSERT INTO orders VALUES (?1, 9, ?2, ?3, 1, ?4, ?5, 1, 0, ?6, NULL, 'KRW', \
+                   ?7, ?8, ?9, ?10, NULL, 0, ?11, ?12, ?13, NULL, 4)";
+        let Story { state, stuck_in, outcome, .. } = story;
+        let placed = time(at);
+        self.run(
+            sql,
+            params![
+                id, state, stuck_in, stock, pay, outcome, total, refunded, packed, refunds, timer,
+                placed, settled
+            ],
+        );
+    }
+
+    fn payment(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)], total: i64) {
+        let Some(pay) = &story.payment else { return };
+        let mut split: BTreeMap<&str, i64> = BTreeMap::new();
+        for (sku, quantity) in lines {
+            *split.entry(&sku.merchant).or_default() += sku.price * quantity;
+        }
+        let split: Vec<(&str, i64)> = split.into_iter().collect();
+        let mut postings = 0;
+        if pay.captured && total > 0 {
+            postings += 1;
+            self.post(id, postings, at + 1, 1, &split);
+        }
+        let (mut refunds, mut refunded, mut pending) = ("[]".to_owned(), 0, 0);
+        if let Some(back) = &story.refund
+            && let Some(state) = back.at_payment
+        {
+            let amount = back.amount(lines, total);
+            let parts = [(lines[0].0.merchant.as_str(), amount)];
+            let parts = if back.no == 0 { split.as_slice() } else { &parts };
+            refunded = if state == 3 { amount } else { 0 };
+            pending = if state < 3 { amount } else { 0 };
+            if state == 3 {
+                postings += 1;
+                self.post(id, postings, at + 2, -1, parts);
+            }
+            refunds = format!("[[{},{state},{amount},{}]]", back.no, named(parts));
+        }
+        let amount = |held: bool| if held { total } else { 0 };
+        let waits = matches!(pay.state, 2 | 4 | 5);
+        let deadline = waits.then(|| self.now() + 5_000_000);
+        let sql = "INSERT INTO payment VALUES (?1, ?1, ?2, ?3, ?4, ?5, 'KRW', ?6, ?7, ?8, ?9, \
+                   ?10, 'sim', NULL, NULL, 0, ?11, NULL, ?12, ?13, NULL, 0, 3)";
+        let (authorized, captured) = (amount(pay.authorized), amount(pay.captured));
+        let Pay { state, op, mode, .. } = pay;
+        let split = named(&split);
+        self.run(
+            sql,
+            params![
+                id, state, op, mode, split, total, authorized, captured, refunded, pending,
+                postings, deadline, refunds
+            ],
+        );
+    }
+
+    /// Debits the gateway and credits the merchants (`sign` 1), or the reverse.
+    fn post(&mut self, source: i64, seq: i64, commit: i64, sign: i64, parts: &[(&str, i64)]) {
+        let total: i64 = parts.iter().map(|(_, part)| part).sum();
+        let payables = parts.iter().map(|(name, part)| (format!("merchant:{name}:payable"), -part));
+        let receivable = ("psp:sim:receivable".to_owned(), total);
+        let legs = std::iter::once(receivable).chain(payables).filter(|(_, amount)| *amount != 0);
+        for (leg, (code, amount)) in (1..).zip(legs) {
+            let amount = sign * amount;
+            let account = account_id(&code, "KRW");
+            let sums = self.accounts.entry((code, "KRW")).or_default();
+            sums[usize::from(amount < 0)] += amount.abs();
+            self.legs.push([source, seq, leg, account, amount, time(commit), commit]);
+        }
+    }
+
+    /// Appends a gateway record.
+    fn record(&mut self, payment: i64, kind: u8, no: u32, amount: i64) {
+        self.records += 1;
+        self.psp.extend(psp_record(self.records, payment, kind, no, amount));
+    }
+
+    fn ask(&mut self, scope: &str, resource: i64) {
+        self.requests += 1;
+        let (id, key) = (self.requests, key_of(resource));
+        let mut body = [3_u8; 17];
+        body[0] = 1;
+        let mut hasher = SipHasher24::new_with_key(&KEY);
+        hasher.write(format!("{scope}\0{key}").as_bytes());
+        let hash = hasher.finish().cast_signed();
+        let sql = "INSERT INTO request VALUES (?1, ?2, ?3, ?4, ?5, 0)";
+        self.run(sql, params![id, scope, key, body, resource]);
+        self.run("INSERT INTO idem VALUES (?1, ?2)", params![hash, id]);
+    }
+
+    /// Writes everything that is derived, and closes the shop.
+    pub(crate) fn finish(mut self) {
+        let commits = 2 + (self.stories / self.batch) * 4 + 3;
+        for sku in std::mem::take(&mut self.skus) {
+            let Sku { id, received, adjusted, returned, reserved, sold, written_off, .. } = sku;
+            let available = received + adjusted + returned - reserved - sold - written_off;
+            let sql = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)";
+            let row =
+                params![id, received, adjusted, returned, available, reserved, sold, written_off];
+            self.run(sql, row);
+        }
+        for ((code, currency), [debits, credits]) in std::mem::take(&mut self.accounts) {
+            let kind = if code.starts_with("psp:") { 1 } else { 2 };
+            let id = account_id(&code, currency);
+            let sql = "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)";
+            self.run(sql, params![id, code, currency, kind, debits, credits]);
+        }
+        self.events.push((1, "stock.changed", 0, 1));
+        self.events.sort_by_key(|(commit, ..)| *commit);
+        for (seq, (commit, topic, key, version)) in (1_i64..).zip(std::mem::take(&mut self.events))
+        {
+            let sql = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)";
+            self.run(sql, params![seq, commit, time(commit), topic, key, version, [0_u8; 120]]);
+            self.records = seq;
+        }
+        self.entries();
+        let (events, requests, now) = (self.records, self.requests, self.now());
+        let sql = "INSERT INTO shard VALUES (0, ?1, ?2, ?3, ?4, ?5, 1)";
+        self.run(sql, params![commits, events, requests, now, KEY]);
+        self.db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        std::fs::write(self.dir.join("psp.log"), &self.psp).unwrap();
+    }
+
+    fn entries(&mut self) {
+        let mut legs = std::mem::take(&mut self.legs);
+        for [source, seq, leg, account, amount, at, commit] in &legs {
+            let sql = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            self.run(sql, params![source, seq, leg, account, amount, at, commit]);
+        }
+        legs.sort_by_key(|leg| (leg[6], leg[0], leg[1], leg[2]));
+        let mut previous = [0_u8; 32];
+        for legs in legs.chunk_by(|a, b| a[6] == b[6]) {
+            let commit = legs[0][6];
+            let mut digest = Sha256::new();
+            for number in legs.iter().flat_map(|leg| &leg[..6]) {
+                digest.update(number.to_be_bytes());
+            }
+            let digest: [u8; 32] = digest.finalize().into();
+            let count = i64::try_from(legs.len()).unwrap();
+            let mut hash = Sha256::new_with_prefix(previous);
+            for number in [commit, time(commit), count] {
+                hash.update(number.to_be_bytes());
+            }
+            previous = hash.chain_update(digest).finalize().into();
+            let sql = "INSERT INTO chain VALUES (?1, ?2, ?3, ?4, ?5)";
+            self.run(sql, params![commit, time(commit), count, digest, previous]);
+        }
+    }
+
+    fn now(&self) -> i64 {
+        time(1 << 40)
+    }
+
+    fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) {
+        self.db.prepare_cached(sql).unwrap().execute(values).unwrap();
+    }
+}
+
+impl Back {
+    fn amount(&self, lines: &[(Sku, i64)], total: i64) -> i64 {
+        if self.no == 0 { total } else { lines[0].0.price * self.units }
+    }
+}
+
+/// The idempotency key under which a resource was made.
+pub(crate) fn key_of(resource: i64) -> String {
+    format!("key-{resource}")
+}
+
+/// The public form of an id.
+pub(crate) fn show(prefix: &str, id: i64) -> String {
+    let alphabet = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let digit = |at: u32| char::from(alphabet[usize::try_from(id >> (5 * at) & 31).unwrap()]);
+    let digits: String = (0..13).rev().map(digit).collect();
+    format!("{prefix}_{digits}")
+}
+
+/// A record of the gateway's log.
+pub(crate) fn psp_record(at: i64, payment: i64, kind: u8, no: u32, amount: i64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(40);
+    bytes.extend((OPENED + at).to_le_bytes());
+    bytes.extend(payment.to_le_bytes());
+    bytes.push(kind);
+    bytes.extend(no.to_le_bytes());
+    bytes.extend(amount.to_le_bytes());
+    bytes.extend(b"KRW");
+    bytes.extend([kind, 0, 0, 0]);
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// The id of an account.
+pub(crate) fn account_id(code: &str, currency: &str) -> i64 {
+    let hash = Sha256::digest(format!("{code}\0{currency}"));
+    i64::from_be_bytes(hash[..8].try_into().unwrap()) & i64::MAX
+}
+
+/// Everything happens a millisecond after the commit before it, and the clock stops at an hour.
+fn time(commit: i64) -> i64 {
+    OPENED + commit.min(3_600_000) * 1_000
+}
+
+fn pairs(all: &[(i64, i64)]) -> String {
+    let all: Vec<String> = all.iter().map(|(one, other)| format!("[{one},{other}]")).collect();
+    format!("[{}]", all.join(","))
+}
+
+fn named(all: &[(&str, i64)]) -> String {
+    let all: Vec<String> = all.iter().map(|(one, other)| format!("[\"{one}\",{other}]")).collect();
+    format!("[{}]", all.join(","))
+}
