@@ -23,6 +23,9 @@ pub mod command;
 pub mod decide;
 pub mod model;
 
+#[cfg(test)]
+mod tests;
+
 /// The bounded context of products and prices.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalog;

@@ -33,6 +33,9 @@ pub mod command;
 pub mod decide;
 pub mod model;
 
+#[cfg(test)]
+mod tests;
+
 /// The bounded context of stock and reservations.
 #[derive(Clone, Copy, Debug)]
 pub struct Inventory;
