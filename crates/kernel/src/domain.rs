@@ -30,7 +30,7 @@ pub struct Send {
     pub to: UnitId,
     /// The aggregate that asks; its unit hears the answer as the outcome of `step`. `None`:
     /// nobody waits for the answer.
-    pub reply: Option<(i64, u8)>,
+    pub reply: Option<(i64, u16)>,
     /// The command.
     pub body: Box<dyn Payload>,
 }
@@ -60,7 +60,7 @@ impl<E> Out<E> {
     }
 
     /// Asks another unit on behalf of saga `parent`, whose `step` this is.
-    pub fn ask(&mut self, to: UnitId, parent: i64, step: u8, body: impl Payload) {
+    pub fn ask(&mut self, to: UnitId, parent: i64, step: u16, body: impl Payload) {
         self.sends.push(Send { to, reply: Some((parent, step)), body: Box::new(body) });
     }
 

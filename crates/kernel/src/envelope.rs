@@ -53,7 +53,7 @@ pub enum Origin {
         /// The aggregate that asked.
         parent: i64,
         /// Which of its steps.
-        step: u8,
+        step: u16,
     },
     /// A due row.
     Timer,

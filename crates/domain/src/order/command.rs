@@ -1,0 +1,269 @@
+//! What order can be asked, what it hears from its saga, what it answers, why it refuses, what it
+//! states.
+
+use jangbu_kernel::domain::Coded;
+use jangbu_kernel::{Money, OrderId, Secret, SkuId, UnitId, UserId};
+
+use super::model::{Offer, Order, PayMode, State};
+
+/// Where order's commands go.
+pub const UNIT: UnitId = UnitId("order");
+
+/// Which step of the saga an answer belongs to.
+pub mod step {
+    /// Reserve at inventory.
+    pub const RESERVE: u16 = 1;
+    /// Pin at inventory.
+    pub const PIN: u16 = 2;
+    /// Commit at inventory.
+    pub const COMMIT: u16 = 3;
+    /// Release at inventory.
+    pub const RELEASE: u16 = 4;
+    /// Intend or Authorize at payment.
+    pub const PAY: u16 = 5;
+    /// Inquire at payment.
+    pub const INQUIRE: u16 = 6;
+    /// Capture at payment.
+    pub const CAPTURE: u16 = 7;
+    /// Void at payment.
+    pub const VOID: u16 = 8;
+    /// Return of refund `no` at inventory is `RETURN + no`.
+    pub const RETURN: u16 = 1_000;
+    /// Refund `no` at payment is `REFUND + no`.
+    pub const REFUND: u16 = 2_000;
+}
+
+/// Units of a SKU that somebody wants to buy or to give back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// The SKU.
+    pub sku: SkuId,
+    /// How many.
+    pub quantity: i64,
+}
+
+/// What order can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take an order at the price that the buyer has seen.
+    Place {
+        /// Its id, minted at the edge.
+        order: OrderId,
+        /// Who buys.
+        user: UserId,
+        /// What.
+        lines: Vec<Units>,
+        /// What the buyer expects to pay.
+        expected: Money,
+        /// Who starts the payment.
+        mode: PayMode,
+        /// The card token, for [`PayMode::Server`].
+        token: Option<Secret>,
+    },
+    /// The client pays: `amount` must be the order's total.
+    Confirm { order: OrderId, amount: Money, token: Secret },
+    /// Out of it, as far as that is possible: before shipping.
+    Cancel { order: OrderId, reason: Box<str> },
+    /// Money back for `units`, or for everything that is left.
+    Refund { order: OrderId, units: Option<Vec<Units>>, restock: bool, reason: Box<str> },
+    /// Something happened to the order's saga. Every driver comes this way, and twice is harmless.
+    Hear { order: OrderId, event: SagaEvent },
+    /// The catalogue's offer of a SKU as it is now.
+    Learn { sku: SkuId, offer: Offer },
+}
+
+/// What can happen to a saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SagaEvent {
+    /// All units are held (and pinned, if the server pays).
+    StockReserved,
+    /// They are not.
+    StockRefused {
+        /// Inventory's code.
+        code: &'static str,
+    },
+    /// The hold cannot expire any more.
+    StockPinned,
+    /// It could not be pinned.
+    StockNotPinned {
+        /// Inventory's code.
+        code: &'static str,
+    },
+    /// The units are sold.
+    StockCommitted,
+    /// They could not be: an invariant is broken, an operator must look.
+    StockNotCommitted {
+        /// Inventory's code.
+        code: &'static str,
+    },
+    /// The units are given back.
+    StockReleased,
+    /// They could not be.
+    StockNotReleased {
+        /// Inventory's code.
+        code: &'static str,
+    },
+    /// The units of refund `no` are booked.
+    StockReturned {
+        /// The refund.
+        no: u32,
+    },
+    /// The money is held, not taken.
+    PayAuthorized,
+    /// The money is taken.
+    PayCaptured {
+        /// How much.
+        amount: i64,
+    },
+    /// It was not and will not be.
+    PayDeclined {
+        /// Why.
+        code: Box<str>,
+    },
+    /// The gateway was never asked.
+    PayNotSent {
+        /// Why.
+        why: Box<str>,
+    },
+    /// The outcome is open.
+    PayUnknown {
+        /// Why.
+        why: Box<str>,
+    },
+    /// The gateway does not know of it, yet.
+    PayNotFound,
+    /// The intent or the hold is gone.
+    PayVoided,
+    /// The gateway has told us that the client has paid: a hint, to be checked.
+    PaidHint,
+    /// The money of refund `no` is back.
+    Refunded {
+        /// The refund.
+        no: u32,
+    },
+    /// Whether it is, is open.
+    RefundUnknown {
+        /// The refund.
+        no: u32,
+    },
+    /// It will not come back.
+    RefundRefused {
+        /// The refund.
+        no: u32,
+        /// Why.
+        code: Box<str>,
+    },
+    /// The order's timer.
+    Timer,
+}
+
+/// What order answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Carried out; a client gets the order as it is when its cascade has ended.
+    Done,
+    /// The order as it is now.
+    Order(OrderId, Box<Order>),
+}
+
+/// Why order refuses. A refusal creates nothing; what must be remembered is an order that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// An order has 1 to 100 lines.
+    LinesInvalid,
+    /// A quantity is 1 to 10,000.
+    QuantityInvalid {
+        /// Where.
+        sku: SkuId,
+    },
+    /// The SKU is unknown or not on sale.
+    SkuNotOnSale {
+        /// Which.
+        sku: SkuId,
+    },
+    /// All lines and the expected total share one currency.
+    CurrencyMismatch {
+        /// Where it differs.
+        sku: SkuId,
+    },
+    /// The lines cost something else now.
+    PriceChanged {
+        /// What they cost.
+        total: i64,
+    },
+    /// The total is above the limit of an order.
+    TotalTooLarge,
+    /// The server can only pay with a card token.
+    TokenRequired,
+    /// The id belongs to another order.
+    OrderDiffers,
+    /// There is no such order.
+    OrderUnknown,
+    /// It does not wait for a payment.
+    NotAwaitingPayment {
+        /// Where it stands.
+        state: State,
+    },
+    /// The amount to pay is another one.
+    AmountDiffers {
+        /// The order's total.
+        total: i64,
+    },
+    /// It cannot be cancelled any more.
+    OrderNotCancellable {
+        /// Where it stands.
+        state: State,
+    },
+    /// Only a completed order can be refunded.
+    OrderNotRefundable {
+        /// Where it stands.
+        state: State,
+    },
+    /// More units than are left, or none.
+    RefundExceedsOrder {
+        /// Where.
+        sku: SkuId,
+    },
+    /// Nothing is left to be refunded.
+    NothingToRefund,
+    /// An order has at most 999 refunds.
+    TooManyRefunds,
+}
+
+impl Coded for Reject {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::LinesInvalid => "LINES_INVALID",
+            Self::QuantityInvalid { .. } => "QUANTITY_INVALID",
+            Self::SkuNotOnSale { .. } => "SKU_NOT_ON_SALE",
+            Self::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
+            Self::PriceChanged { .. } => "PRICE_CHANGED",
+            Self::TotalTooLarge => "TOTAL_TOO_LARGE",
+            Self::TokenRequired => "TOKEN_REQUIRED",
+            Self::OrderDiffers => "ORDER_DIFFERS",
+            Self::OrderUnknown => "ORDER_UNKNOWN",
+            Self::NotAwaitingPayment { .. } => "NOT_AWAITING_PAYMENT",
+            Self::AmountDiffers { .. } => "AMOUNT_DIFFERS",
+            Self::OrderNotCancellable { .. } => "ORDER_NOT_CANCELLABLE",
+            Self::OrderNotRefundable { .. } => "ORDER_NOT_REFUNDABLE",
+            Self::RefundExceedsOrder { .. } => "REFUND_EXCEEDS_ORDER",
+            Self::NothingToRefund => "NOTHING_TO_REFUND",
+            Self::TooManyRefunds => "TOO_MANY_REFUNDS",
+        }
+    }
+}
+
+/// What order states. The row has the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was accepted.
+    Placed { order: OrderId },
+    /// It was sold.
+    Completed { order: OrderId },
+    /// It ended without a sale.
+    Cancelled { order: OrderId },
+    /// Refund `no` has ended well.
+    Refunded { order: OrderId, no: u32, amount: i64 },
+    /// A turn of the saga that does not happen to every order.
+    Advanced { order: OrderId, from: State, to: State, why: Box<str> },
+}

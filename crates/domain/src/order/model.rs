@@ -1,0 +1,239 @@
+//! The rows of an order and of the offers it sells from.
+
+use std::sync::Arc;
+
+use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId};
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every one, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// As stored.
+            pub const fn code(self) -> i64 {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// From the store.
+            pub fn from_code(code: i64) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// As shown.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Where an order stands. The diagram is in the module `order`.
+    State {
+        /// Stock is being held.
+        Holding = 1 "HOLDING",
+        /// Held; the client pays.
+        AwaitPay = 2 "AWAIT_PAY",
+        /// The gateway is asked.
+        Paying = 3 "PAYING",
+        /// Whether the money was taken is open.
+        PayUnknown = 4 "PAY_UNKNOWN",
+        /// Paid; the stock becomes sold.
+        Committing = 5 "COMMITTING",
+        /// Paid, but cancelled meanwhile: the money goes back.
+        Reversing = 6 "REVERSING",
+        /// What was held is given back.
+        Unwinding = 7 "UNWINDING",
+        /// Sold.
+        Completed = 8 "COMPLETED",
+        /// Ended without a sale.
+        Cancelled = 9 "CANCELLED",
+        /// Waits for an operator.
+        Stuck = 10 "STUCK",
+    }
+}
+
+codes! {
+    /// How far a step of the saga is.
+    Step {
+        /// Not begun.
+        None = 0 "none",
+        /// Asked; the answer is open.
+        Asked = 1 "asked",
+        /// Done.
+        Done = 2 "done",
+        /// Refused: nothing to undo.
+        Refused = 3 "refused",
+        /// Its undo was asked.
+        UndoAsked = 4 "undo_asked",
+        /// Undone.
+        Undone = 5 "undone",
+    }
+}
+
+codes! {
+    /// Who starts the payment.
+    PayMode {
+        /// The server, with the token that came with the order.
+        Server = 1 "SERVER",
+        /// The client, by confirming.
+        Client = 2 "CLIENT",
+    }
+}
+
+codes! {
+    /// How far a refund is.
+    RefundState {
+        /// Written down.
+        Requested = 1 "REQUESTED",
+        /// Asked at the gateway; from here on it cannot be refused by us.
+        AtPsp = 2 "PSP_REFUND",
+        /// The money is back; the units follow.
+        Restoring = 3 "RESTORING",
+        /// Ended.
+        Done = 4 "DONE",
+        /// The gateway would not.
+        Refused = 5 "REFUSED",
+    }
+}
+
+codes! {
+    /// How an order ended, for its buyer and for the statistics.
+    Outcome {
+        /// Paid, and the units are the buyer's.
+        Sold = 1 "SOLD",
+        /// There were not enough units.
+        SoldOut = 2 "SOLD_OUT",
+        /// The payment was declined.
+        Declined = 3 "DECLINED",
+        /// The client did not pay in time.
+        Expired = 4 "EXPIRED",
+        /// Cancelled on request.
+        Cancelled = 5 "CANCELLED",
+        /// The gateway was not asked: too much load or an outage. A new key may try again.
+        Shed = 6 "SHED",
+        /// A part of the shop did not answer.
+        Error = 7 "ERROR",
+    }
+}
+
+impl Outcome {
+    /// From its text in the store.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|outcome| outcome.name() == name)
+    }
+}
+
+/// A line of an order, with the price at which it was placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Units ordered.
+    pub quantity: i64,
+    /// What one costs.
+    pub unit_price: i64,
+    /// Who sells it.
+    pub merchant: Arc<str>,
+}
+
+/// A refund of some units, or (`no` 0) of a whole payment that must not have happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Its number within the order.
+    pub no: u32,
+    /// How far it is.
+    pub state: RefundState,
+    /// Minor units.
+    pub amount: i64,
+    /// Line index and units.
+    pub units: Vec<(usize, i64)>,
+    /// Whether the units go back to the shelf.
+    pub restock: bool,
+    /// Why.
+    pub reason: Box<str>,
+}
+
+impl Refund {
+    /// Whether something still has to happen for it.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, RefundState::Done | RefundState::Refused)
+    }
+}
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Who buys.
+    pub user: UserId,
+    /// Where it stands.
+    pub state: State,
+    /// Where it got stuck.
+    pub stuck_in: Option<State>,
+    /// The step at inventory.
+    pub stock: Step,
+    /// The step at payment.
+    pub pay: Step,
+    /// Who starts the payment.
+    pub mode: PayMode,
+    /// The buyer wants out; acted on as soon as that is safe.
+    pub cancel_wanted: bool,
+    /// How it ended, or how it will end once it is unwound.
+    pub outcome: Option<Outcome>,
+    /// The code behind the outcome or the wait.
+    pub reason: Option<Box<str>>,
+    /// One currency per order.
+    pub currency: Currency,
+    /// What it costs.
+    pub total: i64,
+    /// What the buyer has got back.
+    pub refunded: i64,
+    /// Frozen when placed.
+    pub lines: Arc<[Line]>,
+    /// Oldest first.
+    pub refunds: Vec<Refund>,
+    /// The card token, only until the gateway is asked.
+    pub token: Option<Secret>,
+    /// How often the running step was repeated.
+    pub tries: i64,
+    /// Its timer.
+    pub next_at: Option<Time>,
+    /// When it was accepted.
+    pub placed_at: Time,
+    /// When it ended.
+    pub settled_at: Option<Time>,
+    /// The correlation id of the request that placed it.
+    pub correlation: Correlation,
+}
+
+impl Order {
+    /// Whether its outcome is final.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Completed | State::Cancelled)
+    }
+
+    /// The refund with number `no`.
+    pub fn refund(&self, no: u32) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.no == no)
+    }
+}
+
+/// What order knows of a SKU: its own projection of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Who sells it.
+    pub merchant: Arc<str>,
+    /// The price's currency.
+    pub currency: Currency,
+    /// What one costs.
+    pub price: i64,
+    /// Whether it can be ordered.
+    pub on_sale: bool,
+    /// Grows with each change; an older one is ignored.
+    pub price_version: i64,
+}
