@@ -18,9 +18,9 @@
 //!
 //! 1. `received + adjusted + returned = available + reserved + sold + written_off`.
 //! 2. No counter but `adjusted` is below 0; `returned ≤ sold`.
-//! 3. `received`, `|adjusted|`, `received + adjusted` and `reserved + sold` stay within
-//!    [`model::LIMIT`]. They are checked where units come in (Receive, Adjust, Reserve), so what
-//!    ends a reservation, or takes units back, can never be refused by an overflow.
+//! 3. `received`, `received + adjusted` and `reserved + sold` stay within [`model::LIMIT`], and by
+//!    1 and 2 every other counter does too. They are checked where units come in (Receive, Adjust,
+//!    Reserve), so what ends a reservation, or takes units back, is never refused by an overflow.
 //! 4. `reserved` is the sum of the lines of HELD and PINNED reservations, `sold` that of COMMITTED
 //!    ones (gross: a return does not lower it), `returned` that of their returns.
 //! 5. A HELD reservation has `next_at` and no other one has. Expire alone ends a hold: a Pin that

@@ -49,7 +49,7 @@ impl Stock {
 
     /// Whether the count may be corrected by `delta`, availability aside.
     pub fn can_adjust(&self, delta: i64) -> bool {
-        within([self.adjusted, delta, 0]) && within([self.received, self.adjusted, delta])
+        within([self.received, self.adjusted, delta])
     }
 
     /// Whether `quantity` more may be on their way to customers, availability aside.

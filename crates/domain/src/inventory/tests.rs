@@ -158,14 +158,14 @@ fn answer(world: &mut World, line: &str) -> String {
 fn command(text: &str) -> Command {
     let words: Vec<&str> = text.split_whitespace().collect();
     let order = |word| OrderId(number(word));
-    let movement = |word| (MovementId(number(word)), "count".into());
+    let movement = |word| MovementId(number(word));
     match words.as_slice() {
-        ["receive", id, sku, units] => {
-            let ((movement, reason), quantity) = (movement(id), number(units));
+        ["receive", id, sku, units, why @ ..] => {
+            let (movement, quantity, reason) = (movement(id), number(units), why.concat().into());
             Command::Receive { movement, sku: SkuId(number(sku)), quantity, reason }
         }
-        ["adjust", id, sku, units] => {
-            let ((movement, reason), delta) = (movement(id), number(units));
+        ["adjust", id, sku, units, why @ ..] => {
+            let (movement, delta, reason) = (movement(id), number(units), why.concat().into());
             Command::Adjust { movement, sku: SkuId(number(sku)), delta, reason }
         }
         ["reserve", id, given @ .., "pinned"] => Command::Reserve {
@@ -271,6 +271,7 @@ tables! {
         receive M1 S1 11  => MOVEMENT_DIFFERS
         receive M1 S2 10  => MOVEMENT_DIFFERS
         adjust  M1 S1 10  => MOVEMENT_DIFFERS
+        receive M1 S1 10 found => MOVEMENT_DIFFERS
         receive M2 S1 0   => QUANTITY_INVALID
         receive M2 S1 -1  => QUANTITY_INVALID
         adjust  M2 S1 0   => QUANTITY_INVALID
@@ -296,6 +297,9 @@ tables! {
         adjust  M2 S1 9223372036854775807 => QUANTITY_OVERFLOW
         adjust  M2 S1 -9223372036854775808 => INSUFFICIENT_STOCK S1, 1000000000000 available
         receive M2 S2 9223372036854775807 => QUANTITY_OVERFLOW
+        receive M3 S3 MAX; adjust M4 S3 -9 lost => moved M3 S3 +1000000000000, 1000000000000 available; moved M4 S3 -9, 999999999991 available
+        receive M5 S3 1 => QUANTITY_OVERFLOW
+        adjust  M5 S3 9 => moved M5 S3 +9, 1000000000000 available
         reserve O1 S1x9223372036854775807 S1x9223372036854775807 pinned => QUANTITY_OVERFLOW
         reserve O1 S1x1000000000000 S1x1 pinned => QUANTITY_OVERFLOW
         reserve O1 S1x1000000000000 pinned => reserved
@@ -449,6 +453,22 @@ tables! {
         receive M1 S1 2; reserve O1 S1x2 until 9; pin O1; commit O1; return O1 1 S1x1 lost; reserve O2 S1x1 pinned => moved M1 S1 +2, 2 available; reserved; pinned; committed; returned; INSUFFICIENT_STOCK S1, 0 available
         stock S1 => received 2, returned 1, sold 2, written-off 1
     "
+}
+
+#[test]
+fn an_ended_reservation_asks_for_no_stock() {
+    let mut world = World::default();
+    answer(&mut world, "receive M1 S1 9; reserve O1 S1x1 pinned; reserve O2 S1x1 pinned");
+    answer(&mut world, "release O1; commit O2");
+    let mut stock_of = |text: &str| {
+        Inventory::want(&command(text), &mut world.rows);
+        load(&mut world.rows.reservation, &world.store.reservation);
+        Inventory::want(&command(text), &mut world.rows);
+        world.rows.stock.take_wanted()
+    };
+    assert_eq!(stock_of("release O1"), []);
+    assert_eq!(stock_of("release O2"), [SkuId(1)]);
+    assert_eq!(stock_of("release O3"), []);
 }
 
 #[test]
