@@ -9,13 +9,17 @@
 //! | [`mailbox`] | what waits for a cell, bounded |
 //! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison |
 //! | [`owner`] | the thread that drives a cell |
+//! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
+//! | [`breaker`] | when not to call at all |
 //! | [`counters`] | what the loop has done, phase by phase |
 //! | [`clock`] | the only adapter to the machine's clock |
 
 pub mod books;
+pub mod breaker;
 pub mod cell;
 pub mod clock;
 pub mod counters;
+pub mod executor;
 pub mod mailbox;
 pub mod owner;
 pub mod port;
