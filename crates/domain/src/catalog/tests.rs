@@ -1,115 +1,20 @@
-//! Tables of rules, and properties under generated commands. [`World`] plays the engine: it reads
-//! what a batch wants, decides command by command, rolls a reject back and writes. It forgets
-//! every row after each commit, so a row that `want` does not name is missed at once.
+//! Tables of rules: a line is one commit, `commands => answers`; `offers` shows what it left.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "test oracles count in plain numbers and may panic"
 )]
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::hash::Hash;
+mod properties;
+mod world;
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::rows::{self, RowSet};
-use jangbu_kernel::{Ctx, Currency, Domain, Money, Out, ProductId, SkuId, Time};
-use proptest::prelude::*;
+use jangbu_kernel::{Currency, Domain, Money, ProductId, SkuId};
 
+use self::world::{Answer, World};
 use super::Catalog;
 use super::command::{Command, Event, NewSku, Reject, Reply};
-use super::model::{Product, Rows, Sku, State};
-
-type Table<K, R> = BTreeMap<K, (R, i64)>;
-type Answer = Result<Reply, Reject>;
-
-/// What a database would hold: rows with their versions.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Store {
-    product: Table<ProductId, Product>,
-    sku: Table<SkuId, Sku>,
-}
-
-#[derive(Default)]
-struct World {
-    store: Store,
-    rows: Rows,
-    /// What the last commit said, and the last word on each SKU.
-    said: Vec<Event>,
-    offers: BTreeMap<SkuId, Event>,
-}
-
-impl World {
-    fn commit(&mut self, batch: &[Command]) -> Vec<Answer> {
-        for command in batch {
-            self.read(command);
-        }
-        let mut out = Out::default();
-        let answers = batch.iter().map(|command| self.decide(command, &mut out)).collect();
-        let ctx = Ctx { now: Time(7), commit: 1, correlation: None };
-        Catalog::seal(&ctx, &mut self.rows, &mut out);
-        self.said = out.events;
-        for event in &self.said {
-            let Event::Offered { sku, .. } = event;
-            self.offers.insert(*sku, event.clone());
-        }
-        save(&mut self.rows.product, &mut self.store.product);
-        save(&mut self.rows.sku, &mut self.store.sku);
-        answers
-    }
-
-    fn read(&mut self, command: &Command) {
-        for _pass in 0..2 {
-            Catalog::want(command, &mut self.rows);
-            load(&mut self.rows.product, &self.store.product);
-            load(&mut self.rows.sku, &self.store.sku);
-        }
-    }
-
-    fn decide(&mut self, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now: Time(7), commit: 1, correlation: None };
-        let rows = &mut self.rows;
-        rows.product.mark();
-        rows.sku.mark();
-        let before = (dirty(rows), out.events.len());
-        let answer = Catalog::decide(command, &ctx, rows, out);
-        assert!(out.sends.is_empty() && out.calls.is_empty());
-        if answer.is_err() {
-            assert_eq!((dirty(rows), out.events.len()), before, "a reject of {command:?}");
-            rows.product.rollback();
-            rows.sku.rollback();
-            assert_eq!(dirty(rows), before.0, "a rollback of {command:?}");
-        }
-        answer
-    }
-
-    fn run(&mut self, command: &Command) -> Answer {
-        self.commit(std::slice::from_ref(command)).remove(0)
-    }
-}
-
-fn load<K: Copy + Ord + Hash + Debug, R: Clone>(rows: &mut rows::Rows<K, R>, from: &Table<K, R>) {
-    for key in rows.take_wanted() {
-        rows.load(key, from.get(&key).cloned());
-    }
-}
-
-fn save<K: Copy + Ord + Hash + Debug, R: Clone>(rows: &mut rows::Rows<K, R>, to: &mut Table<K, R>) {
-    for row in rows.changed() {
-        let old = to.insert(*row.key, (row.row.clone(), row.version));
-        assert_eq!(old.map_or(0, |(_, version)| version), row.stored, "a lost update");
-    }
-    rows.clear();
-}
-
-/// All that a commit would write, as text.
-fn dirty(rows: &Rows) -> String {
-    let products = rows.product.changed().collect::<Vec<_>>();
-    let skus = rows.sku.changed().collect::<Vec<_>>();
-    format!("{products:?} {skus:?}")
-}
-
-// ---- tables: `commands => answers`, one commit each; `offers` shows what it said ----
+use super::model::{Sku, State};
 
 fn check(table: &str) {
     let mut world = World::default();
@@ -325,113 +230,4 @@ fn numbers_in_the_store_are_those_of_the_contract() {
 #[should_panic(expected = "catalog has no timers")]
 fn a_timer_of_catalog_is_a_bug() {
     Catalog::wake("product", 1);
-}
-
-// ---- properties ----
-
-fn some_price() -> impl Strategy<Value = Money> {
-    let amount = prop_oneof![9 => 0_i64..4, 1 => any::<i64>(), 1 => Money::MAX - 1..=Money::MAX];
-    (amount, prop_oneof![9 => Just("KRW"), 1 => Just("USD")])
-        .prop_map(|(amount, code)| Money::new(amount, Currency::parse(code).unwrap()))
-}
-
-/// Products 1 to 4; SKUs of product n are 10n, 10n + 1, …, now and then one of another product.
-fn some_command() -> impl Strategy<Value = Command> {
-    let product = || (1_i64..5).prop_map(ProductId);
-    let created = (1_i64..5, any::<bool>(), prop::collection::vec(some_price(), 0..4), 0_i64..12);
-    prop_oneof![
-        3 => created.prop_map(|(product, publish, prices, shift)| {
-            let first = product * 10 + if shift == 0 { 9 } else { 0 };
-            let sku = |(id, price)| NewSku { sku: SkuId(id), name: "M".into(), price };
-            let skus = (first..).zip(prices).map(sku).collect();
-            let (merchant, name) = ("shop".into(), if shift == 1 { "" } else { "tea" }.into());
-            Command::Create { product: ProductId(product), merchant, name, skus, publish }
-        }),
-        1 => product().prop_map(|product| Command::Publish { product }),
-        4 => (1_i64..5, 0_i64..3, some_price()).prop_map(|(product, nth, price)|
-            Command::SetPrice { sku: SkuId(product * 10 + nth), price }),
-    ]
-}
-
-fn some_commands() -> impl Strategy<Value = Vec<Command>> {
-    prop::collection::vec(some_command(), 1..60)
-}
-
-fn assert_laws(world: &World) {
-    let Store { product: products, sku: skus } = &world.store;
-    let listed: usize = products.values().map(|(product, _)| product.skus.len()).sum();
-    assert_eq!(listed, skus.len(), "each SKU belongs to one product");
-    for (product, _) in products.values() {
-        let of = |id: &SkuId| &skus[id].0;
-        let first = of(product.skus.first().unwrap());
-        for sku in product.skus.iter().map(of) {
-            assert_eq!(sku.product, product.id);
-            assert_eq!(sku.price.currency, first.price.currency, "{product:?}");
-            assert!((0..=Money::MAX).contains(&sku.price.amount) && sku.price_version >= 1);
-            let offer = Event::Offered {
-                product: product.id,
-                sku: sku.id,
-                merchant: product.merchant.clone(),
-                price: sku.price,
-                on_sale: product.state == State::Published,
-                price_version: sku.price_version,
-            };
-            assert_eq!(world.offers.get(&sku.id), Some(&offer), "the last word is the truth");
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
-    #[test]
-    fn the_offers_say_what_the_rows_say(commands in some_commands()) {
-        let mut world = World::default();
-        for command in commands {
-            let before = world.store.clone();
-            let _answer = world.run(&command);
-            assert_laws(&world);
-            for (id, (sku, _)) in &before.sku {
-                let now = &world.store.sku[id].0;
-                let steps = i64::from(now.price != sku.price);
-                prop_assert_eq!(now.price_version, sku.price_version + steps);
-            }
-        }
-    }
-
-    #[test]
-    fn an_accepted_command_again_changes_nothing(commands in some_commands()) {
-        let mut world = World::default();
-        for command in commands {
-            let Ok(reply) = world.run(&command) else { continue };
-            let before = world.store.clone();
-            prop_assert_eq!(world.run(&command), Ok(reply.clone()));
-            prop_assert_eq!(&world.store, &before, "{:?}", command);
-            prop_assert_eq!(&world.said, &vec![]);
-
-            let mut retry = command.clone();
-            Catalog::adopt(&mut retry, 1_000);
-            prop_assert_eq!(Catalog::resource(&retry), 1_000);
-            world.read(&retry);
-            prop_assert_eq!(Catalog::recall(&retry, &world.rows), None);
-            Catalog::adopt(&mut retry, Catalog::resource(&command));
-            prop_assert_eq!(&retry, &command);
-            world.read(&retry);
-            prop_assert_eq!(Catalog::recall(&retry, &world.rows), Some(reply));
-            world.rows.product.clear();
-            world.rows.sku.clear();
-        }
-    }
-
-    #[test]
-    fn any_split_into_commits_gives_the_same(commands in some_commands(), cut in 1_usize..9) {
-        let (mut single, mut split, mut whole) = <(World, World, World)>::default();
-        let one: Vec<_> = commands.iter().map(|command| single.run(command)).collect();
-        let some: Vec<_> = commands.chunks(cut).flat_map(|batch| split.commit(batch)).collect();
-        prop_assert_eq!(&one, &some);
-        prop_assert_eq!(&one, &whole.commit(&commands));
-        prop_assert_eq!(&single.store, &split.store);
-        prop_assert_eq!(&single.store, &whole.store);
-        prop_assert_eq!(&single.offers, &whole.offers);
-    }
 }
