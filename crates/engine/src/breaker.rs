@@ -154,6 +154,7 @@ impl Breaker {
     }
 
     /// The outcome of an admitted call: whether it was good, and how long it took.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is spent: one call, one outcome")]
     pub fn record(&mut self, now: Time, permit: Permit, good: bool, took: Span) {
         let now = self.advance(now);
         if permit.epoch != Some(self.epoch) {
@@ -249,7 +250,8 @@ struct Tally {
 struct Window {
     width: i64,
     ring: Vec<Tally>,
-    /// The number of the newest stretch since the epoch.
+    /// Where in the ring the newest stretch is, and its number since the epoch.
+    head: usize,
     newest: i64,
     sum: Tally,
 }
@@ -257,7 +259,7 @@ struct Window {
 impl Window {
     fn new(width: Span, buckets: usize) -> Self {
         let ring = vec![Tally::default(); buckets.max(1)];
-        Self { width: width.0.max(1), ring, newest: i64::MIN, sum: Tally::default() }
+        Self { width: width.0.max(1), ring, head: 0, newest: i64::MIN, sum: Tally::default() }
     }
 
     fn clear(&mut self) {
@@ -265,37 +267,26 @@ impl Window {
         self.sum = Tally::default();
     }
 
-    /// Forgets what has left the window.
+    /// Moves on to the stretch of `now` and forgets what has left the window.
     fn advance(&mut self, now: Time) {
         let number = now.0.div_euclid(self.width);
         let steps = usize::try_from(number.saturating_sub(self.newest)).unwrap_or(0);
-        if steps == 0 {
-            return;
-        }
-        if steps >= self.ring.len() {
-            self.clear();
-        }
-        self.newest = number;
-        for back in 0..steps.min(self.ring.len()) {
-            let at = self.place(number.saturating_sub_unsigned(back as u64));
-            let old = std::mem::take(&mut self.ring[at]);
+        for _ in 0..steps.min(self.ring.len()) {
+            self.head = (self.head + 1) % self.ring.len();
+            let old = std::mem::take(&mut self.ring[self.head]);
             self.sum.calls -= old.calls;
             self.sum.failed -= old.failed;
             self.sum.slow -= old.slow;
         }
+        self.newest = self.newest.max(number);
     }
 
     fn add(&mut self, good: bool, slow: bool) {
-        let at = self.place(self.newest);
-        for tally in [&mut self.ring[at], &mut self.sum] {
+        for tally in [&mut self.ring[self.head], &mut self.sum] {
             tally.calls += 1;
             tally.failed += u32::from(!good);
             tally.slow += u32::from(slow);
         }
-    }
-
-    fn place(&self, number: i64) -> usize {
-        number.rem_euclid(self.ring.len() as i64) as usize
     }
 }
 

@@ -26,6 +26,7 @@ mod flight;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod ticket;
 
 use std::fmt::{self, Debug};
 use std::mem::take;
@@ -40,6 +41,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::breaker::{Breaker, BreakerRules, BreakerStats};
 use crate::clock::Clock;
 use flight::{Flight, InFlight, Key};
+use ticket::Ticket;
 
 pub use ticker::Ticker;
 
@@ -284,10 +286,8 @@ impl Inner {
             return Err(BULKHEAD_FULL);
         }
         // Last, so that no permit is taken for a call that is not made.
-        let permit = match guarded {
-            true => state.breaker.admit(now),
-            false => Some(state.breaker.admit_always(now)),
-        };
+        let breaker = &mut state.breaker;
+        let permit = if guarded { breaker.admit(now) } else { Some(breaker.admit_always(now)) };
         let Some(permit) = permit else {
             stats.breaker_open += 1;
             return Err(BREAKER_OPEN);
@@ -387,43 +387,5 @@ fn envelope(
         key: None,
         correlation,
         body,
-    }
-}
-
-/// The way back of one call, inside its `done`. Dropped unused, it gives the call up.
-struct Ticket {
-    inner: Arc<Inner>,
-    key: Key,
-    /// Kept here too, for an answer that comes after the call was timed out and forgotten.
-    to: (UnitId, Correlation),
-    used: bool,
-}
-
-impl Ticket {
-    fn launch(inner: &Arc<Inner>, key: Key, job: Job) {
-        let to = (job.to, job.correlation.clone());
-        let ticket = Self { inner: Arc::clone(inner), key, to, used: false };
-        let start = AssertUnwindSafe(|| {
-            inner.caller.start(&job, Box::new(move |heard| ticket.answer(heard)));
-        });
-        if catch_unwind(start).is_err() {
-            let caller = inner.caller.name();
-            tracing::error!(caller, "the caller panicked: the outcome of its call is open");
-        }
-        inner.keep(key, job);
-    }
-
-    fn answer(mut self, heard: Heard) {
-        self.used = true;
-        let to = (self.to.0, self.to.1.take());
-        self.inner.answered(self.key, to, heard);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.used {
-            self.inner.given_up(self.key);
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::breaker::Permit;
 /// Names one call for all time: a place of the slab, and how often it was taken before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    place: u32,
+    place: usize,
     turn: u32,
 }
 
@@ -44,7 +44,7 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Flight {
     places: Vec<Place>,
-    free: Vec<u32>,
+    free: Vec<usize>,
     grain: i64,
     /// Keys by the step in which their deadline lies. Keys of calls that have ended stay until
     /// their step is due: forgetting them one by one would cost more.
@@ -64,20 +64,20 @@ impl Flight {
     pub(super) fn insert(&mut self, call: InFlight) -> Key {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place { turn: 0, call: None });
-            self.places.len() as u32 - 1
+            self.places.len() - 1
         });
-        let taken = &mut self.places[place as usize];
+        let taken = &mut self.places[place];
         taken.call = Some(call);
         Key { place, turn: taken.turn }
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut InFlight> {
-        let place = &mut self.places[key.place as usize];
+        let place = &mut self.places[key.place];
         if place.turn == key.turn { place.call.as_mut() } else { None }
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<InFlight> {
-        let place = &mut self.places[key.place as usize];
+        let place = &mut self.places[key.place];
         if place.turn != key.turn {
             return None;
         }

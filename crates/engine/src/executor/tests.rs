@@ -337,7 +337,7 @@ fn drain_waits_for_what_is_in_flight() {
     bench.start([(1, Ask::Later), (2, Ask::Later)]);
     assert_eq!(bench.executor.drain(Duration::from_millis(1)), 2);
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| bench.executor.drain(Duration::from_secs(60)));
+        let waits = scope.spawn(|| bench.executor.drain(Duration::from_mins(1)));
         while bench.executor.0.state.lock().draining == 0 {
             std::thread::yield_now();
         }
@@ -354,7 +354,7 @@ fn the_ticker_keeps_deadlines_and_stops() {
     bench.start([(1, Ask::Later)]);
     let ticker = bench.executor.keep_time().unwrap();
     bench.clock.set(2_000);
-    assert_eq!(bench.executor.drain(Duration::from_secs(60)), 0);
+    assert_eq!(bench.executor.drain(Duration::from_mins(1)), 0);
     drop(ticker);
     assert_eq!(bench.told(), [Told(1, "open")]);
     assert_eq!(Arc::strong_count(&bench.executor.0), 2, "only the call's own way back is left");
@@ -425,7 +425,9 @@ proptest! {
                     bench.start(asks.into_iter().enumerate().map(|(i, ask)| (from + i, ask)));
                 }
                 Step::Answer(at, ok) => {
-                    pick(at).into_iter().for_each(|no| bench.remote.answer(no, ok));
+                    if let Some(no) = pick(at) {
+                        bench.remote.answer(no, ok);
+                    }
                 }
                 Step::HangUp(at) => drop(pick(at).map(|no| bench.remote.done(no))),
                 Step::Advance(by) => ms += by,
