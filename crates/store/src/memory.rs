@@ -167,13 +167,11 @@ impl MemoryTx<'_> {
 
     fn current(&self, table: &'static Table, key: Key) -> Option<Row> {
         let overlay = self.overlay.iter().find(|(t, _)| same(t, table));
-        match overlay.and_then(|(_, overlay)| overlay.get(&key)) {
-            Some(changed) => changed.clone(),
-            None => {
-                let shared = self.store.memory.shared.lock();
-                shared.tables.get(table.name).and_then(|t| t.rows.get(&key)).cloned()
-            }
+        if let Some(changed) = overlay.and_then(|(_, overlay)| overlay.get(&key)) {
+            return changed.clone();
         }
+        let shared = self.store.memory.shared.lock();
+        shared.tables.get(table.name).and_then(|t| t.rows.get(&key)).cloned()
     }
 
     fn overlay_of(&mut self, table: &'static Table) -> &mut Overlay {

@@ -223,27 +223,34 @@ impl Drop for Checkpointer {
 }
 
 impl Progress {
-    /// The life of the thread.
+    /// The life of the thread. It survives a full disk; other faults end it, and the owner is
+    /// told about each.
     fn serve(&self, conn: &Connection, options: Options) {
-        let mut seen = 0;
-        let mut serve = || -> Result<()> {
-            let mut passive = prepare(conn, PASSIVE)?;
-            while !self.0.stop.load(Ordering::SeqCst) {
-                let frames = self.frames();
-                let idle = frames == seen && self.waiting() > 0;
-                seen = frames;
-                if idle || self.waiting() >= u64::from(options.checkpoint_frames) {
-                    self.pass_unless_held(&mut passive)?;
-                }
-                thread::park_timeout(options.idle);
-            }
-            Ok(())
-        };
-        if let Err(error) = serve() {
+        while let Err(error) = self.tend(conn, options) {
             let fault = fault_of(&error, "checkpoint");
-            tracing::error!(%fault, "the checkpoint thread ended");
+            tracing::error!(%fault, "a checkpoint failed");
+            let over = matches!(fault, Fault::Fatal(_) | Fault::Item(_) | Fault::LostEpoch(_));
             *self.0.trouble.lock() = Some(fault);
+            if over {
+                return;
+            }
+            thread::park_timeout(options.idle);
         }
+    }
+
+    fn tend(&self, conn: &Connection, options: Options) -> Result<()> {
+        let mut passive = prepare(conn, PASSIVE)?;
+        let mut seen = 0;
+        while !self.0.stop.load(Ordering::SeqCst) {
+            let frames = self.frames();
+            let idle = frames == seen && self.waiting() > 0;
+            seen = frames;
+            if idle || self.waiting() >= u64::from(options.checkpoint_frames) {
+                self.pass_unless_held(&mut passive)?;
+            }
+            thread::park_timeout(options.idle);
+        }
+        Ok(())
     }
 
     fn pass_unless_held(&self, passive: &mut Statement<'_>) -> Result<()> {
@@ -254,9 +261,9 @@ impl Progress {
     }
 }
 
-/// Empties the log at the end. What stays in it is not lost: the next owner finds it.
+/// Empties the log. What stays in it because somebody reads is not lost: it is read from there.
 pub(super) fn truncate(conn: &Connection) {
     if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        tracing::warn!(%error, "the log was not emptied at the end");
+        tracing::warn!(%error, "the log was not emptied");
     }
 }

@@ -44,7 +44,12 @@ fn check(conn: &Connection, table: Option<&str>) -> Result<Vec<String>> {
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
     let mut found = Vec::new();
     for line in lines {
-        let text = line?;
+        // A check that stumbles over the damage ends with an error after its findings.
+        let text = match line {
+            Ok(text) => text,
+            Err(_) if !found.is_empty() => break,
+            Err(error) => return Err(error),
+        };
         let parts = text.lines().filter(|l| !l.starts_with("***") && *l != "ok");
         found.extend(parts.map(|part| name_tree(part, &roots)));
     }

@@ -150,6 +150,8 @@ impl Backend for Sqlite {
     fn with(&self, body: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
         let mut conn = self.connect()?;
         migrate::run(&mut conn, &self.migrations)?;
+        // After a crash the log may be long: it is emptied before the first commit is counted.
+        checkpoint::truncate(&conn);
         let progress = Progress::watch(&mut conn).map_err(|e| fault_of(&e, "watching the log"))?;
         let checkpointer = Checkpointer::start(&self.path, self.options, &progress)?;
         let mut session = Session::open(&conn, self, &progress)?;

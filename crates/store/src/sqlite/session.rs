@@ -62,11 +62,13 @@ impl<'c> Session<'c> {
 
     /// Translates an error; a fatal one ends all writing.
     fn fault(&mut self, error: &Error, what: &str, table: Option<&Table>) -> Fault {
-        let mut fault = fault_of(error, what);
-        if is_damage(error) {
-            let found = diagnose::within(&self.config.path, table.map(|t| t.name), LOOK);
-            fault = Fault::Fatal(format!("{fault}; found: {found}"));
-        }
+        let fault = match fault_of(error, what) {
+            Fault::Fatal(text) if is_damage(error) => {
+                let found = diagnose::within(&self.config.path, table.map(|t| t.name), LOOK);
+                Fault::Fatal(format!("{text}; found: {found}"))
+            }
+            fault => fault,
+        };
         self.note(fault)
     }
 

@@ -35,7 +35,7 @@ fn a_lost_answer_is_done_and_a_lost_commit_is_not() {
     let lost = commit(&mut store, insert(&[item(3, "not done")]));
     assert!(matches!(lost, Err(CommitError::Unknown(_))), "{lost:?}");
     drop(store);
-    let reopened: &mut dyn jangbu_engine::port::Store = &mut memory.clone().open();
+    let reopened: &mut dyn jangbu_engine::port::Store = &mut memory.open();
     assert_eq!(reopened.ids(&by_ids(&[1, 2, 3])), [1, 2]);
 }
 

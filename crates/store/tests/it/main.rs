@@ -1,4 +1,5 @@
 //! One story on every store, and what only SQLite can do.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod dir;
 mod faults;

@@ -1,0 +1,13 @@
+CREATE TABLE shard (id INTEGER PRIMARY KEY CHECK (id = 0), commits INTEGER NOT NULL, events INTEGER NOT NULL, clock INTEGER NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE idem (hash INTEGER PRIMARY KEY, request INTEGER NOT NULL);
+CREATE TABLE request (id INTEGER PRIMARY KEY, scope TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, resource INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE stock (sku INTEGER PRIMARY KEY, available INTEGER NOT NULL CHECK (available >= 0), reserved INTEGER NOT NULL CHECK (reserved >= 0), sold INTEGER NOT NULL CHECK (sold >= 0), version INTEGER NOT NULL, CHECK (available + reserved + sold = 1000000000));
+CREATE TABLE reservation (order_id INTEGER PRIMARY KEY, state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5), lines TEXT NOT NULL, next_at INTEGER, version INTEGER NOT NULL);
+CREATE INDEX reservation_due ON reservation (next_at) WHERE next_at IS NOT NULL;
+CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 10), outcome TEXT, currency TEXT NOT NULL, total INTEGER NOT NULL CHECK (total >= 0), lines TEXT NOT NULL, token TEXT, next_at INTEGER, placed_at INTEGER NOT NULL, settled_at INTEGER, correlation TEXT, version INTEGER NOT NULL);
+CREATE INDEX orders_due ON orders (next_at) WHERE next_at IS NOT NULL;
+CREATE TABLE payment (id INTEGER PRIMARY KEY, state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 9), split TEXT NOT NULL, currency TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount >= 0), captured INTEGER NOT NULL, psp TEXT NOT NULL, psp_ref TEXT, next_at INTEGER, at INTEGER NOT NULL, version INTEGER NOT NULL, CHECK (captured <= amount));
+CREATE INDEX payment_due ON payment (next_at) WHERE next_at IS NOT NULL;
+CREATE TABLE account (id INTEGER PRIMARY KEY, code TEXT NOT NULL, currency TEXT NOT NULL, debits INTEGER NOT NULL, credits INTEGER NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE entry (source INTEGER NOT NULL, seq INTEGER NOT NULL, leg INTEGER NOT NULL, account INTEGER NOT NULL, amount INTEGER NOT NULL CHECK (amount <> 0), at INTEGER NOT NULL, commit_no INTEGER NOT NULL, PRIMARY KEY (source, seq, leg)) WITHOUT ROWID;
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY, commit_no INTEGER NOT NULL, at INTEGER NOT NULL, topic TEXT NOT NULL, key INTEGER NOT NULL, payload BLOB NOT NULL);
