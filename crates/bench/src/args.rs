@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub dir: PathBuf,
     /// Run in this new or empty directory and leave it there
-    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// Another argument for `serve` (repeatable)
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]

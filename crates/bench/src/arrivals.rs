@@ -80,6 +80,7 @@ impl Arrivals {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "small counts and times")]
 mod tests {
     use super::*;
 

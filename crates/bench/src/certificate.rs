@@ -111,6 +111,8 @@ pub struct Conditions {
     pub connections: usize,
     /// `even` or `poisson`.
     pub arrivals: &'static str,
+    /// The generator looks at its sockets so often, in microseconds; 0: at every event.
+    pub tick_us: u64,
     /// Seed of the load.
     pub seed: u64,
     /// Uncounted load before the measured phase.

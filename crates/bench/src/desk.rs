@@ -230,3 +230,75 @@ fn failure(code: &'static str) -> Said<'static> {
 fn from_ms(ms: f64) -> u64 {
     (ms.max(0.0) * 1e6) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Door, Product};
+
+    const ORDER: Id = *b"ord_0000000000001";
+
+    fn said(outcome: Outcome, total: Option<i64>) -> Said<'static> {
+        Said { outcome, order: Some(ORDER), total, code: outcome.name() }
+    }
+
+    /// Runs `act` at a desk; gives the counts and the journal.
+    fn at_desk(act: impl FnOnce(&mut Desk<'_>)) -> (Tally, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("acks.csv");
+        let product = Product { sku: *b"sku_0000000000001", price: 1_000 };
+        let door = Door { host: "h", client_key: "k" };
+        let world = World::new(1, "t".to_owned(), vec![product], &door);
+        let mut journal = Journal::create(&path).unwrap();
+        let mut desk = Desk::new(&world, &mut journal, Mix::Only(0), Tally::new(0, 10));
+        act(&mut desk);
+        let tally = desk.tally;
+        journal.flush().unwrap();
+        (tally, std::fs::read_to_string(path).unwrap())
+    }
+
+    fn arrival(desk: &mut Desk<'_>) -> Arrival {
+        let (mut next, mut request) = (5, Vec::new());
+        match desk.arrival(0, 1, &mut next, &mut request) {
+            Job::Place(arrival) => arrival,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn another_total_than_expected_is_an_error_and_the_journal_has_what_was_said() {
+        let (tally, journal) = at_desk(|desk| {
+            let arrival = arrival(desk);
+            desk.settled(&arrival, &said(Outcome::Sold, Some(999)), 20);
+        });
+        assert_eq!((tally.of(Outcome::Error), tally.of(Outcome::Sold)), (1, 0));
+        assert_eq!(tally.codes["WRONG_TOTAL"], 1);
+        assert_eq!(journal.lines().nth(1), Some("t-5,ord_0000000000001,SOLD,999"));
+    }
+
+    #[test]
+    fn what_never_settles_is_pending_and_what_is_never_answered_an_error() {
+        let (tally, journal) = at_desk(|desk| {
+            let open = arrival(desk);
+            desk.open.push_back(Open { arrival: open, order: ORDER, due: 0 });
+            let silent = Job::Place(arrival(desk));
+            desk.unanswered(&silent, 30);
+            desk.close(30);
+        });
+        assert_eq!((tally.of(Outcome::Pending), tally.of(Outcome::Error)), (1, 1));
+        assert_eq!(tally.codes["NO_ANSWER"], 1);
+        assert_eq!(tally.completed(), 0);
+        assert_eq!(journal.lines().nth(1), Some("t-5,,ERROR,0"));
+    }
+
+    #[test]
+    fn a_repeat_with_another_outcome_is_different() {
+        let first = Repeat { n: 5, order: ORDER, outcome: Outcome::Declined, ready: 0 };
+        let (tally, _) = at_desk(|desk| {
+            let arrival = arrival(desk);
+            desk.repeated(&arrival, &first, &said(Outcome::Declined, None), 20);
+            desk.repeated(&arrival, &first, &said(Outcome::Sold, None), 20);
+        });
+        assert_eq!((tally.of(Outcome::Replay), tally.repeats_different), (2, 1));
+    }
+}

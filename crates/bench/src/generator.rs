@@ -31,6 +31,10 @@ use crate::world::{Mix, World};
 const PATIENCE: u64 = 5_000_000_000;
 /// Shortest wait: at high rates several arrivals share one wake-up.
 const COALESCE: u64 = 100_000;
+/// Time between two turns from this rate on, see [`tick`].
+const TICK: u64 = 250_000;
+/// Below it, every event is handled when it happens.
+const TICK_FROM: f64 = 4_000.0;
 /// How often the watcher is called.
 const WATCH: u64 = 250_000_000;
 /// What is not answered or settled this long after the last arrival is given up.
@@ -87,6 +91,7 @@ impl<'w> Generator<'w> {
             next: &mut self.next,
             origin: self.origin,
             end,
+            tick: tick(phase.pace),
             request: Vec::with_capacity(1_024),
         };
         let mut tally = turn.run(watch)?;
@@ -109,6 +114,7 @@ struct Turn<'a> {
     next: &'a mut u64,
     origin: Instant,
     end: u64,
+    tick: u64,
     request: Vec<u8>,
 }
 
@@ -125,6 +131,7 @@ impl Turn<'_> {
             if self.finished(now) {
                 break;
             }
+            self.linger(now);
             self.pool.wait(&mut events, &mut ready, self.patience(now))?;
             for &slot in &ready {
                 self.take(slot);
@@ -232,6 +239,16 @@ impl Turn<'_> {
         self.arrivals.over(now) && (quiet || now > self.end.saturating_add(DRAIN_LIMIT))
     }
 
+    /// At high rates the thread wakes by the tick and not for each event: a switch costs more than
+    /// a request does. What that adds is part of the latencies, since they end when an answer is
+    /// read.
+    fn linger(&self, now: u64) {
+        let spent = nanos(self.origin).saturating_sub(now);
+        if spent < self.tick {
+            std::thread::sleep(Duration::from_nanos(self.tick - spent));
+        }
+    }
+
     /// How long to wait for events at most.
     fn patience(&self, now: u64) -> Duration {
         let next = self.arrivals.next().unwrap_or(u64::MAX);
@@ -245,6 +262,14 @@ impl Turn<'_> {
         let desk = &mut self.desk;
         self.pool.abandon(|job| desk.unanswered(&job, now));
         self.desk.close(now);
+    }
+}
+
+/// Nanoseconds between two turns of the generator at a pace; 0 means that it does not wait.
+pub(crate) fn tick(pace: Pace) -> u64 {
+    match pace {
+        Pace::Even(rate) | Pace::Poisson(rate) if rate < TICK_FROM => 0,
+        Pace::Even(_) | Pace::Poisson(_) | Pace::Closed(_) => TICK,
     }
 }
 

@@ -38,7 +38,7 @@ mod tally;
 mod wire;
 mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use crate::args::{Args, Preset};
 pub use crate::certificate::{
@@ -47,7 +47,7 @@ pub use crate::certificate::{
 };
 pub use crate::machine::{Disk, Machine};
 pub use crate::marks::Mark;
-pub use crate::run::run;
+pub use crate::run::{publish, run};
 pub use crate::server::Started;
 pub use crate::tally::Quantiles;
 
@@ -100,6 +100,8 @@ pub struct Done {
     pub certificate: Certificate,
     /// How it ended.
     pub verdict: Verdict,
+    /// The directory of the run, if it was kept: on request, or because somebody has to look at it.
+    pub kept: Option<PathBuf>,
 }
 
 /// Why a run did not get to its end.

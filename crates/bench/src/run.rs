@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +13,7 @@ use crate::certificate::{
     Batch, Certificate, Conditions, Cpu, Memory, PerOrder, Phases, Probe, Proof, Replays,
 };
 use crate::counters::{Counters, whole};
-use crate::generator::{Generator, Phase};
+use crate::generator::{Generator, Phase, tick};
 use crate::journal::Journal;
 use crate::machine::Machine;
 use crate::marks::{Aim, marks};
@@ -40,7 +40,7 @@ struct Measured {
     peak_mb: Option<f64>,
 }
 
-/// Runs a preset to its certificate; prints it and writes it where the arguments say.
+/// Runs a preset to its certificate. Progress goes to standard error, if that is a terminal.
 pub fn run(args: &Args, hooks: &Hooks<'_>) -> Result<Done, Error> {
     args.check()?;
     let mut stage = Stage::open(args)?;
@@ -59,11 +59,8 @@ pub fn run(args: &Args, hooks: &Hooks<'_>) -> Result<Done, Error> {
     if matches!(verdict, Verdict::Finding | Verdict::Unproven) {
         stage.keep();
     }
-    publish(args, &certificate).map_err(Error::io("writing the certificate"))?;
-    if stage.is_kept() {
-        say(args, &format!("  kept        {}", stage.path().display()));
-    }
-    Ok(Done { certificate, verdict })
+    let kept = stage.is_kept().then(|| stage.path().to_owned());
+    Ok(Done { certificate, verdict, kept })
 }
 
 /// Start of all keys: by the seed; against a target also by the time, since its keys live on.
@@ -175,7 +172,7 @@ fn certify(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured) -
         format: 1,
         preset: args.preset.name(),
         date: jiff::Timestamp::now().to_string(),
-        conditions: conditions(args, stage, hooks, tally),
+        conditions: conditions(args, stage, hooks, measured),
         rate: *rate,
         rate_source: match (args.fixed_rate(), args.rate) {
             (None, _) => "found",
@@ -222,15 +219,16 @@ fn certify(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured) -
     }
 }
 
-fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, tally: &Tally) -> Conditions {
+fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured) -> Conditions {
     Conditions {
         machine: Machine::here(),
         disk: stage.disk.clone(),
         facts: hooks.facts.clone(),
         target: args.target.clone(),
         connections_limit: args.connections,
-        connections: tally.connections,
+        connections: measured.tally.connections,
         arrivals: if args.poisson { "poisson" } else { "even" },
+        tick_us: tick(Search::pace(args.poisson, measured.rate)) / 1_000,
         seed: args.seed,
         warmup_s: args.warmup.as_secs_f64(),
         products: 0,
@@ -330,25 +328,19 @@ fn bar(name: &str, length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The table for people, the JSON for scripts.
-fn publish(args: &Args, certificate: &Certificate) -> io::Result<()> {
-    let Some(path) = &args.json else {
-        return write!(io::stdout().lock(), "{certificate}");
-    };
-    let json = serde_json::to_string_pretty(certificate)? + "\n";
-    if path == Path::new("-") {
-        io::stdout().lock().write_all(json.as_bytes())?;
-        return write!(io::stderr().lock(), "{certificate}");
+/// Prints the table for people and writes the JSON where the arguments say.
+pub fn publish(args: &Args, done: &Done) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(&done.certificate)? + "\n";
+    let kept = |path: &PathBuf| format!("  kept        {}\n", path.display());
+    let kept = done.kept.as_ref().map(kept).unwrap_or_default();
+    let table = format!("{}{kept}", done.certificate);
+    match &args.json {
+        Some(path) if path == Path::new("-") => {
+            io::stdout().lock().write_all(json.as_bytes())?;
+            return io::stderr().lock().write_all(table.as_bytes());
+        }
+        Some(path) => fs::write(path, json)?,
+        None => {}
     }
-    fs::write(path, json)?;
-    write!(io::stdout().lock(), "{certificate}")
-}
-
-fn say(args: &Args, line: &str) {
-    let to_stderr = args.json.as_deref() == Some(Path::new("-"));
-    let _ = if to_stderr {
-        writeln!(io::stderr().lock(), "{line}")
-    } else {
-        writeln!(io::stdout().lock(), "{line}")
-    };
+    io::stdout().lock().write_all(table.as_bytes())
 }

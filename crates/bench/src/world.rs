@@ -199,7 +199,8 @@ mod tests {
 
     fn world(products: usize) -> World {
         let products = (0..products)
-            .map(|i| Product { sku: id(*b"sku_", i as i64 + 1), price: price(i) })
+            .zip(1..)
+            .map(|(i, number)| Product { sku: id(*b"sku_", number), price: price(i) })
             .collect();
         World::new(1, "t".to_owned(), products, &Door { host: "h", client_key: "jbc_x" })
     }
