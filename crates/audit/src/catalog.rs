@@ -53,7 +53,7 @@ impl Catalog {
         scan(from, book, sql, |cells, _| {
             let id = cells.int()?;
             let merchant = cells.text()?.to_owned();
-            let published = cells.int()? == 2;
+            let published = cells.int_in(1..=2)? == 2;
             catalog.products.insert(id, Product { merchant, published, skus: cells.json()? });
             Ok(())
         })?;
@@ -92,13 +92,12 @@ impl Catalog {
 
     fn check(&self, book: &mut Book) {
         let mut listed = HashSet::new();
-        for (&id, product) in &self.products {
-            for &sku in &product.skus {
-                let theirs = self.skus.get(&sku).map(|sku| sku.product);
-                if theirs != Some(id) || !listed.insert(sku) {
-                    let detail = format!("lists {}, whose product is {theirs:?}", ids::sku(sku));
-                    book.find(SKUS, ids::show("prd", id), detail);
-                }
+        let lists = self.products.iter().flat_map(|(id, p)| p.skus.iter().map(move |s| (*id, *s)));
+        for (id, sku) in lists {
+            let theirs = self.skus.get(&sku).map(|sku| sku.product);
+            if theirs != Some(id) || !listed.insert(sku) {
+                let detail = format!("lists {}, whose product is {theirs:?}", ids::sku(sku));
+                book.find(SKUS, ids::show("prd", id), detail);
             }
         }
         for (&id, sku) in &self.skus {

@@ -92,7 +92,7 @@ impl Chain {
             return;
         }
         let mut bytes = [0; 48];
-        let numbers = [source, leg.seq, leg.leg, leg.account, leg.amount, leg.at];
+        let numbers = [source, leg.seq, leg.number, leg.account, leg.amount, leg.at];
         for (word, number) in bytes.chunks_exact_mut(8).zip(numbers) {
             word.copy_from_slice(&number.to_be_bytes());
         }

@@ -66,12 +66,11 @@ impl Shard {
             (shard.commits, shard.events) = (cells.int()?, cells.int()?);
             (shard.requests, shard.clock) = (cells.int()?, cells.int()?);
             let key = cells.blob()?;
-            match key.try_into() {
-                Ok(key) => shard.key = key,
-                Err(_) => {
-                    let detail = format!("the key of row {id} has {} bytes", key.len());
-                    book.find(COUNTERS, "shard".to_owned(), detail);
-                }
+            if let Ok(key) = key.try_into() {
+                shard.key = key;
+            } else {
+                let detail = format!("the key of row {id} has {} bytes", key.len());
+                book.find(COUNTERS, "shard".to_owned(), detail);
             }
             Ok(())
         })?;

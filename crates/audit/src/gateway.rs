@@ -1,30 +1,17 @@
-//! The gateway's own log, read with an own decoder, and compared with what the store believes.
+//! What the gateway says it did, compared with what the store believes.
 //!
-//! The format is that of `crates/psp/README.md`: a header of 16 bytes, then records of 40 bytes. A
-//! charge or a capture moves money to us, a refund moves it back.
-//!
-//! The log is read twice: before the snapshot and after it. A record of the first reading was
-//! written before the snapshot, so (no charge without a row) the snapshot must explain it. A record
-//! of the second reading may be younger than the snapshot: it may explain what the snapshot has, and
-//! is otherwise in flight. Positions decide, so clocks may step as they like.
-
-use std::{
-    fs::File,
-    io::{BufReader, Read, Seek, SeekFrom},
-    path::Path,
-};
+//! A charge or a capture moves money to us, a refund moves it back. A record that may be younger than
+//! the snapshot ([`crate::psp_log`]) may explain what the snapshot has, and is otherwise in flight.
 
 use crate::{
-    Error,
     book::{Book, rules},
     ids,
     payment::{Payment, Refund, refund_state, state},
+    psp_log::Record,
     walk::Case,
-    watch::Watch,
 };
 
 rules! {
-    LOG = "gateway.log", Mismatched, "Every record of the gateway's log but a torn last one is intact.";
     LOST = "gateway.lost", Lost, "Everything the gateway was asked about a payment belongs to a payment row.";
     DOUBLED = "gateway.doubled", Doubled, "The gateway took the money of a payment at most once.";
     REFUND_DOUBLED = "gateway.refund-doubled", Doubled, "The gateway gave a refund at most once.";
@@ -36,10 +23,6 @@ rules! {
     CURRENCY = "gateway.currency", Mismatched, "The gateway and the payment use one currency.";
 }
 
-const MAGIC: &[u8; 8] = b"JBPSPLOG";
-const HEADER: usize = 16;
-const RECORD: usize = 40;
-
 /// Kinds of records.
 pub(crate) mod kind {
     pub(crate) const CHARGE: u8 = 1;
@@ -49,126 +32,6 @@ pub(crate) mod kind {
     pub(crate) const REFUND: u8 = 5;
     pub(crate) const DECLINE: u8 = 6;
     pub(crate) const FENCE: u8 = 8;
-}
-
-/// One thing that the gateway did.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Record {
-    pub(crate) payment: i64,
-    pub(crate) amount: i64,
-    pub(crate) no: u32,
-    pub(crate) currency: [u8; 3],
-    pub(crate) kind: u8,
-    /// Read after the snapshot was taken, so perhaps younger than it.
-    pub(crate) newer: bool,
-}
-
-/// The gateway's log.
-#[derive(Debug)]
-pub(crate) struct Log {
-    pub(crate) records: Vec<Record>,
-    /// Bytes after the last intact record that are not prepared space.
-    pub(crate) torn: u64,
-    offset: u64,
-    broken: Option<u64>,
-}
-
-impl Log {
-    /// The log as it is before the snapshot.
-    pub(crate) fn before(file: &Path, watch: &Watch<'_>) -> Result<Self, Error> {
-        let mut log = Self { records: Vec::new(), torn: 0, offset: 0, broken: None };
-        log.read(file, false, watch)?;
-        Ok(log)
-    }
-
-    /// Adds what was appended since; sorts all by payment, in the order of the log within each.
-    pub(crate) fn after(
-        mut self,
-        file: &Path,
-        watch: &Watch<'_>,
-        book: &mut Book,
-    ) -> Result<Self, Error> {
-        self.read(file, true, watch)?;
-        if let Some(offset) = self.broken {
-            let detail = format!(
-                "damaged at byte {offset}, with intact records after it; keep a copy, the \
-                 gateway's own statement is the remedy"
-            );
-            book.find(LOG, "psp.log".to_owned(), detail);
-        }
-        self.records.sort_by_key(|record| record.payment);
-        Ok(self)
-    }
-
-    fn read(&mut self, file: &Path, newer: bool, watch: &Watch<'_>) -> Result<(), Error> {
-        watch.phase("gateway log");
-        let wrap = |source| Error::Read { file: file.to_owned(), source };
-        let opened = match File::open(file) {
-            Ok(opened) => opened,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(why) => return Err(wrap(why)),
-        };
-        let size = opened.metadata().map_err(wrap)?.len();
-        let left = size.saturating_sub(self.offset.max(to_u64(HEADER)));
-        self.records.reserve_exact(usize::try_from(left).unwrap_or(0) / RECORD);
-        let mut input = BufReader::with_capacity(1 << 18, opened);
-        if self.offset == 0 {
-            let mut header = [0; HEADER];
-            if read_full(&mut input, &mut header).map_err(wrap)? < HEADER {
-                self.torn = size;
-                return Ok(());
-            }
-            check_header(file, &header)?;
-            self.offset = to_u64(HEADER);
-        }
-        input.seek(SeekFrom::Start(self.offset)).map_err(wrap)?;
-        self.records_from(&mut input, newer, watch).map_err(wrap)
-    }
-
-    /// Reads records up to the end of the log. After one that is not intact the rest decides: two
-    /// different times in intact records behind it make it damage, else it is a torn write.
-    fn records_from(
-        &mut self,
-        input: &mut impl Read,
-        newer: bool,
-        watch: &Watch<'_>,
-    ) -> std::io::Result<()> {
-        let mut bytes = [0; RECORD];
-        let mut at = self.offset;
-        let mut behind = Vec::new();
-        let mut first_bad = None;
-        self.torn = 0;
-        loop {
-            let filled = read_full(input, &mut bytes)?;
-            let blank = bytes[..filled].iter().all(|byte| *byte == 0);
-            if filled < RECORD || (blank && first_bad.is_none()) {
-                self.torn += if blank { 0 } else { to_u64(filled) };
-                break;
-            }
-            watch.tick();
-            at += to_u64(RECORD);
-            match decode(&bytes, newer) {
-                Some((_, record)) if first_bad.is_none() => {
-                    self.offset = at;
-                    self.records.push(record);
-                }
-                Some(behind_it) => behind.push(behind_it),
-                None => {
-                    first_bad.get_or_insert(at - to_u64(RECORD));
-                }
-            }
-        }
-        let Some(bad) = first_bad else { return Ok(()) };
-        let times = behind.windows(2).any(|pair| pair[0].0 != pair[1].0);
-        if times {
-            self.broken = Some(bad);
-            self.offset = at;
-            self.records.extend(behind.into_iter().map(|(_, record)| record));
-        } else {
-            self.torn += at - bad;
-        }
-        Ok(())
-    }
 }
 
 /// Compares what the gateway did with the payment row.
@@ -231,10 +94,17 @@ fn laws(case: &Case<'_>, first: &Record, book: &mut Book) {
         && sum(&|r| r.kind == kind::CAPTURE) <= sum(&|r| r.kind == kind::AUTHORIZE)
         && refunded <= sum(&taken)
         && (count(&|r| r.kind == kind::CAPTURE) == 0 || count(&|r| r.kind == kind::VOID) == 0)
-        && records.iter().all(|r| r.currency == first.currency && r.amount >= 0);
+        && records.iter().all(|r| r.currency == first.currency && r.amount >= 0)
+        && records.iter().enumerate().all(|(at, r)| r.no == 0 || settles_once(&records[..at], r));
     if !sound {
         book.find(LAW, subject(), format!("the gateway has {}", list(records)));
     }
+}
+
+/// A refund is given, refused or fenced, once (given twice is a finding of its own).
+fn settles_once(before: &[Record], record: &Record) -> bool {
+    let refund = |r: &Record| r.kind == kind::REFUND;
+    before.iter().all(|r| r.no != record.no || (refund(r) && refund(record)))
 }
 
 fn against_payment(case: &Case<'_>, payment: &Payment, book: &mut Book) {
@@ -340,52 +210,6 @@ fn list(records: &[Record]) -> String {
         })
         .collect();
     shown.join(", ")
-}
-
-fn check_header(file: &Path, header: &[u8; HEADER]) -> Result<(), Error> {
-    let sound = header.starts_with(MAGIC)
-        && u32_at(header, 8) == 1
-        && u32_at(header, 12) == crc32fast::hash(&header[..12]);
-    if sound { Ok(()) } else { Err(Error::NotALog(file.to_owned())) }
-}
-
-fn decode(bytes: &[u8; RECORD], newer: bool) -> Option<(i64, Record)> {
-    if u32_at(bytes, 36) != crc32fast::hash(&bytes[..36]) {
-        return None;
-    }
-    let record = Record {
-        payment: i64_at(bytes, 8),
-        amount: i64_at(bytes, 21),
-        no: u32_at(bytes, 17),
-        currency: [bytes[29], bytes[30], bytes[31]],
-        kind: bytes[16],
-        newer,
-    };
-    Some((i64_at(bytes, 0), record))
-}
-
-/// Reads until the buffer is full or the file ends; the number of bytes read.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..])? {
-            0 => break,
-            more => filled += more,
-        }
-    }
-    Ok(filled)
-}
-
-fn i64_at(bytes: &[u8], at: usize) -> i64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    i64::from_le_bytes(word)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
 }
 
 fn to_u64(count: usize) -> u64 {

@@ -43,6 +43,7 @@ const HELD: i64 = 1;
 const PINNED: i64 = 2;
 const COMMITTED: i64 = 3;
 const RELEASED: i64 = 4;
+const EXPIRED: i64 = 5;
 
 /// A reservation row.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Reservation {
     /// Reads the columns of [`SQL`] after the key.
     pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
-            state: cells.int()?,
+            state: cells.int_in(HELD..=EXPIRED)?,
             lines: cells.json()?,
             returns: cells.json()?,
             next_at: cells.int_or_null()?,
@@ -78,14 +79,14 @@ impl Reservation {
     }
 }
 
-/// Whether a reservation in this state was ever given its units.
+/// The name of a reservation's state.
 pub(crate) fn state_name(state: i64) -> &'static str {
     match state {
         HELD => "HELD",
         PINNED => "PINNED",
         COMMITTED => "COMMITTED",
         RELEASED => "RELEASED",
-        5 => "EXPIRED",
+        EXPIRED => "EXPIRED",
         _ => "in no known state",
     }
 }
@@ -114,7 +115,7 @@ impl Laws {
         let mut laws = Self::default();
         let sql = "SELECT id, sku, kind, quantity, available FROM movement";
         scan(from, book, sql, |cells, book| {
-            let (id, sku, kind) = (cells.int()?, cells.int()?, cells.int()?);
+            let (id, sku, kind) = (cells.int()?, cells.int()?, cells.int_in(1..=2)?);
             let (quantity, available) = (cells.int()?, cells.int()?);
             laws.movements.insert(id);
             let sums = laws.sums.entry(sku).or_default();
@@ -165,12 +166,11 @@ impl Laws {
                 _ => {}
             }
         }
-        for back in &reservation.returns {
-            for &(sku, quantity) in &back.lines {
-                let sums = self.sums.entry(sku).or_default();
-                sums.returned += i128::from(quantity);
-                sums.written_off += if back.restocked == 0 { i128::from(quantity) } else { 0 };
-            }
+        let back = reservation.returns.iter();
+        for (back, &(sku, quantity)) in back.flat_map(|b| b.lines.iter().map(move |l| (b, l))) {
+            let sums = self.sums.entry(sku).or_default();
+            sums.returned += i128::from(quantity);
+            sums.written_off += if back.restocked == 0 { i128::from(quantity) } else { 0 };
         }
     }
 

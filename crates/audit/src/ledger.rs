@@ -43,7 +43,7 @@ pub(crate) const SQL: &str = "SELECT source, seq, leg, account, amount, at, comm
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leg {
     pub(crate) seq: i64,
-    pub(crate) leg: i64,
+    pub(crate) number: i64,
     pub(crate) account: i64,
     pub(crate) amount: i64,
     pub(crate) at: i64,
@@ -55,7 +55,7 @@ impl Leg {
     pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             seq: cells.int()?,
-            leg: cells.int()?,
+            number: cells.int()?,
             account: cells.int()?,
             amount: cells.int()?,
             at: cells.int()?,
@@ -130,8 +130,8 @@ impl Ledger {
     fn post(&mut self, source: i64, posting: &[Leg], number: i64, book: &mut Book) {
         let subject = || ids::payment(source);
         let seq = posting[0].seq;
-        if seq != number || !(1..).zip(posting).all(|(wanted, leg)| leg.leg == wanted) {
-            let legs: Vec<i64> = posting.iter().map(|leg| leg.leg).collect();
+        if seq != number || !(1..).zip(posting).all(|(wanted, leg)| leg.number == wanted) {
+            let legs: Vec<i64> = posting.iter().map(|leg| leg.number).collect();
             let detail = format!("posting {seq} with legs {legs:?}, wanted posting {number}");
             book.find(NUMBERS, subject(), detail);
         }
@@ -141,7 +141,7 @@ impl Ledger {
                 let amount = i128::from(leg.amount);
                 account.folded[usize::from(amount < 0)] += amount.abs();
             } else {
-                let detail = format!("account {} of leg {} is absent", leg.account, leg.leg);
+                let detail = format!("account {} of leg {} is absent", leg.account, leg.number);
                 book.find(ACCOUNT, subject(), detail);
             }
         }
@@ -193,31 +193,25 @@ impl Ledger {
     /// Whether a posting is the expected one: its legs are on the gateway's receivable and on the
     /// payables of the parts, and each account has its sum.
     fn fits(&self, payment: &Payment, wanted: &Expected<'_>, posting: &[Leg]) -> bool {
+        let on = |code: &str| -> i128 {
+            let on_it = self.amounts(posting).filter(|(account, _)| account.code == code);
+            on_it.map(|(_, amount)| amount).sum()
+        };
         let of = |merchant: &str| -> i128 {
             let parts = wanted.parts.iter().filter(|(name, _)| name == merchant);
             parts.map(|(_, part)| i128::from(*part)).sum()
         };
-        let mut receivable = 0;
-        let mut known = 0;
-        for (account, amount) in self.amounts(posting) {
-            let own = account.currency == payment.currency;
-            if own && psp_of(&account.code) == Some(payment.psp.as_str()) {
-                receivable += amount;
-            } else if own && let Some(merchant) = merchant_of(&account.code) {
-                let on_it = self.amounts(posting).filter(|(other, _)| other.code == account.code);
-                let credited: i128 = on_it.map(|(_, amount)| amount).sum();
-                if credited != -wanted.sign * of(merchant) {
-                    return false;
-                }
-            } else {
-                return false;
-            }
-            known += 1;
-        }
-        known == posting.len() && receivable == wanted.sign * i128::from(wanted.amount) && {
-            let all: i128 = self.amounts(posting).map(|(_, amount)| amount).sum();
-            all == 0
-        }
+        let fits = |account: &Account| {
+            let wants = match (psp_of(&account.code), merchant_of(&account.code)) {
+                (Some(psp), _) if psp == payment.psp => i128::from(wanted.amount),
+                (_, Some(merchant)) => -of(merchant),
+                _ => return false,
+            };
+            account.currency == payment.currency && on(&account.code) == wanted.sign * wants
+        };
+        let all: i128 = self.amounts(posting).map(|(_, amount)| amount).sum();
+        let known = self.amounts(posting).filter(|(account, _)| fits(account)).count();
+        all == 0 && known == posting.len()
     }
 
     fn receivable(

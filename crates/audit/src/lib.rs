@@ -25,6 +25,7 @@ mod ledger;
 mod order;
 mod outbox;
 mod payment;
+mod psp_log;
 mod report;
 mod rows;
 mod store;
@@ -42,12 +43,12 @@ use crate::{
     book::{Book, rules},
     catalog::Catalog,
     engine::{Asks, Shard},
-    gateway::Log,
     inventory::Laws,
     ledger::Ledger,
     outbox::Outbox,
+    psp_log::Log,
     rows::{Source, scan},
-    walk::{Cursor, Sorted, Sums},
+    walk::{Cursor, Sorted, Sums, World},
     watch::Watch,
 };
 pub use crate::{
@@ -129,6 +130,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         payment::RULES,
         ledger::RULES,
         chain::RULES,
+        psp_log::RULES,
         gateway::RULES,
         acks::RULES,
     ];
@@ -150,7 +152,7 @@ pub fn prove(options: &Options) -> Result<Report, Error> {
     let log = log.after(&psp_log, &watch, &mut audit.book)?;
     let from = Source { db: &db, watch: &watch };
     if store::check(from, &mut audit.book)? {
-        audit.walk(from, log, options.acks.as_deref())?;
+        audit.walk(from, &log, options.acks.as_deref())?;
     }
     audit.conditions.seconds = started.elapsed().as_secs_f64();
     audit.conditions.wal_growth_bytes = watch.growth();
@@ -166,7 +168,7 @@ struct Audit {
 }
 
 impl Audit {
-    fn walk(&mut self, from: Source<'_>, log: Log, acks: Option<&Path>) -> Result<(), Error> {
+    fn walk(&mut self, from: Source<'_>, log: &Log, acks: Option<&Path>) -> Result<(), Error> {
         let Self { book, conditions, in_flight } = self;
         let shard = Shard::load(from, book)?;
         let catalog = Catalog::load(from, book, in_flight)?;
@@ -197,8 +199,9 @@ impl Audit {
             asks: Cursor::new(&asks.asks, |ask| ask.resource),
             acks: Cursor::new(&acks.acks, |ack| ack.order),
         };
+        let world = World { clock: shard.clock, catalog: &catalog };
         let mut sums = Sums { laws: &mut laws, ledger: &mut ledger, conditions, in_flight };
-        walk::walk(from, &mut sorted, &shard, &catalog, &mut sums, book)?;
+        walk::walk(from, &mut sorted, &world, &mut sums, book)?;
         laws.close(from, &catalog, book)?;
         ledger.close(book);
         in_flight.poison = scan(from, book, "SELECT id FROM poison", |_, _| Ok(()))?;

@@ -122,10 +122,10 @@ impl Order {
     /// Reads the columns of [`SQL`] after the key.
     pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
-            state: cells.int()?,
-            stuck_in: cells.int()?,
-            stock_step: cells.int()?,
-            pay_step: cells.int()?,
+            state: cells.int_in(state::HOLDING..=state::STUCK)?,
+            stuck_in: cells.int_in(0..=state::CANCELLED)?,
+            stock_step: cells.int_in(0..=5)?,
+            pay_step: cells.int_in(0..=5)?,
             outcome: cells.text_or_null()?.map(str::to_owned),
             currency: cells.text()?.to_owned(),
             total: cells.int()?,

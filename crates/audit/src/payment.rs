@@ -96,13 +96,14 @@ pub(crate) struct Payment {
     pub(crate) version: i64,
 }
 
-/// A refund of a payment.
+/// A refund of a payment, `[no,state,amount,[["merchant",amount],…],deadline|null]`.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Refund {
     pub(crate) no: i64,
     pub(crate) state: i64,
     pub(crate) amount: i64,
     pub(crate) parts: Vec<(String, i64)>,
+    pub(crate) deadline: Option<i64>,
 }
 
 impl Payment {
@@ -110,9 +111,9 @@ impl Payment {
     pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             order: cells.int_or_null()?,
-            state: cells.int()?,
-            pending_op: cells.int()?,
-            mode: cells.int()?,
+            state: cells.int_in(state::INTENT..=state::UNKNOWN)?,
+            pending_op: cells.int_in(0..=4)?,
+            mode: cells.int_in(1..=2)?,
             split: cells.json()?,
             currency: cells.text()?.to_owned(),
             amount: cells.int()?,
@@ -168,7 +169,8 @@ pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
         (None, None) => {}
     }
     let waits = payment.in_flight() || payment.refunds_pending() > 0;
-    let woken = payment.next_at.or(case.order.as_ref().and_then(|order| order.next_at)).is_some();
+    let theirs = case.order.as_ref().and_then(|order| order.next_at);
+    let woken = payment.next_at.is_some() || theirs.is_some();
     let stuck = case.order.as_ref().is_some_and(|order| order.state == order_state::STUCK);
     if waits && !woken && !stuck {
         let detail = format!("{} without any timer", state::name(payment.state));
@@ -215,6 +217,10 @@ fn shape(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
     let sent = payment.in_flight() && payment.state != state::UNKNOWN;
     if sent && payment.deadline.is_none() {
         find(STATE, format!("{name} without a deadline"));
+    }
+    let late = |refund: &&Refund| refund.state == refund_state::SENT && refund.deadline.is_none();
+    if let Some(refund) = payment.refunds.iter().find(late) {
+        find(STATE, format!("refund {} is SENT without a deadline", refund.no));
     }
 }
 

@@ -3,6 +3,8 @@
 //! A row that cannot be read (a wrong type, a broken JSON list) is a finding and is skipped; an
 //! error of SQLite itself ends the proof.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::{Connection, Row, Rows, types::ValueRef};
 use serde::de::DeserializeOwned;
 
@@ -37,6 +39,15 @@ impl<'r> Cells<'r> {
             ValueRef::Integer(value) => Ok(value),
             _ => Err(self.wrong("an integer")),
         }
+    }
+
+    /// An integer of this range.
+    pub(crate) fn int_in(&mut self, range: RangeInclusive<i64>) -> Result<i64, Unreadable> {
+        let value = self.int()?;
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        Err(self.wrong(&format!("{} to {}", range.start(), range.end())))
     }
 
     /// An integer or null.

@@ -11,13 +11,14 @@ use crate::{
     acks::{self, Ack},
     book::Book,
     catalog::Catalog,
-    engine::{self, Ask, Shard},
-    gateway::{self, Record},
+    engine::{self, Ask},
+    gateway,
     inventory::{self, Laws, Reservation},
     ledger::{self, Ledger, Leg},
     order::{self, Order, state},
     outbox::{self, Event},
     payment::{self, Payment, state as pay},
+    psp_log::Record,
     report::{Conditions, InFlight},
     rows::{Source, Stream},
 };
@@ -90,13 +91,11 @@ impl<'s, T> Cursor<'s, T> {
 pub(crate) fn walk(
     from: Source<'_>,
     sorted: &mut Sorted<'_>,
-    shard: &Shard,
-    catalog: &Catalog,
+    world: &World<'_>,
     sums: &mut Sums<'_>,
     book: &mut Book,
 ) -> Result<(), Error> {
     from.watch.phase("books");
-    let world = World { clock: shard.clock, catalog };
     let prepare = |sql| Connection::prepare(from.db, sql);
     let (mut orders, mut reservations) = (prepare(order::SQL)?, prepare(inventory::SQL)?);
     let (mut payments, mut entries) = (prepare(payment::SQL)?, prepare(ledger::SQL)?);
@@ -130,7 +129,7 @@ pub(crate) fn walk(
             asks: sorted.asks.take(id),
             acks: sorted.acks.take(id),
         };
-        check(&case, &world, sums, book);
+        check(&case, world, sums, book);
     }
     sums.conditions.orders = orders.count;
     sums.conditions.reservations = reservations.count;

@@ -1,6 +1,10 @@
 //! `prove` over directories written by hand: clean ones, and every kind of breach.
 
+#![expect(clippy::unwrap_used, reason = "the code that writes test directories may fail loudly")]
+
+mod breaches;
 mod clean;
 mod corrupt;
+mod live;
 mod shop;
 mod stories;

@@ -17,7 +17,7 @@ use siphasher::sip::SipHasher24;
 /// Microseconds at which the shop opened.
 pub(crate) const OPENED: i64 = 1_760_000_000_000_000;
 const KEY: [u8; 16] = [7; 16];
-const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMA: &str = include_str!("../../../services/migrations/0001_init.sql");
 
 /// How an order goes.
 #[derive(Debug, Clone, Default)]
@@ -158,11 +158,11 @@ impl Shop {
         self.stories += 1;
         let line = |&(at, quantity): &(usize, i64)| (self.skus[at].clone(), quantity);
         let lines: Vec<(Sku, i64)> = story.lines.iter().map(line).collect();
-        let total: i64 = lines.iter().map(|(sku, quantity)| sku.price * quantity).sum();
+        let total = sum(&lines);
         self.ask("c:order.place", id);
         self.reservation(id, story, &lines);
-        self.order(id, commit, story, &lines, total);
-        self.payment(id, commit, story, &lines, total);
+        self.order(id, commit, story, &lines);
+        self.payment(id, commit, story, &lines);
         for &(step, topic) in &story.events {
             self.events.push((commit + step, topic, id, 1));
         }
@@ -200,7 +200,8 @@ impl Shop {
         self.run(sql, params![id, state, pairs(&sums), returns, expiry]);
     }
 
-    fn order(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)], total: i64) {
+    fn order(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)]) {
+        let total = sum(lines);
         let mut packed = String::from("[");
         for (sku, quantity) in lines {
             let comma = if packed.len() > 1 { "," } else { "" };
@@ -233,7 +234,8 @@ impl Shop {
         );
     }
 
-    fn payment(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)], total: i64) {
+    fn payment(&mut self, id: i64, at: i64, story: &Story, lines: &[(Sku, i64)]) {
+        let total = sum(lines);
         let Some(pay) = &story.payment else { return };
         let mut split: BTreeMap<&str, i64> = BTreeMap::new();
         for (sku, quantity) in lines {
@@ -243,7 +245,7 @@ impl Shop {
         let mut postings = 0;
         if pay.captured && total > 0 {
             postings += 1;
-            self.post(id, postings, at + 1, 1, &split);
+            self.post(id, (postings, at + 1), 1, &split);
         }
         let (mut refunds, mut refunded, mut pending) = ("[]".to_owned(), 0, 0);
         if let Some(back) = &story.refund
@@ -256,9 +258,9 @@ impl Shop {
             pending = if state < 3 { amount } else { 0 };
             if state == 3 {
                 postings += 1;
-                self.post(id, postings, at + 2, -1, parts);
+                self.post(id, (postings, at + 2), -1, parts);
             }
-            refunds = format!("[[{},{state},{amount},{}]]", back.no, named(parts));
+            refunds = format!("[[{},{state},{amount},{},null]]", back.no, named(parts));
         }
         let amount = |held: bool| if held { total } else { 0 };
         let waits = matches!(pay.state, 2 | 4 | 5);
@@ -278,7 +280,7 @@ impl Shop {
     }
 
     /// Debits the gateway and credits the merchants (`sign` 1), or the reverse.
-    fn post(&mut self, source: i64, seq: i64, commit: i64, sign: i64, parts: &[(&str, i64)]) {
+    fn post(&mut self, source: i64, (seq, commit): (i64, i64), sign: i64, parts: &[(&str, i64)]) {
         let total: i64 = parts.iter().map(|(_, part)| part).sum();
         let payables = parts.iter().map(|(name, part)| (format!("merchant:{name}:payable"), -part));
         let receivable = ("psp:sim:receivable".to_owned(), total);
@@ -338,7 +340,8 @@ impl Shop {
         }
         self.entries();
         let (events, requests, now) = (self.records, self.requests, self.now());
-        let sql = "INSERT INTO shard VALUES (0, ?1, ?2, ?3, ?4, ?5, 1)";
+        let sql =
+            "UPDATE shard SET commits = ?1, events = ?2, requests = ?3, clock = ?4, idem_key = ?5";
         self.run(sql, params![commits, events, requests, now, KEY]);
         self.db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         std::fs::write(self.dir.join("psp.log"), &self.psp).unwrap();
@@ -383,6 +386,10 @@ impl Back {
     fn amount(&self, lines: &[(Sku, i64)], total: i64) -> i64 {
         if self.no == 0 { total } else { lines[0].0.price * self.units }
     }
+}
+
+fn sum(lines: &[(Sku, i64)]) -> i64 {
+    lines.iter().map(|(sku, quantity)| sku.price * quantity).sum()
 }
 
 /// The idempotency key under which a resource was made.

@@ -1,0 +1,66 @@
+//! How long a proof of many orders takes, and in how much memory.
+//!
+//! ```sh
+//! cargo run --release -p jangbu-audit --example million -- build DIR 1000000
+//! cargo run --release -p jangbu-audit --example million -- prove DIR
+//! ```
+//!
+//! Nine orders in ten are sold (one to three lines), the others declined or refunded; 16 orders share
+//! their commits. `prove` prints the report and the peak of resident memory.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement run by hand")]
+
+#[expect(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/it/shop.rs"]
+mod shop;
+#[expect(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/it/stories.rs"]
+mod stories;
+
+use std::path::Path;
+
+use jangbu_audit::{Options, prove};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["build", dir, orders] => build(Path::new(dir), orders.parse().unwrap()),
+        ["prove", dir] => {
+            println!("{}", prove(&Options::new(*dir)).unwrap());
+            println!("peak of resident memory: {}", peak());
+        }
+        _ => println!("build DIR ORDERS | prove DIR"),
+    }
+}
+
+fn build(dir: &Path, orders: usize) {
+    std::fs::create_dir_all(dir).unwrap();
+    let mut shop = shop::Shop::open(dir, 10_000);
+    shop.batch = 16;
+    for at in 0..orders {
+        let sku = |step: usize| (1 + (at * 7_919 + step * 104_729) % 9_999, 1 + step.into_i64());
+        let lines: Vec<(usize, i64)> = (0..1 + at % 3).map(sku).collect();
+        shop.add(&match at % 20 {
+            3 => stories::declined(&lines),
+            7 => stories::refunded(&lines, 1, lines[0].0.into_i64() * 1_500, true),
+            _ => stories::sold(&lines),
+        });
+    }
+    shop.finish();
+}
+
+trait IntoI64 {
+    fn into_i64(self) -> i64;
+}
+
+impl IntoI64 for usize {
+    fn into_i64(self) -> i64 {
+        i64::try_from(self).unwrap()
+    }
+}
+
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    line.unwrap_or("unknown here").to_owned()
+}
