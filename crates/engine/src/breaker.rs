@@ -267,7 +267,7 @@ impl Window {
         self.sum = Tally::default();
     }
 
-    /// Moves on to the stretch of `now` and forgets what has left the window.
+    /// Moves on to the stretch of `now`, never back, and forgets what has left the window.
     fn advance(&mut self, now: Time) {
         let number = now.0.div_euclid(self.width);
         let steps = usize::try_from(number.saturating_sub(self.newest)).unwrap_or(0);
@@ -278,7 +278,7 @@ impl Window {
             self.sum.failed -= old.failed;
             self.sum.slow -= old.slow;
         }
-        self.newest = self.newest.max(number);
+        self.newest = number;
     }
 
     fn add(&mut self, good: bool, slow: bool) {

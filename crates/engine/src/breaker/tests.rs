@@ -210,8 +210,10 @@ fn unguarded_calls_always_pass_and_serve_as_probes() {
 fn a_clock_that_steps_back_stands_still() {
     check(
         "
-        10.0 bad 4   => open
-        2.0  none    => open
+        10.0 bad 3   => closed
+        2.0  bad 1   => open
+        7.0  none    => open
+        14.9 none    => open
         15.0 take a  => half
         3.0  good a  => half
         ",

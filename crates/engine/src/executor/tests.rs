@@ -119,6 +119,14 @@ impl Bench {
         Self { clock, remote, inbox, executor }
     }
 
+    /// The same with another mailbox.
+    fn with(self, deliver: Deliver) -> Self {
+        let caller = Arc::<Remote>::clone(&self.remote);
+        let clock = Arc::<HandClock>::clone(&self.clock);
+        let executor = Executor::new(caller, deliver, clock, self.executor.0.limits);
+        Self { executor, ..self }
+    }
+
     fn small() -> Self {
         let breaker =
             BreakerRules { min_calls: 2, probes: 1, closes_after: 1, ..BreakerRules::default() };
@@ -303,12 +311,9 @@ fn a_mailbox_may_start_calls_while_it_takes_answers() {
             }
         }
     });
-    let caller = Arc::<Remote>::clone(&bench.remote);
-    let clock = Arc::<HandClock>::clone(&bench.clock);
-    let executor = Executor::new(caller, deliver, clock, ExecutorLimits::default());
-    *again.lock() = Some(executor.clone());
-    let body = Box::new(Call(1, Ask::AtOnce));
-    executor.start(vec![Job { to: UNIT, deadline: Time(1_000_000), correlation: None, body }]);
+    let bench = bench.with(deliver);
+    *again.lock() = Some(bench.executor.clone());
+    bench.start([(1, Ask::AtOnce)]);
     assert_eq!(*heard.lock(), [1, 2, 3, 4, 5]);
     *again.lock() = None;
 }
@@ -322,10 +327,7 @@ fn a_mailbox_that_panics_costs_one_burst_only() {
         assert_ne!(no, 1, "a bug of the mailbox");
         inbox.lock().push(burst);
     });
-    let caller = Arc::<Remote>::clone(&bench.remote);
-    let clock = Arc::<HandClock>::clone(&bench.clock);
-    let executor = Executor::new(caller, deliver, clock, ExecutorLimits::default());
-    let bench = Bench { executor, ..bench };
+    let bench = bench.with(deliver);
     bench.start([(1, Ask::AtOnce), (2, Ask::AtOnce)]);
     assert_eq!(bench.told(), [Told(2, "answer")]);
 }
@@ -346,6 +348,52 @@ fn drain_waits_for_what_is_in_flight() {
         assert_eq!(waits.join().unwrap(), 0);
     });
     assert_eq!(bench.told().len(), 2);
+}
+
+#[test]
+fn answers_that_meet_a_busy_mailbox_go_in_one_burst_and_drain_waits_for_them() {
+    let bench = Bench::small();
+    let (inbox, gate) = (Arc::clone(&bench.inbox), Arc::new(Mutex::new(())));
+    let door = Arc::clone(&gate);
+    let deliver: Deliver = Arc::new(move |burst| {
+        inbox.lock().push(burst);
+        drop(door.lock());
+    });
+    let bench = bench.with(deliver);
+    bench.start((0..4).map(|no| (no, Ask::Later)));
+    let closed = gate.lock();
+    std::thread::scope(|scope| {
+        scope.spawn(|| bench.remote.answer(0, true));
+        while bench.inbox.lock().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(bench.executor.drain(Duration::ZERO), 3);
+        let drained = scope.spawn(|| bench.executor.drain(Duration::from_mins(1)));
+        while bench.executor.0.state.lock().draining == 0 {
+            std::thread::yield_now();
+        }
+        (1..4).for_each(|no| bench.remote.answer(no, true));
+        assert!(!bench.executor.0.state.lock().is_quiet());
+        drop(closed);
+        assert_eq!(drained.join().unwrap(), 0);
+        assert_eq!(bench.inbox.lock().iter().map(Vec::len).collect::<Vec<_>>(), [1, 3]);
+    });
+}
+
+#[test]
+fn what_is_being_delivered_is_not_quiet() {
+    let bench = Bench::small();
+    let (seen, handle) = (Arc::new(AtomicI64::new(-1)), Arc::new(Mutex::new(None::<Executor>)));
+    let (quiet, executor) = (Arc::clone(&seen), Arc::clone(&handle));
+    let deliver: Deliver = Arc::new(move |_| {
+        let executor = executor.lock().clone().unwrap();
+        quiet.store(i64::from(executor.0.state.lock().is_quiet()), Ordering::SeqCst);
+    });
+    let bench = bench.with(deliver);
+    *handle.lock() = Some(bench.executor.clone());
+    bench.start([(1, Ask::AtOnce)]);
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    assert!(handle.lock().take().unwrap().0.state.lock().is_quiet());
 }
 
 #[test]
