@@ -39,7 +39,7 @@ fn build(dir: &Path, orders: usize) {
     shop.batch = 16;
     for at in 0..orders {
         let sku = |step: usize| (1 + (at * 7_919 + step * 104_729) % 9_999, 1 + step.into_i64());
-        let lines: Vec<(usize, i64)> = (0..1 + at % 3).map(sku).collect();
+        let lines: Vec<(usize, i64)> = (0..=at % 3).map(sku).collect();
         shop.add(&match at % 20 {
             3 => stories::declined(&lines),
             7 => stories::refunded(&lines, 1, lines[0].0.into_i64() * 1_500, true),

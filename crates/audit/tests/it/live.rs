@@ -45,12 +45,9 @@ fn what_a_server_writes_meanwhile_is_not_seen() {
 fn gateway_records_after_the_snapshot_are_in_flight_and_those_before_are_not() {
     let (dir, _) = whole_shop();
     let log = dir.path().join("psp.log");
-    let append = {
-        let log = log.clone();
-        move || {
-            let mut file = OpenOptions::new().append(true).open(&log).unwrap();
-            file.write_all(&psp_record(3_000_000, 77, 1, 0, 500)).unwrap();
-        }
+    let append = move || {
+        let mut file = OpenOptions::new().append(true).open(&log).unwrap();
+        file.write_all(&psp_record(3_000_000, 77, 1, 0, 500)).unwrap();
     };
     // The log is read before the snapshot, and continued after it.
     let phases = Arc::new(Mutex::new(Vec::new()));

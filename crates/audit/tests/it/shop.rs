@@ -195,7 +195,7 @@ impl Shop {
             returns = format!("[[{},[[{},{}]],{restock}]]", back.no, sku.id, back.units);
         }
         let sums: Vec<(i64, i64)> = sums.into_iter().collect();
-        let expiry = (state == 1).then(|| self.now() + 60_000_000);
+        let expiry = (state == 1).then(|| Self::now() + 60_000_000);
         let sql = "INSERT INTO reservation VALUES (?1, ?2, ?3, ?4, ?5, 3)";
         self.run(sql, params![id, state, pairs(&sums), returns, expiry]);
     }
@@ -218,7 +218,7 @@ impl Shop {
             let restock = i64::from(*restock);
             refunds = format!("[[{no},{state},{amount},[{units}],{restock},\"wish\"]]");
         }
-        let timer = story.timer.map(|seconds| self.now() + seconds * 1_000_000);
+        let timer = story.timer.map(|seconds| Self::now() + seconds * 1_000_000);
         let settled = matches!(story.state, 8 | 9).then(|| time(at + 1));
         let [stock, pay] = story.steps;
         let sql = "INSERT INTO orders VALUES (?1, 9, ?2, ?3, 1, ?4, ?5, 1, 0, ?6, NULL, 'KRW', \
@@ -264,7 +264,7 @@ impl Shop {
         }
         let amount = |held: bool| if held { total } else { 0 };
         let waits = matches!(pay.state, 2 | 4 | 5);
-        let deadline = waits.then(|| self.now() + 5_000_000);
+        let deadline = waits.then(|| Self::now() + 5_000_000);
         let sql = "INSERT INTO payment VALUES (?1, ?1, ?2, ?3, ?4, ?5, 'KRW', ?6, ?7, ?8, ?9, \
                    ?10, 'sim', NULL, NULL, 0, ?11, NULL, ?12, ?13, NULL, 0, 3)";
         let (authorized, captured) = (amount(pay.authorized), amount(pay.captured));
@@ -339,7 +339,7 @@ impl Shop {
             self.records = seq;
         }
         self.entries();
-        let (events, requests, now) = (self.records, self.requests, self.now());
+        let (events, requests, now) = (self.records, self.requests, Self::now());
         let sql =
             "UPDATE shard SET commits = ?1, events = ?2, requests = ?3, clock = ?4, idem_key = ?5";
         self.run(sql, params![commits, events, requests, now, KEY]);
@@ -373,7 +373,7 @@ impl Shop {
         }
     }
 
-    fn now(&self) -> i64 {
+    fn now() -> i64 {
         time(1 << 40)
     }
 
