@@ -51,3 +51,126 @@ fn legs(about: &About, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
     }
     legs
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jangbu_kernel::time::Span;
+    use jangbu_kernel::{Ctx, Currency, Domain, OrderId, Out, PaymentId, RowSet, Secret};
+
+    use super::*;
+    use crate::payment;
+    use crate::payment::command::{Ask, Intent, Said};
+
+    const NOW: Time = Time(1_800_000_000_000_000);
+
+    fn about() -> About {
+        let psp = Arc::from("sim");
+        About { payment: PaymentId(7), order: Some(OrderId(7)), currency: Currency::KRW, psp }
+    }
+
+    fn parts(parts: &[(&str, i64)]) -> Vec<Part> {
+        let part = |&(merchant, amount): &(&str, i64)| Part { merchant: merchant.into(), amount };
+        parts.iter().map(part).collect()
+    }
+
+    fn posted(event: &Event) -> String {
+        let Some(Command::Post { source, seq, currency, at, legs }) = postings(event, NOW) else {
+            return "nothing".to_owned();
+        };
+        assert_eq!((at, legs.iter().map(|leg| leg.amount).sum::<i64>()), (NOW, 0));
+        let legs: Vec<_> = legs.iter().map(|leg| format!("{}={}", leg.code, leg.amount)).collect();
+        format!("{source}/{seq} {currency} {}", legs.join(" "))
+    }
+
+    #[test]
+    fn a_capture_owes_each_merchant_its_part() {
+        let split = parts(&[("m-1", 60), ("m:2", 40), ("free", 0)]);
+        let event = Event::Captured { about: about(), seq: 1, amount: 100, split };
+        assert_eq!(
+            posted(&event),
+            "7/1 KRW psp:sim:receivable=100 merchant:m-1:payable=-60 merchant:m:2:payable=-40"
+        );
+        let event = Event::Captured { about: about(), seq: 0, amount: 0, split: Vec::new() };
+        assert_eq!(posted(&event), "nothing");
+    }
+
+    #[test]
+    fn a_refund_takes_it_back() {
+        let parts = parts(&[("m-1", 10)]);
+        let event = Event::Refunded { about: about(), seq: 2, no: 1, amount: 10, parts };
+        assert_eq!(posted(&event), "7/2 KRW psp:sim:receivable=-10 merchant:m-1:payable=10");
+    }
+
+    #[test]
+    fn nothing_else_moves_money() {
+        let (text, amount, no) = (|| Box::from("x"), 10, 1);
+        let silent = [
+            Event::Authorized { about: about(), amount },
+            Event::CaptureRequested { about: about(), amount },
+            Event::Declined { about: about(), code: text() },
+            Event::NotSent { about: about(), why: text() },
+            Event::Unknown { about: about(), why: text() },
+            Event::NotFound { about: about() },
+            Event::Voided { about: about() },
+            Event::RefundRequested { about: about(), no, amount },
+            Event::RefundRefused { about: about(), no, code: text() },
+            Event::RefundUnknown { about: about(), no, why: text() },
+        ];
+        for event in silent {
+            assert_eq!(posted(&event), "nothing", "{event:?}");
+        }
+    }
+
+    /// Decides `commands` a minute apart and says what each of them posts.
+    fn history(commands: Vec<payment::Command>) -> Vec<String> {
+        let mut rows = payment::Rows::new(payment::Rules::new("sim"));
+        rows.payment.load(PaymentId(7), None);
+        let mut all = Vec::new();
+        for (n, command) in (0..).zip(commands) {
+            let now = Time(NOW.0.saturating_add(Span::mins(n).0));
+            let ctx = Ctx { now, commit: 1, correlation: None };
+            let mut out = Out::default();
+            rows.payment.mark();
+            payment::Payments::decide(&command, &ctx, &mut rows, &mut out).unwrap();
+            let moves = |event: &&Event| postings(event, NOW).is_some();
+            all.extend(
+                out.events.iter().filter(moves).map(|event| format!("{n}: {}", posted(event))),
+            );
+        }
+        all
+    }
+
+    #[test]
+    fn defect_11_a_retried_refund_writes_the_ledger() {
+        use payment::Command::{Inquire, Intend, Refund, Said as Heard};
+        let (payment, deadline) = (PaymentId(7), Time(NOW.0.saturating_add(9)));
+        let intent = Intent {
+            payment,
+            order: None,
+            amount: 100,
+            currency: Currency::KRW,
+            split: parts(&[("m", 100)]),
+            capture_later: false,
+        };
+        let heard = |ask, said| Heard { payment, ask, said };
+        let posted = history(vec![
+            Intend { intent, token: Some(Secret::new("tok")), deadline },
+            heard(Ask::Charge, Said::Captured { psp_ref: "p".into(), amount: 100 }),
+            Refund { payment, no: 1, amount: 30, parts: parts(&[("m", 30)]), deadline },
+            heard(Ask::Refund(1), Said::NotSent { why: "breaker".into() }),
+            Inquire { payment, refund: Some(1), deadline },
+            heard(Ask::InquireRefund(1), Said::NotFound),
+            heard(Ask::Refund(1), Said::Refunded { amount: 30 }),
+            heard(Ask::Refund(1), Said::Refunded { amount: 30 }),
+        ]);
+        assert_eq!(
+            posted,
+            [
+                "1: 7/1 KRW psp:sim:receivable=100 merchant:m:payable=-100",
+                "6: 7/2 KRW psp:sim:receivable=-30 merchant:m:payable=30",
+            ]
+        );
+    }
+}

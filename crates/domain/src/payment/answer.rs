@@ -9,7 +9,7 @@ use jangbu_kernel::{Ctx, Out, PaymentId, Time};
 
 use super::command::{Ask, Event, Reject, Said};
 use super::decide::{Hands, call, change, found};
-use super::model::{AMOUNT_MISMATCH, NOT_FOUND, Op, Payment, Rules, State, after};
+use super::model::{AMOUNT_MISMATCH, FENCING, NOT_FOUND, Op, Payment, Rules, State, after};
 
 /// What an answer does to the payment.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn turn<'a>(p: &Payment, ask: Ask, said: &'a Said, patience: (&Rules, Time)) -> 
         Said::Declined { code } if charging => Turn::Declined { code },
         Said::Fenced if charging => Turn::Declined { code: NOT_FOUND },
         Said::NotSent { why } if charging && moves(ask) => Turn::NotSent { why },
-        Said::NotFound if !moves(ask) => lost(p, patience),
+        Said::NotFound if ask == Ask::Inquire => lost(p, patience),
         Said::Declined { code } | Said::Refused { code } => fails(p, ask, "refused:", code),
         Said::Unknown { why } => fails(p, ask, "", why),
         Said::NotSent { why } => fails(p, ask, "not_sent:", why),
@@ -137,7 +137,8 @@ fn silence(p: &Payment, ask: Ask) -> Turn<'static> {
 /// An inquiry found nothing. Counted only while one is under way, so that one answer told twice
 /// is not two answers.
 fn lost(p: &Payment, (rules, now): (&Rules, Time)) -> Turn<'static> {
-    if p.state != State::Unknown || p.deadline.is_none() {
+    let fencing = p.reason.as_deref() == Some(FENCING);
+    if p.state != State::Unknown || p.deadline.is_none() || fencing {
         return Turn::Nothing;
     }
     let old = p.sent_at.is_none_or(|sent_at| after(sent_at, rules.not_found_age) <= now);
@@ -185,6 +186,7 @@ fn take(
         Turn::Fence => {
             let deadline = after(ctx.now, rules.call_timeout);
             p.deadline = Some(deadline);
+            p.reason = Some(FENCING.into());
             out.call(super::UNIT, deadline, ctx, call(p, id, Ask::Fence));
         }
         Turn::Quiet => p.deadline = None,

@@ -8,7 +8,7 @@ use jangbu_kernel::{PaymentId, Time};
 
 use super::command::{Ask, Reject};
 use super::decide::{Hands, call, change, found, until};
-use super::model::{Payment, RefundState, Rules, State, after};
+use super::model::{FENCING, NOT_FOUND, Payment, RefundState, Rules, State, after};
 use super::{answer, refund};
 
 /// Asks what is open and not being asked: about refund `no`, or about everything.
@@ -34,6 +34,10 @@ pub(super) fn inquire(
         if itself {
             if p.state != State::Unknown {
                 answer::unknown(p, id, "deadline".into(), out);
+            }
+            // A fence that brought nothing is over: what is found now may lead to the next one.
+            if p.reason.as_deref() == Some(FENCING) {
+                p.reason = Some(NOT_FOUND.into());
             }
             p.deadline = Some(deadline);
             out.call(super::UNIT, deadline, ctx, call(p, id, Ask::Inquire));

@@ -9,6 +9,8 @@ use super::command::{About, Intent, Part, Reply};
 
 /// Reason of an UNKNOWN payment whose amount at the gateway is not the intended one.
 pub const AMOUNT_MISMATCH: &str = "amount_mismatch";
+/// Reason of an UNKNOWN payment that the gateway does not know and was told to refuse.
+pub const FENCING: &str = "fencing";
 /// Code of a payment that the gateway never saw and has promised to refuse.
 pub const NOT_FOUND: &str = "not_found";
 /// Code of an operator's verdict; the row's reason is `operator:` and the evidence.
