@@ -536,7 +536,7 @@ impl Cell {
 
     /// Rows of the commit, then everything that changed into the plan.
     fn finish(&mut self, now: Time, done: &mut Done) {
-        if self.sink.events.is_empty() && !self.units.iter().any(|unit| unit.is_dirty()) {
+        if self.sink.events.is_empty() && !self.units.iter_mut().any(|unit| unit.is_dirty()) {
             return;
         }
         let shard = &self.books().shard;
@@ -544,7 +544,7 @@ impl Cell {
         for unit in &mut self.units {
             unit.seal(&ctx, &mut self.sink);
         }
-        for unit in &self.units {
+        for unit in &mut self.units {
             unit.save(&mut self.plan);
         }
         if let Some(books) = &mut self.books {

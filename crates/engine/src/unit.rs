@@ -137,13 +137,13 @@ pub trait Unit {
     fn wake(&self, table: &'static Table, key: i64) -> Box<dyn Payload>;
 
     /// Whether a row has changed since the last commit.
-    fn is_dirty(&self) -> bool;
+    fn is_dirty(&mut self) -> bool;
 
     /// Adds the rows that belong to the commit.
     fn seal(&mut self, ctx: &Ctx, sink: &mut Sink);
 
     /// Puts every changed row into the plan.
-    fn save(&self, plan: &mut WritePlan);
+    fn save(&mut self, plan: &mut WritePlan);
 
     /// The commit happened.
     fn committed(&mut self);

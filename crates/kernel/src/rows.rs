@@ -12,7 +12,7 @@
 //! 3. The version of a row counts the commands that changed it, so it does not depend on how
 //!    commands were grouped into commits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -128,6 +128,11 @@ impl<K: Copy + Eq + Hash + Debug, R: Clone> Rows<K, R> {
         }
     }
 
+    /// Whether `key` is held: its row, or the knowledge that there is none.
+    pub fn holds(&self, key: K) -> bool {
+        self.slots.contains_key(&key)
+    }
+
     /// The version of `key`'s row: how many commands have changed it.
     pub fn version(&self, key: K) -> i64 {
         self.slots.get(&key).map_or(0, |slot| slot.version)
@@ -154,8 +159,8 @@ impl<K: Copy + Eq + Hash + Debug, R: Clone> Rows<K, R> {
     pub fn take_wanted(&mut self) -> Vec<K> {
         let mut wanted = std::mem::take(&mut self.wanted);
         if wanted.len() > 1 {
-            let mut seen = IdMap::default();
-            wanted.retain(|key| seen.insert(*key, ()).is_none());
+            let mut seen: HashSet<K, BuildHasherDefault<IdHasher>> = HashSet::default();
+            wanted.retain(|key| seen.insert(*key));
         }
         wanted
     }

@@ -1,1 +1,26 @@
-//! services
+//! Where domains meet the store, the gateway and each other: the only place that knows them all.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`adapter`] | the one adapter between a domain and the loop |
+//! | [`catalog`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
+//! | [`registry`] | the list of units and tables, and the schema |
+//! | [`events`] | what leaves through the outbox |
+//! | [`shop`] | a running shop: cells, executor, who waits |
+//! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
+//! | [`projections`], [`queries`] | `derived.db`, and what can be read |
+
+pub mod adapter;
+pub mod catalog;
+pub mod events;
+pub mod gateway;
+pub mod hub;
+pub mod inventory;
+pub mod ledger;
+pub mod order;
+mod packed;
+pub mod payment;
+pub mod projections;
+pub mod queries;
+pub mod registry;
+pub mod shop;

@@ -1,0 +1,144 @@
+//! Events as they leave the cell: the payload of an outbox row, compact (postcard), one variant
+//! for each topic. JSON is made from it by whoever publishes to the outside.
+
+use serde::{Deserialize, Serialize};
+
+use jangbu_engine::unit::Sink;
+use jangbu_kernel::Ctx;
+
+/// A fact that was committed. Text is borrowed from the row or from the payload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Fact<'a> {
+    /// `order.placed`
+    OrderPlaced {
+        /// Who buys.
+        user: i64,
+        /// Minor units.
+        total: i64,
+        /// ISO code.
+        currency: &'a str,
+        /// SKU, quantity, unit price.
+        #[serde(borrow)]
+        lines: Vec<(i64, i64, i64, &'a str)>,
+    },
+    /// `order.completed`
+    OrderCompleted {
+        /// Who bought.
+        user: i64,
+        /// Minor units.
+        total: i64,
+    },
+    /// `order.cancelled`
+    OrderCancelled {
+        /// Who wanted to buy.
+        user: i64,
+        /// The class.
+        outcome: &'a str,
+        /// The code behind it.
+        reason: &'a str,
+    },
+    /// `order.refunded`
+    OrderRefunded {
+        /// Number of the refund.
+        no: u32,
+        /// Minor units.
+        amount: i64,
+    },
+    /// `order.advanced`: a turn that not every order takes; internal, for the timeline.
+    OrderAdvanced {
+        /// State before.
+        from: &'a str,
+        /// State after.
+        to: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// `payment.authorized`
+    PaymentAuthorized {
+        /// Minor units.
+        amount: i64,
+    },
+    /// `payment.capture-requested`
+    PaymentCaptureRequested {
+        /// Minor units.
+        amount: i64,
+    },
+    /// `payment.captured`
+    PaymentCaptured {
+        /// Number of the ledger posting, 0 if there is none.
+        seq: i64,
+        /// Minor units.
+        amount: i64,
+        /// ISO code.
+        currency: &'a str,
+    },
+    /// `payment.refund-requested`
+    PaymentRefundRequested {
+        /// Number of the refund.
+        no: u32,
+        /// Minor units.
+        amount: i64,
+    },
+    /// `payment.refunded`
+    PaymentRefunded {
+        /// Number of the refund.
+        no: u32,
+        /// Number of the ledger posting.
+        seq: i64,
+        /// Minor units.
+        amount: i64,
+    },
+    /// `product.changed`
+    ProductChanged {
+        /// The SKU.
+        sku: i64,
+        /// Who sells it.
+        merchant: &'a str,
+        /// Minor units.
+        price: i64,
+        /// ISO code.
+        currency: &'a str,
+        /// Whether it can be ordered.
+        on_sale: bool,
+    },
+    /// `stock.changed`: SKU and units available, one event for each commit.
+    StockChanged {
+        /// Ascending by SKU.
+        stocks: Vec<(i64, i64)>,
+    },
+}
+
+impl<'a> Fact<'a> {
+    /// Its topic.
+    pub fn topic(&self) -> &'static str {
+        match self {
+            Self::OrderPlaced { .. } => "order.placed",
+            Self::OrderCompleted { .. } => "order.completed",
+            Self::OrderCancelled { .. } => "order.cancelled",
+            Self::OrderRefunded { .. } => "order.refunded",
+            Self::OrderAdvanced { .. } => "order.advanced",
+            Self::PaymentAuthorized { .. } => "payment.authorized",
+            Self::PaymentCaptureRequested { .. } => "payment.capture-requested",
+            Self::PaymentCaptured { .. } => "payment.captured",
+            Self::PaymentRefundRequested { .. } => "payment.refund-requested",
+            Self::PaymentRefunded { .. } => "payment.refunded",
+            Self::ProductChanged { .. } => "product.changed",
+            Self::StockChanged { .. } => "stock.changed",
+        }
+    }
+
+    /// Puts it into the outbox, as version `version` of aggregate `key`.
+    pub fn publish(&self, key: i64, version: i64, ctx: &Ctx, sink: &mut Sink) {
+        sink.publish(ctx, self.topic(), (key, version), |bytes| {
+            // Writing into a vector cannot fail.
+            if let Ok(more) = postcard::to_extend(self, std::mem::take(bytes)) {
+                *bytes = more;
+            }
+        });
+    }
+
+    /// From the payload of an outbox row.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(payload)
+    }
+}

@@ -1,0 +1,231 @@
+//! Order's rows, what it publishes, and what the buyer who waits is told.
+
+use std::sync::Arc;
+
+use jangbu_domain::order::Orders;
+use jangbu_domain::order::Rows;
+use jangbu_domain::order::command::{Command, Event, SagaEvent, UNIT};
+use jangbu_domain::order::model::{
+    Line, Offer, Order, Outcome, PayMode, Refund, RefundState, State, Step,
+};
+use jangbu_engine::port::{Col, Fields, RowWriter, Table};
+use jangbu_engine::unit::{Signal, Sink};
+use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
+
+use crate::adapter::{Bound, Service, Stored};
+use crate::events::Fact;
+use crate::packed;
+
+/// Order's own projection of the catalogue.
+pub const OFFER: Table = Table {
+    rank: 300,
+    name: "offer",
+    key: &["sku"],
+    cols: &[
+        Col::text("merchant"),
+        Col::text("currency"),
+        Col::int("price"),
+        Col::int("on_sale"),
+        Col::int("price_version"),
+    ],
+    versioned: true,
+    due: false,
+};
+
+/// Orders with their saga.
+pub const ORDERS: Table = Table {
+    rank: 310,
+    name: "orders",
+    key: &["id"],
+    cols: &[
+        Col::int("user_id"),
+        Col::int("state"),
+        Col::int("stuck_in"),
+        Col::int("def_version"),
+        Col::int("stock_step"),
+        Col::int("pay_step"),
+        Col::int("pay_mode"),
+        Col::int("cancel_wanted"),
+        Col::text("outcome").or_null(),
+        Col::text("reason").or_null(),
+        Col::text("currency"),
+        Col::int("total"),
+        Col::int("refunded"),
+        Col::text("lines"),
+        Col::text("refunds"),
+        Col::text("token").or_null(),
+        Col::int("tries"),
+        Col::int("next_at").or_null(),
+        Col::int("placed_at"),
+        Col::int("settled_at").or_null(),
+        Col::text("correlation").or_null(),
+    ],
+    versioned: true,
+    due: true,
+};
+
+/// Version of the saga's definition that this program carries out.
+const DEFINITION: i64 = 1;
+
+impl Stored for Offer {
+    type Key = SkuId;
+    const TABLE: &'static Table = &OFFER;
+    const KEEP: usize = 200_000;
+
+    fn read(row: &dyn Fields) -> Self {
+        Self {
+            merchant: Arc::from(row.text(1)),
+            currency: packed::currency(row.text(2)),
+            price: row.int(3),
+            on_sale: row.int(4) == 1,
+            price_version: row.int(5),
+        }
+    }
+
+    fn write(&self, to: &mut RowWriter<'_>) {
+        let Self { merchant, currency, price, on_sale, price_version } = self;
+        to.text(merchant).text(currency.as_str()).int(*price);
+        to.int(i64::from(*on_sale)).int(*price_version);
+    }
+}
+
+type PackedRefund = (u32, i64, i64, Vec<(usize, i64)>, u8, Box<str>);
+
+fn unpack_lines(text: &str) -> Arc<[Line]> {
+    let lines: Vec<(i64, i64, i64, Arc<str>)> = packed::read("orders.lines", text);
+    let line = |(sku, quantity, unit_price, merchant)| Line {
+        sku: SkuId(sku),
+        quantity,
+        unit_price,
+        merchant,
+    };
+    lines.into_iter().map(line).collect()
+}
+
+fn unpack_refund((no, state, amount, units, restock, reason): PackedRefund) -> Refund {
+    let state = packed::coded("orders.refunds.state", state, RefundState::from_code);
+    Refund { no, state, amount, units, restock: restock == 1, reason }
+}
+
+fn pack_lines(order: &Order) -> Vec<(i64, i64, i64, &str)> {
+    let line = |line: &Line| (line.sku.0, line.quantity, line.unit_price);
+    order.lines.iter().map(|l| (line(l).0, line(l).1, line(l).2, &*l.merchant)).collect()
+}
+
+impl Stored for Order {
+    type Key = OrderId;
+    const TABLE: &'static Table = &ORDERS;
+    const KEEP: usize = 10_000;
+
+    fn read(row: &dyn Fields) -> Self {
+        let refunds: Vec<PackedRefund> = packed::read("orders.refunds", row.text(15));
+        let step = |at| packed::coded("orders.step", row.int(at), Step::from_code);
+        Self {
+            user: UserId(row.int(1)),
+            state: packed::coded("orders.state", row.int(2), State::from_code),
+            stuck_in: State::from_code(row.int(3)),
+            stock: step(5),
+            pay: step(6),
+            mode: packed::coded("orders.pay_mode", row.int(7), PayMode::from_code),
+            cancel_wanted: row.int(8) == 1,
+            outcome: row.opt_text(9).and_then(Outcome::from_name),
+            reason: row.opt_text(10).map(Into::into),
+            currency: packed::currency(row.text(11)),
+            total: row.int(12),
+            refunded: row.int(13),
+            lines: unpack_lines(row.text(14)),
+            refunds: refunds.into_iter().map(unpack_refund).collect(),
+            token: row.opt_text(16).map(Secret::new),
+            tries: row.int(17),
+            next_at: row.opt_int(18).map(Time),
+            placed_at: Time(row.int(19)),
+            settled_at: row.opt_int(20).map(Time),
+            correlation: row.opt_text(21).map(Arc::from),
+        }
+    }
+
+    fn write(&self, to: &mut RowWriter<'_>) {
+        let refund = |r: &Refund| {
+            (r.no, r.state.code(), r.amount, r.units.clone(), u8::from(r.restock), r.reason.clone())
+        };
+        to.int(self.user.0)
+            .int(self.state.code())
+            .int(self.stuck_in.map_or(0, State::code))
+            .int(DEFINITION)
+            .int(self.stock.code())
+            .int(self.pay.code())
+            .int(self.mode.code())
+            .int(i64::from(self.cancel_wanted))
+            .opt_text(self.outcome.map(Outcome::name))
+            .opt_text(self.reason.as_deref())
+            .text(self.currency.as_str())
+            .int(self.total)
+            .int(self.refunded);
+        packed::write(to, &pack_lines(self));
+        packed::write(to, &self.refunds.iter().map(refund).collect::<Vec<PackedRefund>>());
+        to.opt_text(self.token.as_ref().map(Secret::reveal))
+            .int(self.tries)
+            .opt_int(self.next_at.map(|at| at.0))
+            .int(self.placed_at.0)
+            .opt_int(self.settled_at.map(|at| at.0))
+            .opt_text(self.correlation.as_deref());
+    }
+}
+
+/// The command by which a saga hears of an event.
+pub(crate) fn hear(order: OrderId, event: SagaEvent) -> Envelope {
+    Envelope::new(UNIT, Origin::Event, Command::Hear { order, event })
+}
+
+/// Order in a cell.
+#[derive(Debug)]
+pub struct OrderService;
+
+impl Service for OrderService {
+    type Domain = Orders;
+
+    const TIMERS: &'static [&'static Table] = &[&ORDERS];
+
+    fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
+        each(&mut rows.offer);
+        each(&mut rows.order);
+    }
+
+    fn follow(event: Event, rows: &Rows, ctx: &Ctx, sink: &mut Sink) {
+        let (Event::Placed { order: id }
+        | Event::Completed { order: id }
+        | Event::Cancelled { order: id }
+        | Event::Refunded { order: id, .. }
+        | Event::Advanced { order: id, .. }) = &event;
+        let Some(order) = rows.order.get(*id) else { return };
+        // A timer does not know the request that began it; the order does.
+        let ctx = &Ctx { correlation: order.correlation.clone(), ..ctx.clone() };
+        let version = rows.order.version(*id);
+        fact(&event, order).publish(id.0, version, ctx, sink);
+        if matches!(event, Event::Completed { .. } | Event::Cancelled { .. }) {
+            sink.signals.push(Signal { key: id.0, body: Box::new(order.clone()) });
+        }
+    }
+}
+
+fn fact<'a>(event: &'a Event, order: &'a Order) -> Fact<'a> {
+    let user = order.user.0;
+    match event {
+        Event::Placed { .. } => Fact::OrderPlaced {
+            user,
+            total: order.total,
+            currency: order.currency.as_str(),
+            lines: pack_lines(order),
+        },
+        Event::Completed { .. } => Fact::OrderCompleted { user, total: order.total },
+        Event::Cancelled { .. } => Fact::OrderCancelled {
+            user,
+            outcome: order.outcome.map_or("CANCELLED", Outcome::name),
+            reason: order.reason.as_deref().unwrap_or_default(),
+        },
+        Event::Refunded { no, amount, .. } => Fact::OrderRefunded { no: *no, amount: *amount },
+        Event::Advanced { from, to, why, .. } => {
+            Fact::OrderAdvanced { from: from.name(), to: to.name(), why }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Payment's rows, and how its events reach the ledger and the order.
+
+use std::sync::Arc;
+
+use jangbu_domain::ledger;
+use jangbu_domain::order::command::{SagaEvent, step};
+use jangbu_domain::payment::Payments;
+use jangbu_domain::payment::Rows;
+use jangbu_domain::payment::command::{About, Event, Part, Reject, Reply};
+use jangbu_domain::payment::model::{Mode, Op, Payment, Refund, RefundState, State};
+use jangbu_engine::port::{Col, Fields, RowWriter, Table};
+use jangbu_engine::unit::Sink;
+use jangbu_kernel::domain::Coded;
+use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time};
+
+use crate::adapter::{Bound, Service, Stored};
+use crate::events::Fact;
+use crate::{order, packed};
+
+/// Payments with their refunds.
+pub const PAYMENT: Table = Table {
+    rank: 400,
+    name: "payment",
+    key: &["id"],
+    cols: &[
+        Col::int("order_id").or_null(),
+        Col::int("state"),
+        Col::int("pending_op"),
+        Col::int("mode"),
+        Col::text("split"),
+        Col::text("currency"),
+        Col::int("amount"),
+        Col::int("authorized"),
+        Col::int("captured"),
+        Col::int("refunded"),
+        Col::int("pending"),
+        Col::text("psp"),
+        Col::text("psp_ref").or_null(),
+        Col::text("reason").or_null(),
+        Col::int("not_found"),
+        Col::int("postings"),
+        Col::int("sent_at").or_null(),
+        Col::int("deadline").or_null(),
+        Col::text("refunds"),
+        Col::int("next_at").or_null(),
+        Col::int("at"),
+    ],
+    versioned: true,
+    due: true,
+};
+
+type PackedPart = (Arc<str>, i64);
+type PackedRefund = (u32, i64, i64, Vec<PackedPart>, Option<i64>);
+
+fn pack(parts: &[Part]) -> Vec<(&str, i64)> {
+    parts.iter().map(|part| (&*part.merchant, part.amount)).collect()
+}
+
+fn unpack(parts: Vec<PackedPart>) -> Vec<Part> {
+    parts.into_iter().map(|(merchant, amount)| Part { merchant, amount }).collect()
+}
+
+fn unpack_refund((no, state, amount, parts, deadline): PackedRefund) -> Refund {
+    let state = packed::coded("payment.refunds.state", state, RefundState::from_code);
+    Refund { no, state, amount, parts: unpack(parts), deadline: deadline.map(Time) }
+}
+
+impl Stored for Payment {
+    type Key = PaymentId;
+    const TABLE: &'static Table = &PAYMENT;
+    const KEEP: usize = 10_000;
+
+    fn read(row: &dyn Fields) -> Self {
+        let refunds: Vec<PackedRefund> = packed::read("payment.refunds", row.text(19));
+        Self {
+            order: row.opt_int(1).map(OrderId),
+            state: packed::coded("payment.state", row.int(2), State::from_code),
+            pending_op: packed::coded("payment.pending_op", row.int(3), Op::from_code),
+            mode: packed::coded("payment.mode", row.int(4), Mode::from_code),
+            split: unpack(packed::read("payment.split", row.text(5))),
+            currency: packed::currency(row.text(6)),
+            amount: row.int(7),
+            authorized: row.int(8),
+            captured: row.int(9),
+            refunded: row.int(10),
+            pending: row.int(11),
+            psp: Arc::from(row.text(12)),
+            psp_ref: row.opt_text(13).map(Into::into),
+            reason: row.opt_text(14).map(Into::into),
+            not_found: row.int(15),
+            postings: row.int(16),
+            sent_at: row.opt_int(17).map(Time),
+            deadline: row.opt_int(18).map(Time),
+            refunds: refunds.into_iter().map(unpack_refund).collect(),
+            next_at: row.opt_int(20).map(Time),
+            at: Time(row.int(21)),
+        }
+    }
+
+    fn write(&self, to: &mut RowWriter<'_>) {
+        to.opt_int(self.order.map(|order| order.0))
+            .int(self.state.code())
+            .int(self.pending_op.code())
+            .int(self.mode.code());
+        packed::write(to, &pack(&self.split));
+        to.text(self.currency.as_str())
+            .int(self.amount)
+            .int(self.authorized)
+            .int(self.captured)
+            .int(self.refunded)
+            .int(self.pending)
+            .text(&self.psp)
+            .opt_text(self.psp_ref.as_deref())
+            .opt_text(self.reason.as_deref())
+            .int(self.not_found)
+            .int(self.postings)
+            .opt_int(self.sent_at.map(|at| at.0))
+            .opt_int(self.deadline.map(|at| at.0));
+        let refund = |r: &'_ Refund| (r.no, r.state.code(), r.amount, r.deadline.map(|at| at.0));
+        let refunds: Vec<_> = self
+            .refunds
+            .iter()
+            .map(|r| (refund(r).0, refund(r).1, refund(r).2, pack(&r.parts), refund(r).3))
+            .collect();
+        packed::write(to, &refunds);
+        to.opt_int(self.next_at.map(|at| at.0)).int(self.at.0);
+    }
+}
+
+/// Payment in a cell.
+#[derive(Debug)]
+pub struct PaymentService;
+
+impl Service for PaymentService {
+    type Domain = Payments;
+
+    const TIMERS: &'static [&'static Table] = &[&PAYMENT];
+
+    fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
+        each(&mut rows.payment);
+    }
+
+    fn answered(parent: i64, asked: u16, answer: Result<&Reply, &Reject>) -> Option<Envelope> {
+        let refund = asked.checked_sub(step::REFUND).map(u32::from);
+        let event = match (answer, refund) {
+            (Ok(reply), Some(no)) => refund_stands(reply, no)?,
+            (Ok(reply), None) => stands(reply, asked)?,
+            (Err(reject), Some(no)) => refund_refused(reject, no)?,
+            (Err(reject), None) => refused(reject, asked)?,
+        };
+        Some(order::hear(OrderId(parent), event))
+    }
+
+    fn follow(event: Event, rows: &Rows, ctx: &Ctx, sink: &mut Sink) {
+        let about = about(&event);
+        if let Some(fact) = fact(&event) {
+            fact.publish(about.payment.0, rows.payment.version(about.payment), ctx, sink);
+        }
+        if let Some(post) = ledger::rules::postings(&event, ctx.now) {
+            sink.effects.push_back(Envelope::new(ledger::UNIT, Origin::Event, post));
+        }
+        if let Some(order) = about.order {
+            sink.effects.extend(heard(event).map(|event| order::hear(order, event)));
+        }
+    }
+}
+
+/// What the order learns from an answer about the whole payment. What the gateway did is told by
+/// the event; only an inquiry (or the undo) has to learn it from the answer.
+fn stands(reply: &Reply, asked: u16) -> Option<SagaEvent> {
+    let reason = || reply.reason.clone().unwrap_or_default();
+    match (asked, reply.state) {
+        (step::VOID, State::Voided | State::Declined) => Some(SagaEvent::PayVoided),
+        (step::INQUIRE, State::Captured) => Some(SagaEvent::PayCaptured { amount: reply.captured }),
+        (step::INQUIRE, State::Authorized) => Some(SagaEvent::PayAuthorized),
+        (step::INQUIRE, State::Voided) => Some(SagaEvent::PayVoided),
+        (step::INQUIRE, State::Declined) => Some(match reason().strip_prefix("not_sent:") {
+            Some(why) => SagaEvent::PayNotSent { why: why.into() },
+            None => SagaEvent::PayDeclined { code: reason() },
+        }),
+        _ => None,
+    }
+}
+
+fn refund_stands(reply: &Reply, no: u32) -> Option<SagaEvent> {
+    match reply.refund? {
+        RefundState::Done => Some(SagaEvent::Refunded { no }),
+        RefundState::Refused => Some(SagaEvent::RefundRefused { no, code: "refused".into() }),
+        RefundState::Sent | RefundState::Unknown => None,
+    }
+}
+
+fn refused(reject: &Reject, asked: u16) -> Option<SagaEvent> {
+    match (asked, reject) {
+        (step::PAY, _) => Some(SagaEvent::PayDeclined { code: reject.code().into() }),
+        (step::VOID, Reject::PaymentUnknown) => Some(SagaEvent::PayVoided),
+        (step::VOID, Reject::NotVoidable) => Some(SagaEvent::PayCaptured { amount: 0 }),
+        (step::INQUIRE, Reject::PaymentUnknown) => {
+            Some(SagaEvent::PayNotSent { why: "never_asked".into() })
+        }
+        _ => None,
+    }
+}
+
+fn refund_refused(reject: &Reject, no: u32) -> Option<SagaEvent> {
+    match reject {
+        // An inquiry about a refund that never arrived: the order asks for it again.
+        Reject::RefundUnknown => Some(SagaEvent::RefundUnknown { no }),
+        other => Some(SagaEvent::RefundRefused { no, code: other.code().into() }),
+    }
+}
+
+fn about(event: &Event) -> &About {
+    match event {
+        Event::Authorized { about, .. }
+        | Event::CaptureRequested { about, .. }
+        | Event::Captured { about, .. }
+        | Event::Declined { about, .. }
+        | Event::NotSent { about, .. }
+        | Event::Unknown { about, .. }
+        | Event::NotFound { about }
+        | Event::Voided { about }
+        | Event::RefundRequested { about, .. }
+        | Event::Refunded { about, .. }
+        | Event::RefundRefused { about, .. }
+        | Event::RefundUnknown { about, .. } => about,
+    }
+}
+
+fn fact(event: &Event) -> Option<Fact<'_>> {
+    match event {
+        Event::Authorized { amount, .. } => Some(Fact::PaymentAuthorized { amount: *amount }),
+        Event::CaptureRequested { amount, .. } => {
+            Some(Fact::PaymentCaptureRequested { amount: *amount })
+        }
+        Event::Captured { about, seq, amount, .. } => Some(Fact::PaymentCaptured {
+            seq: *seq,
+            amount: *amount,
+            currency: about.currency.as_str(),
+        }),
+        Event::RefundRequested { no, amount, .. } => {
+            Some(Fact::PaymentRefundRequested { no: *no, amount: *amount })
+        }
+        Event::Refunded { no, seq, amount, .. } => {
+            Some(Fact::PaymentRefunded { no: *no, seq: *seq, amount: *amount })
+        }
+        Event::Declined { .. }
+        | Event::NotSent { .. }
+        | Event::Unknown { .. }
+        | Event::NotFound { .. }
+        | Event::Voided { .. }
+        | Event::RefundRefused { .. }
+        | Event::RefundUnknown { .. } => None,
+    }
+}
+
+fn heard(event: Event) -> Option<SagaEvent> {
+    Some(match event {
+        Event::Authorized { .. } => SagaEvent::PayAuthorized,
+        Event::Captured { amount, .. } => SagaEvent::PayCaptured { amount },
+        Event::Declined { code, .. } => SagaEvent::PayDeclined { code },
+        Event::NotSent { why, .. } => SagaEvent::PayNotSent { why },
+        Event::Unknown { why, .. } => SagaEvent::PayUnknown { why },
+        Event::NotFound { .. } => SagaEvent::PayNotFound,
+        Event::Voided { .. } => SagaEvent::PayVoided,
+        Event::Refunded { no, .. } => SagaEvent::Refunded { no },
+        Event::RefundRefused { no, code, .. } => SagaEvent::RefundRefused { no, code },
+        Event::RefundUnknown { no, .. } => SagaEvent::RefundUnknown { no },
+        Event::CaptureRequested { .. } | Event::RefundRequested { .. } => return None,
+    })
+}

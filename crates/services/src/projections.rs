@@ -1,0 +1,335 @@
+//! The first projections, in `derived.db`: orders by user, timelines, account entries with their
+//! running balance. Fed from the outbox in its order; the offset moves in the same transaction as
+//! the rows, so nothing is taken in twice or left out. Everything here can be dropped and rebuilt:
+//! the outbox is the log.
+//!
+//! ```text
+//! outbox (truth) ──read after offset──▶ rows + offset ──one commit──▶ derived.db
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jangbu_engine::books::OUTBOX;
+use jangbu_engine::port::{
+    Backend, By, Col, CommitError, Fault, Fields, Mode, Read, Reader, Store, Table, WritePlan,
+};
+use jangbu_store::Migration;
+
+use crate::events::Fact;
+use crate::ledger::ENTRY;
+
+/// The last event that was taken in.
+pub const OFFSET: Table = Table {
+    rank: 1,
+    name: "offset",
+    key: &["id"],
+    cols: &[Col::int("seq")],
+    versioned: false,
+    due: false,
+};
+
+/// Orders by user.
+pub const USER_ORDER: Table = Table {
+    rank: 2,
+    name: "user_order",
+    key: &["user_id", "order_id"],
+    cols: &[Col::int("at")],
+    versioned: false,
+    due: false,
+};
+
+/// What happened to an order.
+pub const TIMELINE: Table = Table {
+    rank: 3,
+    name: "timeline",
+    key: &["order_id", "seq"],
+    cols: &[Col::int("at"), Col::text("event"), Col::text("detail")],
+    versioned: false,
+    due: false,
+};
+
+/// Entries by account, with the balance after each.
+pub const ACCOUNT_ENTRY: Table = Table {
+    rank: 4,
+    name: "account_entry",
+    key: &["account", "at", "n"],
+    cols: &[
+        Col::int("source"),
+        Col::int("seq"),
+        Col::int("leg"),
+        Col::int("amount"),
+        Col::int("balance"),
+    ],
+    versioned: false,
+    due: false,
+};
+
+/// The latest balance of each account.
+pub const ACCOUNT_TAIL: Table = Table {
+    rank: 5,
+    name: "account_tail",
+    key: &["account"],
+    cols: &[Col::int("balance")],
+    versioned: false,
+    due: false,
+};
+
+/// The tables of `derived.db`.
+pub const TABLES: [&Table; 5] = [&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL];
+
+/// Its schema.
+pub const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "init",
+    sql: include_str!("../migrations/derived_0001_init.sql"),
+}];
+
+/// Events in one transaction of `derived.db`.
+const BATCH: u32 = 2_000;
+
+/// How often the outbox is looked at when nothing was new.
+const NAP: Duration = Duration::from_millis(20);
+
+/// An event as the outbox has it.
+struct Event {
+    seq: i64,
+    at: i64,
+    key: i64,
+    payload: Vec<u8>,
+}
+
+fn event(row: &dyn Fields) -> Event {
+    Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload: row.blob(7).to_vec() }
+}
+
+/// Takes events in, batch by batch. Lives on one thread.
+struct Projector {
+    truth: Box<dyn Reader>,
+    seq: i64,
+    balances: BTreeMap<i64, i64>,
+    plan: WritePlan,
+}
+
+impl Projector {
+    fn open(truth: Box<dyn Reader>, store: &mut dyn Store) -> Result<Self, Fault> {
+        let (mut seq, mut balances) = (0, BTreeMap::new());
+        let mut tx = store.begin()?;
+        let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
+        let all = By::Range { from, to, descending: false, limit: u32::MAX };
+        let offset = By::Keys(vec![[0; 3]]);
+        let reads = [Read { table: &OFFSET, by: offset }, Read { table: &ACCOUNT_TAIL, by: all }];
+        tx.read(&reads, &mut |read, row| match read {
+            0 => seq = row.int(1),
+            _ => {
+                balances.insert(row.int(0), row.int(1));
+            }
+        })?;
+        drop(tx);
+        Ok(Self { truth, seq, balances, plan: WritePlan::default() })
+    }
+
+    /// Takes in the next events; says how many.
+    fn step(&mut self, store: &mut dyn Store) -> Result<usize, Fault> {
+        let events = self.next()?;
+        let Some(last) = events.last() else { return Ok(0) };
+        let seq = last.seq;
+        self.plan.clear();
+        let mut postings = Vec::new();
+        for event in &events {
+            self.take(event, &mut postings)?;
+        }
+        let touched = self.post(&postings)?;
+        for account in touched {
+            let balance = self.balances.get(&account).copied().unwrap_or(0);
+            self.plan.row(&ACCOUNT_TAIL, Mode::Upsert).int(account).int(balance);
+        }
+        self.plan.row(&OFFSET, Mode::Upsert).int(0).int(seq);
+        self.plan.sort();
+        let mut tx = store.begin()?;
+        tx.write(&self.plan)?;
+        tx.commit().map_err(|error| match error {
+            CommitError::Failed(fault) => fault,
+            CommitError::Unknown(why) => Fault::Fatal(why),
+        })?;
+        self.seq = seq;
+        Ok(events.len())
+    }
+
+    fn next(&mut self) -> Result<Vec<Event>, Fault> {
+        let mut events = Vec::new();
+        let (from, to) = ([self.seq + 1, 0, 0], [i64::MAX; 3]);
+        let by = By::Range { from, to, descending: false, limit: BATCH };
+        self.truth.read(&[Read { table: &OUTBOX, by }], &mut |_, row| events.push(event(row)))?;
+        Ok(events)
+    }
+
+    /// Puts the rows of one event into the plan, and names the posting it made.
+    fn take(&mut self, event: &Event, postings: &mut Vec<Posting>) -> Result<(), Fault> {
+        let fact = Fact::decode(&event.payload)
+            .map_err(|error| Fault::Fatal(format!("event {} is damaged: {error}", event.seq)))?;
+        if let Fact::OrderPlaced { user, .. } = fact {
+            self.plan.row(&USER_ORDER, Mode::Upsert).int(user).int(event.key).int(event.at);
+        }
+        if let Some(seq) = posting(&fact) {
+            postings.push(Posting { source: event.key, seq, event: event.seq });
+        }
+        if let Some(detail) = detail(&fact) {
+            self.plan
+                .row(&TIMELINE, Mode::Upsert)
+                .int(event.key)
+                .int(event.seq)
+                .int(event.at)
+                .text(fact.topic())
+                .text(&detail);
+        }
+        Ok(())
+    }
+
+    /// Adds the entries of postings to their accounts; says which accounts.
+    fn post(&mut self, postings: &[Posting]) -> Result<Vec<i64>, Fault> {
+        let read = |posting: &Posting| {
+            let from = [posting.source, posting.seq, 0];
+            let to = [posting.source, posting.seq, i64::MAX];
+            Read { table: &ENTRY, by: By::Range { from, to, descending: false, limit: 256 } }
+        };
+        let reads: Vec<_> = postings.iter().map(read).collect();
+        let (balances, plan) = (&mut self.balances, &mut self.plan);
+        let mut touched = Vec::new();
+        self.truth.read(&reads, &mut |at, row| {
+            let (leg, account, amount) = (row.int(2), row.int(3), row.int(4));
+            let balance = balances.entry(account).or_insert(0);
+            *balance += amount;
+            touched.push(account);
+            plan.row(&ACCOUNT_ENTRY, Mode::Upsert)
+                .int(account)
+                .int(row.int(5))
+                .int(postings[at].event * 256 + leg)
+                .int(row.int(0))
+                .int(row.int(1))
+                .int(leg)
+                .int(amount)
+                .int(*balance);
+        })?;
+        touched.sort_unstable();
+        touched.dedup();
+        Ok(touched)
+    }
+}
+
+/// A posting that an event has made.
+struct Posting {
+    source: i64,
+    seq: i64,
+    event: i64,
+}
+
+fn posting(fact: &Fact<'_>) -> Option<i64> {
+    match fact {
+        Fact::PaymentCaptured { seq, .. } | Fact::PaymentRefunded { seq, .. } => {
+            Some(*seq).filter(|seq| *seq > 0)
+        }
+        _ => None,
+    }
+}
+
+/// What the timeline says about an event; `None` for what is not about an order. A payment has
+/// the number of its order.
+fn detail(fact: &Fact<'_>) -> Option<String> {
+    Some(match fact {
+        Fact::OrderPlaced { total, currency, .. } => format!("{total} {currency}"),
+        Fact::OrderCompleted { total, .. } => format!("{total}"),
+        Fact::OrderCancelled { outcome, reason, .. } => format!("{outcome} ({reason})"),
+        Fact::OrderRefunded { no, amount } => format!("refund {no}: {amount}"),
+        Fact::OrderAdvanced { from, to, why } => format!("{from} to {to} ({why})"),
+        Fact::PaymentAuthorized { amount } | Fact::PaymentCaptureRequested { amount } => {
+            format!("{amount}")
+        }
+        Fact::PaymentCaptured { amount, currency, .. } => format!("{amount} {currency}"),
+        Fact::PaymentRefundRequested { no, amount } | Fact::PaymentRefunded { no, amount, .. } => {
+            format!("refund {no}: {amount}")
+        }
+        Fact::ProductChanged { .. } | Fact::StockChanged { .. } => return None,
+    })
+}
+
+/// A running projector.
+#[derive(Debug)]
+pub struct Projections {
+    seq: Arc<AtomicI64>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), Fault>>,
+}
+
+impl Projections {
+    /// Follows the outbox of `truth` on a thread of its own.
+    pub fn follow(truth: &dyn Backend, derived: Arc<dyn Backend>) -> Result<Self, Fault> {
+        let reader = truth.reader()?;
+        let (seq, stop) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (seen, stopped) = (Arc::clone(&seq), Arc::clone(&stop));
+        let run = move || run(reader, &*derived, &seen, &stopped);
+        let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
+        Ok(Self { seq, stop, thread })
+    }
+
+    /// The last event that was taken in.
+    pub fn seq(&self) -> i64 {
+        self.seq.load(Ordering::Relaxed)
+    }
+
+    /// Takes in what is there and ends.
+    pub fn stop(self) -> Result<(), Fault> {
+        self.stop.store(true, Ordering::Relaxed);
+        let died = |_| Err(Fault::Fatal("the projector panicked".to_owned()));
+        self.thread.join().unwrap_or_else(died)
+    }
+}
+
+fn run(
+    reader: Box<dyn Reader>,
+    derived: &dyn Backend,
+    seen: &AtomicI64,
+    stop: &AtomicBool,
+) -> Result<(), Fault> {
+    let mut reader = Some(reader);
+    let mut ended = Ok(());
+    let opened = derived.with(&mut |store| {
+        if let Some(reader) = reader.take() {
+            ended = follow(reader, store, seen, stop);
+        }
+    });
+    let ended = opened.and(ended);
+    if let Err(fault) = &ended {
+        tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
+    }
+    ended
+}
+
+fn follow(
+    reader: Box<dyn Reader>,
+    store: &mut dyn Store,
+    seen: &AtomicI64,
+    stop: &AtomicBool,
+) -> Result<(), Fault> {
+    let mut projector = Projector::open(reader, store)?;
+    seen.store(projector.seq, Ordering::Relaxed);
+    loop {
+        let stopping = stop.load(Ordering::Relaxed);
+        let taken = match projector.step(store) {
+            Err(Fault::Transient(_)) => 0,
+            other => other?,
+        };
+        seen.store(projector.seq, Ordering::Relaxed);
+        store.between()?;
+        if taken == 0 && stopping {
+            return Ok(());
+        }
+        if taken < BATCH as usize && !stopping {
+            std::thread::sleep(NAP);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What can be read beside the owner: rows of the truth by key, lists from the projections. Each
+//! query is one short snapshot on a reader of its own.
+
+use std::sync::Arc;
+
+use jangbu_domain::catalog::model::{Product, Sku};
+use jangbu_domain::inventory::model::{Reservation, Stock};
+use jangbu_domain::ledger::model::{Account, AccountId};
+use jangbu_domain::order::model::Order;
+use jangbu_domain::payment::model::Payment;
+use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
+use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
+use parking_lot::Mutex;
+
+use crate::adapter::{Keyed, Stored};
+use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, TIMELINE, USER_ORDER};
+
+/// Readers of one database, opened as they are needed and used again.
+#[derive(Debug)]
+pub struct Readers {
+    backend: Arc<dyn Backend>,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle(Vec<Box<dyn Reader>>);
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Idle({})", self.0.len())
+    }
+}
+
+impl Readers {
+    /// Readers of `backend`.
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend, idle: Mutex::default() }
+    }
+
+    fn read(&self, reads: &[Read], each: &mut dyn FnMut(usize, &dyn Fields)) -> Result<(), Fault> {
+        let idle = self.idle.lock().0.pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => self.backend.reader()?,
+        };
+        let result = reader.read(reads, each);
+        if result.is_ok() {
+            self.idle.lock().0.push(reader);
+        }
+        result
+    }
+}
+
+/// A line of an order's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Time,
+    /// The topic.
+    pub event: String,
+    /// What about it.
+    pub detail: String,
+}
+
+/// An entry of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountEntry {
+    /// Its place in the account: time, then number.
+    pub at: Time,
+    /// Distinguishes entries of one time; ascending.
+    pub n: i64,
+    /// What caused it: a payment.
+    pub source: PaymentId,
+    /// Posting of the source.
+    pub seq: i64,
+    /// Leg of the posting.
+    pub leg: i64,
+    /// Debit > 0, credit < 0.
+    pub amount: i64,
+    /// Debits less credits after it.
+    pub balance: i64,
+}
+
+/// Reads the truth and its projections.
+#[derive(Debug)]
+pub struct Queries {
+    truth: Readers,
+    derived: Readers,
+}
+
+const LOWEST: Key = [i64::MIN; 3];
+const HIGHEST: Key = [i64::MAX; 3];
+
+fn range(table: &'static Table, from: Key, to: Key, limit: u32) -> Read {
+    Read { table, by: By::Range { from, to, descending: false, limit } }
+}
+
+fn reverse(table: &'static Table, from: Key, to: Key, limit: u32) -> Read {
+    Read { table, by: By::Range { from, to, descending: true, limit } }
+}
+
+impl Queries {
+    /// Reads `truth` and `derived`.
+    pub fn new(truth: Arc<dyn Backend>, derived: Arc<dyn Backend>) -> Self {
+        Self { truth: Readers::new(truth), derived: Readers::new(derived) }
+    }
+
+    fn one<R: Stored>(&self, key: R::Key) -> Result<Option<R>, Fault> {
+        let mut found = None;
+        let by = By::Keys(vec![key.parts()]);
+        self.truth
+            .read(&[Read { table: R::TABLE, by }], &mut |_, row| found = Some(R::read(row)))?;
+        Ok(found)
+    }
+
+    fn many<R: Stored>(&self, read: Read) -> Result<Vec<(R::Key, R)>, Fault> {
+        let mut found = Vec::new();
+        self.truth.read(&[read], &mut |_, row| {
+            let mut key = [0; 3];
+            for (at, part) in key.iter_mut().enumerate().take(R::TABLE.key.len()) {
+                *part = row.int(at);
+            }
+            found.push((R::Key::from_parts(key), R::read(row)));
+        })?;
+        Ok(found)
+    }
+
+    /// An order.
+    pub fn order(&self, id: OrderId) -> Result<Option<Order>, Fault> {
+        self.one(id)
+    }
+
+    /// Orders of a user before `before`, newest first.
+    pub fn orders_of(
+        &self,
+        user: UserId,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<(OrderId, Order)>, Fault> {
+        let to = before.map_or(i64::MAX, |order| order.0 - 1);
+        let mut keys = Vec::new();
+        let read = reverse(&USER_ORDER, [user.0, i64::MIN, 0], [user.0, to, 0], limit);
+        self.derived.read(&[read], &mut |_, row| keys.push([row.int(1), 0, 0]))?;
+        let mut found: Vec<(OrderId, Order)> =
+            self.many(Read { table: Order::TABLE, by: By::Keys(keys) })?;
+        found.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+        Ok(found)
+    }
+
+    /// What happened to an order, oldest first.
+    pub fn timeline(&self, order: OrderId) -> Result<Vec<Moment>, Fault> {
+        let mut found = Vec::new();
+        let read = range(&TIMELINE, [order.0, i64::MIN, 0], [order.0, i64::MAX, 0], 1_000);
+        self.derived.read(&[read], &mut |_, row| {
+            let (event, detail) = (row.text(3).to_owned(), row.text(4).to_owned());
+            found.push(Moment { at: Time(row.int(2)), event, detail });
+        })?;
+        Ok(found)
+    }
+
+    /// A product with its SKUs.
+    pub fn product(&self, id: ProductId) -> Result<Option<(Product, Vec<Sku>)>, Fault> {
+        let Some(product) = self.one::<Product>(id)? else { return Ok(None) };
+        let skus = self.skus(&product.skus)?;
+        Ok(Some((product, skus)))
+    }
+
+    fn skus(&self, ids: &[SkuId]) -> Result<Vec<Sku>, Fault> {
+        let by = By::Keys(ids.iter().map(|sku| sku.parts()).collect());
+        let found: Vec<(SkuId, Sku)> = self.many(Read { table: Sku::TABLE, by })?;
+        let sku = |id: &SkuId| found.iter().find(|(key, _)| key == id).map(|(_, sku)| sku.clone());
+        Ok(ids.iter().filter_map(sku).collect())
+    }
+
+    /// Products after `after`, oldest first, with their SKUs.
+    pub fn products(
+        &self,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<(Product, Vec<Sku>)>, Fault> {
+        let from = after.map_or(LOWEST, |id| [id.0 + 1, 0, 0]);
+        let page: Vec<(ProductId, Product)> =
+            self.many(range(Product::TABLE, from, HIGHEST, limit))?;
+        page.into_iter()
+            .map(|(_, product)| {
+                let skus = self.skus(&product.skus)?;
+                Ok((product, skus))
+            })
+            .collect()
+    }
+
+    /// The stock of a SKU.
+    pub fn stock(&self, sku: SkuId) -> Result<Option<Stock>, Fault> {
+        self.one(sku)
+    }
+
+    /// The reservation of an order.
+    pub fn reservation(&self, order: OrderId) -> Result<Option<Reservation>, Fault> {
+        self.one(order)
+    }
+
+    /// A payment.
+    pub fn payment(&self, id: PaymentId) -> Result<Option<Payment>, Fault> {
+        self.one(id)
+    }
+
+    /// An account by its id.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
+        self.one(id)
+    }
+
+    /// Accounts after `after`, by id.
+    pub fn accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<(AccountId, Account)>, Fault> {
+        let from = after.map_or(LOWEST, |id| [id.0 + 1, 0, 0]);
+        self.many(range(Account::TABLE, from, HIGHEST, limit))
+    }
+
+    /// Entries of an account before (`at`, `n`), newest first.
+    pub fn entries(
+        &self,
+        account: AccountId,
+        before: Option<(Time, i64)>,
+        limit: u32,
+    ) -> Result<Vec<AccountEntry>, Fault> {
+        let to = match before {
+            Some((at, n)) => [account.0, at.0, n - 1],
+            None => [account.0, i64::MAX, i64::MAX],
+        };
+        let mut found = Vec::new();
+        let read = reverse(&ACCOUNT_ENTRY, [account.0, i64::MIN, i64::MIN], to, limit);
+        self.derived.read(&[read], &mut |_, row| {
+            found.push(AccountEntry {
+                at: Time(row.int(1)),
+                n: row.int(2),
+                source: PaymentId(row.int(3)),
+                seq: row.int(4),
+                leg: row.int(5),
+                amount: row.int(6),
+                balance: row.int(7),
+            });
+        })?;
+        Ok(found)
+    }
+
+    /// Debits less credits of an account at a time, that moment included.
+    pub fn balance_at(&self, account: AccountId, at: Time) -> Result<i64, Fault> {
+        let mut balance = 0;
+        let (from, to) = ([account.0, i64::MIN, i64::MIN], [account.0, at.0, i64::MAX]);
+        let read = reverse(&ACCOUNT_ENTRY, from, to, 1);
+        self.derived.read(&[read], &mut |_, row| balance = row.int(7))?;
+        Ok(balance)
+    }
+
+    /// The latest event that the projections have taken in.
+    pub fn projected(&self) -> Result<i64, Fault> {
+        let mut seq = 0;
+        let by = By::Keys(vec![[0; 3]]);
+        self.derived.read(&[Read { table: &OFFSET, by }], &mut |_, row| seq = row.int(1))?;
+        Ok(seq)
+    }
+
+    /// The sum of all projected balances: 0 when the books balance.
+    pub fn projected_sum(&self) -> Result<i64, Fault> {
+        let mut sum = 0_i64;
+        let read = range(&ACCOUNT_TAIL, LOWEST, HIGHEST, u32::MAX);
+        self.derived.read(&[read], &mut |_, row| sum += row.int(1))?;
+        Ok(sum)
+    }
+
+    /// Number of the last event and of the last commit of the truth.
+    pub fn progress(&self) -> Result<(i64, i64), Fault> {
+        let mut found = (0, 0);
+        let by = By::Keys(vec![[0; 3]]);
+        let read = [Read { table: &jangbu_engine::books::SHARD, by }];
+        self.truth.read(&read, &mut |_, row| found = (row.int(2), row.int(1)))?;
+        Ok(found)
+    }
+}

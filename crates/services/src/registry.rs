@@ -1,0 +1,98 @@
+//! The list of everything that a cell can have. A new domain is one line in [`units`], one in
+//! [`TABLES`], and its module.
+
+use jangbu_domain::{catalog, inventory, ledger, order, payment};
+use jangbu_engine::books;
+use jangbu_engine::port::Table;
+use jangbu_engine::unit::Unit;
+use jangbu_kernel::UnitId;
+use jangbu_store::Migration;
+
+use crate::adapter::DomainUnit;
+
+/// Deadlines, patience and names that a deployment may change.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Of the order saga.
+    pub order: order::saga::Rules,
+    /// Of payments.
+    pub payment: payment::Rules,
+}
+
+impl Rules {
+    /// The usual patience with gateway `psp`.
+    pub fn new(psp: &str) -> Self {
+        Self { order: order::saga::Rules::default(), payment: payment::Rules::new(psp) }
+    }
+
+    /// Every deadline and pause multiplied by `percent`: drills and tests cannot wait a minute
+    /// for a time-out.
+    #[must_use]
+    pub fn scaled(mut self, percent: u32) -> Self {
+        let (order, payment) = (&mut self.order, &mut self.payment);
+        let spans = [
+            &mut order.ask,
+            &mut order.hold,
+            &mut order.call,
+            &mut order.grace,
+            &mut order.again,
+            &mut order.again_max,
+            &mut order.refund,
+            &mut payment.call_timeout,
+            &mut payment.not_found_age,
+            &mut payment.give_up,
+        ];
+        let lists = order.inquiries.iter_mut().chain(&mut payment.inquiries);
+        for span in spans.into_iter().chain(lists) {
+            span.0 = span.0.saturating_mul(i64::from(percent)) / 100;
+        }
+        self
+    }
+}
+
+/// All units, each with its name.
+pub const UNITS: [UnitId; 5] = [
+    catalog::command::UNIT,
+    inventory::command::UNIT,
+    order::command::UNIT,
+    payment::UNIT,
+    ledger::UNIT,
+];
+
+/// Builds the units named in `wanted`. Called on the thread that will own them.
+pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
+    let orders = order::Rows { rules: rules.order.clone(), ..order::Rows::default() };
+    let payments = payment::Rows::new(rules.payment.clone());
+    let all: [Box<dyn Unit>; 5] = [
+        Box::new(DomainUnit::<crate::catalog::CatalogService>::new(Default::default())),
+        Box::new(DomainUnit::<crate::inventory::InventoryService>::new(Default::default())),
+        Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
+        Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
+        Box::new(DomainUnit::<crate::ledger::LedgerService>::new(Default::default())),
+    ];
+    all.into_iter().filter(|unit| wanted.contains(&unit.id())).collect()
+}
+
+/// The tables of the truth, the engine's own included.
+pub const TABLES: [&Table; 16] = [
+    books::TABLES[0],
+    books::TABLES[1],
+    books::TABLES[2],
+    books::TABLES[3],
+    books::TABLES[4],
+    &crate::catalog::PRODUCT,
+    &crate::catalog::SKU,
+    &crate::inventory::STOCK,
+    &crate::inventory::MOVEMENT,
+    &crate::inventory::RESERVATION,
+    &crate::order::OFFER,
+    &crate::order::ORDERS,
+    &crate::payment::PAYMENT,
+    &crate::ledger::ACCOUNT,
+    &crate::ledger::ENTRY,
+    &crate::ledger::CHAIN,
+];
+
+/// The schema of the truth.
+pub const MIGRATIONS: [Migration; 1] =
+    [Migration { version: 1, name: "init", sql: include_str!("../migrations/0001_init.sql") }];
