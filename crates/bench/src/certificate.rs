@@ -73,7 +73,7 @@ pub struct Certificate {
     pub batch: Batch,
     /// Memory of the server.
     pub memory_mb: Memory,
-    /// Events that no projection-independent reader has taken yet: the lag of the slowest reader.
+    /// Events that the slowest reader of the outbox had not taken when the drain ended.
     pub events_unsent: Option<u64>,
     /// Events that each projection had not seen when the drain ended.
     pub projection_lag: Option<BTreeMap<String, u64>>,

@@ -36,7 +36,7 @@ const TICK: u64 = 250_000;
 /// Below it, every event is handled when it happens.
 const TICK_FROM: f64 = 4_000.0;
 /// How often the watcher is called.
-const WATCH: u64 = 250_000_000;
+const WATCH: u64 = 500_000_000;
 /// What is not answered or settled this long after the last arrival is given up.
 const DRAIN_LIMIT: u64 = 35_000_000_000;
 /// Events taken before the schedule is looked at again.
@@ -131,7 +131,9 @@ impl Turn<'_> {
             if self.finished(now) {
                 break;
             }
-            self.linger(now);
+            if ready.len() < EVENTS {
+                self.linger(now);
+            }
             self.pool.wait(&mut events, &mut ready, self.patience(now))?;
             for &slot in &ready {
                 self.take(slot);

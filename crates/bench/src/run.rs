@@ -306,6 +306,9 @@ fn watched(name: &str, phase: &Phase, generator: &mut Generator<'_>) -> io::Resu
     let length = u64::try_from(phase.length.as_millis()).unwrap_or(u64::MAX);
     let bar = bar(name, length);
     let mut watch = |tally: &Tally, elapsed: f64| {
+        if bar.is_hidden() {
+            return;
+        }
         let elapsed = Duration::from_secs_f64(elapsed).as_millis();
         bar.set_position(u64::try_from(elapsed).unwrap_or(length).min(length));
         bar.set_message(progress(name, tally));

@@ -18,7 +18,7 @@ const RESOLUTION: f64 = 0.04;
 const CONFIRMATIONS: usize = 6;
 /// Probes at most.
 const PROBES: usize = 9;
-/// Length of the closed burst.
+/// Length of the closed burst, at most one probe.
 const BURST: Duration = Duration::from_secs(3);
 
 /// The search's parameters.
@@ -38,18 +38,19 @@ impl Search {
         if poisson { Pace::Poisson(rate) } else { Pace::Even(rate) }
     }
 
-    /// Finds the rate. `confirm` runs around each confirmation, so that it can read counters.
+    /// Finds a rate that deserves to be confirmed.
     pub(crate) fn run(
         &self,
         generator: &mut Generator<'_>,
         watch: Watch<'_>,
         probes: &mut Vec<Probe>,
     ) -> io::Result<f64> {
-        let burst = Phase { pace: Pace::Closed(self.width), length: BURST, ..self.confirm };
+        let length = BURST.min(self.probe);
+        let burst = Phase { pace: Pace::Closed(self.width), length, ..self.confirm };
         let tally = generator.run(&burst, watch)?;
         let (mut low, mut high) = (0.0, f64::INFINITY);
         let mut rate = (rate_of(&tally) * 0.9).max(10.0).round();
-        probes.push(probe("closed", rate_of(&tally), BURST, &tally));
+        probes.push(probe("closed", rate_of(&tally), length, &tally));
         for _ in 0..PROBES {
             let pace = Self::pace(self.poisson, rate);
             let phase = Phase { pace, length: self.probe, ..self.confirm };
@@ -65,7 +66,7 @@ impl Search {
         Ok(if low > 0.0 { low } else { rate })
     }
 
-    /// The measured phase at `rate`, lowered until it is sustained or the tries are used up.
+    /// How often a confirmation may be tried.
     pub(crate) fn tries() -> usize {
         CONFIRMATIONS
     }

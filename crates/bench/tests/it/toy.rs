@@ -24,6 +24,8 @@ pub(crate) struct Ways {
     pub(crate) later: Option<(u64, Duration)>,
     /// Every so many orders end with a cut connection.
     pub(crate) cut: Option<u64>,
+    /// After so many orders the server is gone.
+    pub(crate) die_after: Option<u64>,
     /// The server announces the end of a connection after so many answers.
     pub(crate) close_after: Option<u64>,
     /// The server hangs up on a connection that is idle this long.
@@ -64,15 +66,24 @@ impl Toy {
         let seen = Arc::new(Seen::default());
         *seen.left.lock().unwrap() = ways.units;
         let (ways, shared) = (Arc::new(ways), Arc::clone(&seen));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                shared.connections.fetch_add(1, Ordering::Relaxed);
-                let (ways, seen) = (Arc::clone(&ways), Arc::clone(&shared));
-                std::thread::spawn(move || serve(stream, &ways, &seen));
-            }
-        });
+        std::thread::spawn(move || accept(&listener, &ways, &shared));
         Self { url, seen }
     }
+}
+
+fn accept(listener: &TcpListener, ways: &Arc<Ways>, seen: &Arc<Seen>) {
+    for stream in listener.incoming().map_while(Result::ok) {
+        if dead(ways, seen) {
+            break;
+        }
+        seen.connections.fetch_add(1, Ordering::Relaxed);
+        let (ways, seen) = (Arc::clone(ways), Arc::clone(seen));
+        std::thread::spawn(move || serve(stream, &ways, &seen));
+    }
+}
+
+fn dead(ways: &Ways, seen: &Seen) -> bool {
+    ways.die_after.is_some_and(|limit| seen.orders.load(Ordering::Relaxed) >= limit)
 }
 
 struct Request {
@@ -88,6 +99,9 @@ fn serve(stream: TcpStream, ways: &Ways, seen: &Seen) -> Option<()> {
     let mut answered = 0;
     loop {
         let request = read(&mut reader)?;
+        if dead(ways, seen) {
+            return None;
+        }
         let answer = answer(&request, ways, seen)?;
         answered += 1;
         let last = ways.close_after == Some(answered) && request.line.contains("/orders");
