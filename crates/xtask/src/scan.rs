@@ -64,10 +64,39 @@ impl Scan {
         words(&self.code, "fn").filter_map(|at| self.function_at(at)).collect()
     }
 
-    /// Functions that the test harness runs: those with a `#[test]` (or `#[tokio::test]`)
-    /// attribute, inside a `proptest!` block as well.
-    pub(crate) fn tests(&self) -> Vec<Function> {
-        self.functions().into_iter().filter(|function| self.has_test_attribute(function)).collect()
+    /// Names of the functions that the test harness runs: those with a `#[test]` (or
+    /// `#[tokio::test]`) attribute, inside a `proptest!` block as well, and those that a macro
+    /// of this file makes of a table.
+    pub(crate) fn tests(&self) -> Vec<String> {
+        let plain = self.functions().into_iter().filter(|function| self.is_test(function.at));
+        let mut names: Vec<String> = plain.map(|function| function.name).collect();
+        for at in words(&self.code, "macro_rules") {
+            names.extend(self.tests_of_macro(at).unwrap_or_default());
+        }
+        names
+    }
+
+    /// Names in calls of a macro of the shape `($($name:ident: …)*) => { $(#[test] fn $name …)* }`:
+    /// every identifier before the mark that follows `ident` in the pattern, here a colon.
+    fn tests_of_macro(&self, at: usize) -> Option<Vec<String>> {
+        let name = ident(self.code[at..].split_once('!')?.1.trim_start())?;
+        let open = at + self.code[at..].find('{')?;
+        let rules = &self.code[open..closing(&self.code, open)];
+        let variable = rules.split_once("fn $")?.1;
+        let variable = format!("${}:ident", ident(variable)?);
+        let mark = rules.split_once(&variable)?.1.chars().find(|c| !c.is_whitespace())?;
+        if !rules.contains("#[test]") {
+            return None;
+        }
+        let mut names = Vec::new();
+        let call = format!("{name}! {{");
+        for (at, _) in self.code.match_indices(&call) {
+            let open = at + call.len() - 1;
+            let body = &self.code[open..closing(&self.code, open)];
+            let before_marks = body.match_indices(mark).map(|(at, _)| body[..at].trim_end());
+            names.extend(before_marks.filter_map(last_ident).map(str::to_owned));
+        }
+        Some(names)
     }
 
     fn function_at(&self, at: usize) -> Option<Function> {
@@ -82,9 +111,10 @@ impl Scan {
         Some(Function { name, at, body })
     }
 
-    fn has_test_attribute(&self, function: &Function) -> bool {
+    /// Whether the `fn` at `at` has a test attribute.
+    fn is_test(&self, at: usize) -> bool {
         // Between the previous item and `fn` stand only attributes, visibility and comments.
-        let before = &self.code[..function.at];
+        let before = &self.code[..at];
         let start = before.rfind(['{', '}', ';']).map_or(0, |at| at + 1);
         let head: String = before[start..].split_whitespace().collect();
         head.contains("#[test]") || head.contains("::test]") || head.contains("::test(")
@@ -104,6 +134,12 @@ pub(crate) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = us
 pub(crate) fn ident(text: &str) -> Option<&str> {
     let end = text.find(|c| !is_ident(c)).unwrap_or(text.len());
     (end > 0).then(|| &text[..end])
+}
+
+/// The identifier that `text` ends with.
+fn last_ident(text: &str) -> Option<&str> {
+    let start = text.trim_end_matches(is_ident).len();
+    (start < text.len()).then(|| &text[start..])
 }
 
 /// The offset after the brace that closes the one at `open`.
@@ -301,7 +337,15 @@ mod tests {
             "#[test]\nfn a() {}\nfn b() {}\nproptest! { #![x]\n /// doc\n #[test]\n fn c(n in 0..9) {} }\n\
              #[tokio::test(flavor = \"x\")] async fn d() {} // #[test]\nfn e() {}",
         );
-        let found: Vec<String> = scan.tests().into_iter().map(|test| test.name).collect();
-        assert_eq!(found, ["a", "c", "d"]);
+        assert_eq!(scan.tests(), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn tests_made_of_a_table_have_their_names() {
+        let scan = scan(
+            "macro_rules! tables { ($($name:ident: $text:literal)*) => { $(#[test] fn $name() {})* } }\n\
+             tables! {\n first: \"x: 1\"\n second: \"\"\n}\nmacro_rules! other { ($a:ident) => {} }",
+        );
+        assert_eq!(scan.tests(), ["first", "second"]);
     }
 }

@@ -130,8 +130,8 @@ fn mutation_files(tree: &Tree) -> impl Iterator<Item = (&File, anyhow::Result<Mu
 fn tests(tree: &Tree) -> Tests<'_> {
     let mut tests = Tests::new();
     for file in tree.rust() {
-        for function in file.scan.tests() {
-            tests.entry(function.name).or_default().insert(file.crate_name().unwrap_or(""));
+        for name in file.scan.tests() {
+            tests.entry(name).or_default().insert(file.crate_name().unwrap_or(""));
         }
     }
     tests
