@@ -1,6 +1,6 @@
 //! The open-model load generator of Jangbu, and the certificates that it writes.
 //!
-//! A run is a fixed sequence, see [`run`]:
+//! A run is a fixed sequence, see [`run()`]:
 //!
 //! | step | what |
 //! |---|---|
