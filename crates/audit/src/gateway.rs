@@ -152,15 +152,10 @@ fn authorization(case: &Case<'_>, payment: &Payment, book: &mut Book) {
     }
 }
 
-/// Matches the payment's refunds with the gateway's by number. A reversal (number 0) goes under a
-/// number of its own at the gateway, so it takes the refund that no other number claims.
+/// Matches the payment's refunds with the gateway's by number.
 fn refunds(case: &Case<'_>, payment: &Payment, book: &mut Book) {
-    let given = |refund: &Refund| {
-        case.psp.iter().filter(|r| r.kind == kind::REFUND).find(|r| {
-            let own = i64::from(r.no) == refund.no;
-            own || (refund.no == 0 && payment.refunds.iter().all(|o| o.no != i64::from(r.no)))
-        })
-    };
+    let given =
+        |refund: &Refund| case.psp.iter().find(|r| r.kind == kind::REFUND && is_of(r, refund));
     for refund in &payment.refunds {
         let record = given(refund);
         let sound = match refund.state {
@@ -179,13 +174,18 @@ fn refunds(case: &Case<'_>, payment: &Payment, book: &mut Book) {
             book.find(REFUNDED, ids::payment(case.id), detail);
         }
     }
-    let known = |record: &Record| {
-        payment.refunds.iter().any(|refund| refund.no == i64::from(record.no) || refund.no == 0)
-    };
+    let known = |record: &Record| payment.refunds.iter().any(|refund| is_of(record, refund));
     for record in case.psp.iter().filter(|r| r.kind == kind::REFUND && !r.newer && !known(r)) {
         let detail = format!("the gateway gave refund {} of {}", record.no, record.amount);
         book.find(REFUND_LOST, ids::payment(case.id), detail);
     }
+}
+
+/// Refund 0, the reversal of a payment, goes under a number of its own at the gateway: one above
+/// those of an order's refunds, which are at most 999.
+fn is_of(record: &Record, refund: &Refund) -> bool {
+    let no = i64::from(record.no);
+    if refund.no == 0 { no > 999 } else { no == refund.no }
 }
 
 fn list(records: &[Record]) -> String {

@@ -30,7 +30,7 @@ rules! {
     MOVEMENT = "stock.movement", Mismatched, "A receipt adds units, an adjustment changes them, and none leaves less than nothing.";
     LINES = "reservation.lines", Mismatched, "A reservation has one line per SKU, ascending, each of one unit or more; none only as a tombstone.";
     ORDER = "reservation.order", Mismatched, "The order of a reservation exists.";
-    RETURNS = "reservation.returns", Mismatched, "A return belongs to a refund of the order, has its units, and a DONE refund that restocks has one.";
+    RETURNS = "reservation.returns", Mismatched, "A return belongs to a refund of the order, has its units, and every DONE refund of units has one.";
     RETURN_DOUBLED = "reservation.return-doubled", Doubled, "The units of a refund are returned once.";
     TIMER = "reservation.timer", Mismatched, "A HELD reservation expires at some time.";
 }
@@ -249,7 +249,7 @@ fn returns(case: &Case<'_>, reservation: &Reservation, find: &mut impl FnMut(cra
         }
     }
     let done = order.refunds.iter().filter(|r| r.no > 0 && r.state == refund_state::DONE);
-    for refund in done.filter(|refund| refund.restock == 1 && !refund.units.is_empty()) {
+    for refund in done.filter(|refund| !refund.units.is_empty()) {
         if reservation.returns.iter().all(|back| back.no != refund.no) {
             find(RETURNS, format!("refund {} is DONE, its units never came back", refund.no));
         }

@@ -21,7 +21,7 @@ use crate::{
 
 rules! {
     BALANCE = "ledger.balance", Mismatched, "Every posting balances in every currency.";
-    NUMBERS = "ledger.numbers", Mismatched, "Postings of a source and legs of a posting are numbered from 1 without gaps.";
+    NUMBERS = "ledger.numbers", Mismatched, "Postings of a source are numbered from 1, legs of a posting from 0 or 1, without gaps.";
     ACCOUNT = "ledger.account", Lost, "The account of every leg exists.";
     ACCOUNT_ID = "ledger.account-id", Mismatched, "An account's id is the hash of its code and currency, its kind the one of its code.";
     SOURCE = "ledger.source", Mismatched, "Every posting has a payment as its source.";
@@ -130,7 +130,8 @@ impl Ledger {
     fn post(&mut self, source: i64, posting: &[Leg], number: i64, book: &mut Book) {
         let subject = || ids::payment(source);
         let seq = posting[0].seq;
-        if seq != number || !(1..).zip(posting).all(|(wanted, leg)| leg.number == wanted) {
+        let first = posting[0].number.clamp(0, 1);
+        if seq != number || !(first..).zip(posting).all(|(wanted, leg)| leg.number == wanted) {
             let legs: Vec<i64> = posting.iter().map(|leg| leg.number).collect();
             let detail = format!("posting {seq} with legs {legs:?}, wanted posting {number}");
             book.find(NUMBERS, subject(), detail);

@@ -16,9 +16,9 @@ use crate::{
 rules! {
     LINES = "order.lines", Mismatched, "An order has lines, each of one unit or more at no negative price.";
     TOTAL = "order.total", Mismatched, "The total is the sum of quantity × unit price over the lines.";
-    SKU = "order.sku", Mismatched, "Every line names a SKU of the catalog, of that merchant and in the order's currency.";
+    SKU = "order.sku", Mismatched, "Every line names a SKU of the catalog, of that merchant and, until its price changes, in the order's currency.";
     PRICE = "order.price", Mismatched, "While a SKU has its first price, every line of it has that price.";
-    RESERVATION = "order.reservation", Mismatched, "COMPLETED holds COMMITTED stock, CANCELLED none; a payment is asked only over PINNED stock.";
+    RESERVATION = "order.reservation", Mismatched, "COMPLETED holds COMMITTED stock, CANCELLED none; a payment is asked over PINNED stock (or was hinted at too late).";
     RESERVED = "order.reserved", Mismatched, "A reservation has the order's lines summed by SKU.";
     PAYMENT = "order.payment", Mismatched, "COMPLETED, COMMITTING and REVERSING have captured the total; before, nothing is; CANCELLED waits for nothing.";
     UNPAID = "order.unpaid", Lost, "An order that asked for its payment, or completed, has a payment row.";
@@ -168,7 +168,7 @@ impl Order {
     }
 
     /// The state that its rules are those of: a STUCK order stands where it got stuck.
-    fn standing(&self) -> i64 {
+    pub(crate) fn standing(&self) -> i64 {
         if self.state == state::STUCK { self.stuck_in } else { self.state }
     }
 
@@ -211,7 +211,9 @@ fn lines(order: &Order, world: &World<'_>, find: &mut impl FnMut(Rule, String)) 
             continue;
         };
         let merchant = world.catalog.merchant(sku);
-        if merchant.is_some_and(|m| m != line.merchant) || sku.currency != order.currency {
+        if merchant.is_some_and(|m| m != line.merchant)
+            || (sku.price_version == 1 && sku.currency != order.currency)
+        {
             let ours = format!("{} of {} in {}", ids::sku(line.sku), line.merchant, order.currency);
             let theirs = format!("{} in {}", merchant.unwrap_or("?"), sku.currency);
             find(SKU, format!("{ours}; the catalog says {theirs}"));
@@ -259,7 +261,8 @@ fn stock(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
     let held = case.reservation.as_ref().map(|reservation| reservation.state);
     let asked = case.payment.as_ref().is_some_and(|payment| payment.state != pay::INTENT);
     let fits = match order.standing() {
-        state::PAYING | state::PAY_UNKNOWN if asked => held == Some(2),
+        // After a hint that it was paid, a hold that has expired meanwhile cannot be pinned.
+        state::PAYING | state::PAY_UNKNOWN if asked => held == Some(2) || order.stock_step == 3,
         state::COMMITTING => matches!(held, Some(2 | 3)),
         state::COMPLETED => held == Some(3),
         state::CANCELLED => matches!(held, None | Some(4 | 5)),

@@ -187,11 +187,11 @@ fn keep(case: &Case<'_>, promises: &[Promise], find: &mut impl FnMut(Rule, Topic
 }
 
 fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
-    let state = order.state;
+    let state = order.standing();
     let held =
         case.payment.is_some() || case.reservation.as_ref().is_some_and(|r| !r.is_tombstone());
     let placed = match state {
-        order_state::HOLDING | order_state::UNWINDING | order_state::STUCK => false,
+        order_state::HOLDING | order_state::UNWINDING => false,
         order_state::CANCELLED => held,
         _ => true,
     };

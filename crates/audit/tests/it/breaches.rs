@@ -192,6 +192,11 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "ord $sold",
     ),
     (
+        "reservation.returns",
+        "UPDATE reservation SET returns = '[]' WHERE order_id = $scrapped",
+        "ord $scrapped",
+    ),
+    (
         "reservation.return-doubled",
         "UPDATE reservation SET returns = '[[1,[[5001,2]],1],[1,[[5001,2]],1]]' WHERE order_id = $refunded",
         "ord $refunded",
@@ -363,10 +368,10 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     // ledger
     (
         "ledger.balance",
-        "UPDATE entry SET amount = amount + 1 WHERE source = $sold AND leg = 1",
+        "UPDATE entry SET amount = amount + 1 WHERE source = $sold AND leg = 0",
         "pay $sold",
     ),
-    ("ledger.numbers", "UPDATE entry SET leg = 9 WHERE source = $sold AND leg = 3", "pay $sold"),
+    ("ledger.numbers", "UPDATE entry SET leg = 9 WHERE source = $sold AND leg = 2", "pay $sold"),
     ("ledger.numbers", "UPDATE entry SET seq = 3 WHERE source = $sold", "pay $sold"),
     ("ledger.account", "DELETE FROM account WHERE code = 'merchant:m-2:payable'", "pay $sold"),
     (
@@ -453,6 +458,8 @@ pub(crate) const PSP: &[(&str, Psp, &str)] = &[
     ("gateway.refunded", Psp::Drop("$refunded", 5), "pay $refunded"),
     ("gateway.refunded", Psp::Drop("$reversed", 5), "pay $reversed"),
     ("gateway.refund-lost", Psp::Add("$sold", 5, 2, 1), "pay $sold"),
+    ("gateway.refund-lost", Psp::Add("$reversed", 5, 1, 1), "pay $reversed"),
+    ("gateway.refunded", Psp::Add("$stuck_late", 5, 1_000, 6_000), "pay $stuck_late"),
     ("gateway.currency", Psp::Set("$sold", 29, b"USD"), "pay $sold"),
     ("gateway.log", Psp::Flip(2), "psp.log"),
 ];

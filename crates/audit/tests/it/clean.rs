@@ -27,9 +27,9 @@ fn one_order_of_each_kind_is_clean() {
     assert!(report.conditions.walked && !report.conditions.live);
     assert_eq!(report.conditions.orders, u64::try_from(names.len()).unwrap());
     let in_flight = InFlight {
-        orders_open: 5,
-        orders_stuck: 1,
-        payments_open: 4,
+        orders_open: 6,
+        orders_stuck: 2,
+        payments_open: 5,
         refunds_pending: 1,
         ..InFlight::default()
     };

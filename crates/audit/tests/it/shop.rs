@@ -285,7 +285,7 @@ impl Shop {
         let payables = parts.iter().map(|(name, part)| (format!("merchant:{name}:payable"), -part));
         let receivable = ("psp:sim:receivable".to_owned(), total);
         let legs = std::iter::once(receivable).chain(payables).filter(|(_, amount)| *amount != 0);
-        for (leg, (code, amount)) in (1..).zip(legs) {
+        for (leg, (code, amount)) in (0..).zip(legs) {
             let amount = sign * amount;
             let account = account_id(&code, "KRW");
             let sums = self.accounts.entry((code, "KRW")).or_default();

@@ -89,7 +89,7 @@ pub(crate) fn reversed(lines: &[(usize, i64)], total: i64) -> Story {
     story.steps = [5, 5];
     story.payment = Some(Pay { state: 6, mode: 1, authorized: true, captured: true, op: 0 });
     story.refund = Some(Back { no: 0, state: 4, at_payment: Some(3), units: 0, restock: false });
-    story.psp = vec![(CHARGE, 0, None), (REFUND, 1, Some(total))];
+    story.psp = vec![(CHARGE, 0, None), (REFUND, 1_000, Some(total))];
     story.events.push((1, "payment.captured"));
     story.events.push((2, "payment.refunded"));
     story
@@ -163,6 +163,22 @@ pub(crate) fn stuck(lines: &[(usize, i64)]) -> Story {
     Story { state: 10, stuck_in: 4, timer: None, ..unknown(lines) }
 }
 
+/// Cancelled, and then the gateway would not give a late capture back.
+pub(crate) fn stuck_after_the_end(lines: &[(usize, i64)], total: i64) -> Story {
+    let mut story = reversed(lines, total);
+    (story.state, story.stuck_in) = (10, 9);
+    let refused = Back { no: 0, state: 5, at_payment: Some(4), units: 0, restock: false };
+    story.refund = Some(refused);
+    story.psp.pop();
+    story.events.retain(|(_, topic)| *topic != "payment.refunded");
+    story
+}
+
+/// A client paid so late that the hold was gone; whether it was charged is open.
+pub(crate) fn hinted(lines: &[(usize, i64)]) -> Story {
+    Story { reservation: Some(5), steps: [3, 1], ..unknown(lines) }
+}
+
 /// The ids of one order of each kind, under the names that the tests use.
 pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
     let two = [(1, 1), (4, 2)];
@@ -183,6 +199,8 @@ pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
         ("unknown", unknown(&two)),
         ("authorized", authorized(&two)),
         ("stuck", stuck(&two)),
+        ("stuck_late", stuck_after_the_end(&[(2, 2)], 6_000)),
+        ("hinted", hinted(&two)),
         ("committing", committing(&[(1, 1)])),
     ];
     all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect()
