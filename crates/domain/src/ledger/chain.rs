@@ -39,11 +39,10 @@ impl Chain {
         }
     }
 
-    /// The newest commit in the chain before `commit`, and its hash.
-    fn end(&self, chain: &Table<i64, Link>, commit: i64) -> (i64, [u8; 32]) {
+    /// The newest commit in the chain, and its hash.
+    fn end(&self, chain: &Table<i64, Link>) -> (i64, [u8; 32]) {
         let there = |&last: &i64| Some((last, chain.get(last)?.hash));
-        let before = self.last.iter().filter(|last| **last != commit);
-        before.filter_map(there).max().unwrap_or_default()
+        self.last.iter().filter_map(there).max().unwrap_or_default()
     }
 }
 
@@ -57,7 +56,7 @@ pub(super) fn seal(ctx: &Ctx, rows: &mut Rows) {
     }
     // The order of decision must not show: one commit, one hash.
     end.legs.sort_unstable_by_key(|(key, _)| *key);
-    let (last, before) = end.end(chain, ctx.commit);
+    let (last, before) = end.end(chain);
     let digest = digest(&end.legs, &mut end.bytes);
     let entries = i64::try_from(end.legs.len()).unwrap_or(i64::MAX);
     let hash = link(before, (ctx.commit, ctx.now, entries), digest);

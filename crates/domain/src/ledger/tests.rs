@@ -424,6 +424,18 @@ fn abort_and_rerun_give_the_same_row_and_a_lost_commit_is_found() {
 }
 
 #[test]
+fn a_recall_finds_the_posting() {
+    let mut books = Books::default();
+    books.run("post 7/1 bank=1 suspense=-1");
+    let mut command = parse("post 8/1 bank=1 suspense=-1");
+    assert_eq!(Ledger::resource(&command), 8);
+    books.fetch(&command);
+    assert_eq!(Ledger::recall(&command, &books.rows), None);
+    Ledger::adopt(&mut command, 7);
+    assert_eq!(Ledger::recall(&command, &books.rows), Some(Reply::Posted));
+}
+
+#[test]
 fn defect_6_ledger_not_idempotent() {
     let mut books = Books::default();
     for _ in 0..3 {

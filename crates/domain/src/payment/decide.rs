@@ -193,7 +193,6 @@ fn send(payment: &mut Payment, (state, op): (State, Op), deadline: Time, now: Ti
     payment.pending_op = op;
     payment.sent_at = Some(now);
     payment.deadline = Some(deadline);
-    payment.reason = None;
 }
 
 /// A call about the whole payment.

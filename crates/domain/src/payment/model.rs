@@ -300,6 +300,10 @@ impl Payment {
             (open == (self.pending_op == Op::None), "pending_op does not fit the state"),
             (self.state != Captured && !self.refunds.is_empty(), "a refund without a capture"),
             (!open && self.deadline.is_some(), "a deadline without a call"),
+            (
+                self.refunds.iter().any(|refund| !refund.is_open() && refund.deadline.is_some()),
+                "a deadline of a refund that has ended",
+            ),
             (self.order.is_some() && self.next_at.is_some(), "a timer beside the saga's"),
             (
                 self.split.iter().any(|part| self.refundable_of(&part.merchant) < 0),

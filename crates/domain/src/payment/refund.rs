@@ -120,7 +120,8 @@ fn turn(payment: &Payment, refund: &Refund, ask: Ask, said: &Said) -> Turn {
 fn late(payment: &Payment, refund: &Refund, amount: i64) -> Turn {
     let mut left = payment.clone();
     left.refunds.retain(|other| other.no != refund.no);
-    let fits = amount == refund.amount && check(&left, amount, &refund.parts).is_ok();
+    // The parts sum up to the refund's amount: any other is refused here.
+    let fits = check(&left, amount, &refund.parts).is_ok();
     if fits { Turn::Done } else { Turn::Nothing }
 }
 

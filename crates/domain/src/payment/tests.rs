@@ -12,7 +12,8 @@ mod sweep;
 use super::command::{Reject, SOON};
 use super::{Command, Payments};
 use bench::{Bench, check};
-use jangbu_kernel::{Coded, Domain, PaymentId};
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{Coded, Domain, PaymentId, Time};
 
 #[test]
 fn a_charge_is_sent_with_its_intent_and_captured_by_the_answer() {
@@ -22,12 +23,15 @@ fn a_charge_is_sent_with_its_intent_and_captured_by_the_answer() {
         intend a=60 b=40 token          => SENT
         authorize                       => SENT
         inquire                         => SENT
+        said inquire unknown x          => SENT
+        said void unknown x             => SENT
         said charge captured 100        => CAPTURED +captured#1:100
         said charge captured 100        => CAPTURED
         said inquire captured 100       => CAPTURED
         authorize                       => CAPTURED
         capture                         => CAPTURED
         money                           => 100/100/0/0
+        ref                             => psp-1
         ",
     );
 }
@@ -256,6 +260,8 @@ fn an_open_capture_or_void_is_inquired_and_may_be_asked_again() {
         said authorize authorized 100   => AUTHORIZED +authorized:100
         capture                         => CAPTURE_SENT +capture-requested:100 >capture:100
         said inquire authorized 100     => CAPTURE_SENT
+        said authorize unknown late     => CAPTURE_SENT
+        said inquire unknown late       => CAPTURE_SENT
         said capture not_sent breaker   => UNKNOWN:not_sent:breaker +unknown:not_sent:breaker
         said capture not_sent breaker   => UNKNOWN:not_sent:breaker
         inquire                         => UNKNOWN:not_sent:breaker >inquire:100
@@ -307,6 +313,7 @@ fn refunds_hold_their_money_until_they_are_answered() {
         refund 0 a=50                   => CAPTURED/SENT +refund-requested0:50 >refund0:50
         said refund1 refunded 50        => CAPTURED/REFUSED
         said refund0 declined closed    => CAPTURED/REFUSED +refund-refused0:closed
+        said refund1 refunded 49        => CAPTURED/REFUSED
         said refund1 refunded 50        => CAPTURED/DONE +refunded1#3:50
         money                           => 100/100/100/0
         ",
@@ -320,6 +327,7 @@ fn no_merchant_pays_for_another() {
         intend a=60 b=40 token          => SENT >charge:100
         said charge captured 100        => CAPTURED +captured#1:100
         refund 1 b=41                   => REFUND_EXCEEDS_CAPTURED:40
+        refund 1 a=60 b=41              => REFUND_EXCEEDS_CAPTURED:100
         refund 1 a=20 c=1               => REFUND_EXCEEDS_CAPTURED:0
         refund 1 b=30                   => CAPTURED/SENT +refund-requested1:30 >refund1:30
         refund 2 a=1 b=11               => REFUND_EXCEEDS_CAPTURED:10
@@ -339,6 +347,7 @@ fn an_open_refund_is_inquired_and_sent_again_under_its_number() {
         refund 1 a=30                   => CAPTURED/SENT +refund-requested1:30 >refund1:30
         inquire 1                       => CAPTURED/SENT
         said refund1 not_sent breaker   => CAPTURED/UNKNOWN +refund-unknown1:not_sent:breaker
+        said inquire1 not_found         => CAPTURED/UNKNOWN
         inquire 1                       => CAPTURED/UNKNOWN >inquire1:30
         inquire 1                       => CAPTURED/UNKNOWN
         said inquire1 unknown time-out  => CAPTURED/UNKNOWN
@@ -398,6 +407,23 @@ fn a_payment_without_an_order_drives_itself() {
     );
 }
 
+#[test]
+fn a_timer_that_finds_an_inquiry_under_way_moves_on() {
+    check(
+        "
+        alone
+        intend a=100 token              => SENT >charge:100
+        said charge unknown time-out    => UNKNOWN:time-out +unknown:time-out
+        next                            => 5s
+        at 4s
+        inquire                         => UNKNOWN:time-out >inquire:100
+        at 5s
+        wake                            => UNKNOWN:time-out
+        next                            => 35s
+        ",
+    );
+}
+
 /// One line for each code with which payment refuses.
 const REJECTS: &str = "
     capture                         => PAYMENT_UNKNOWN
@@ -428,6 +454,9 @@ const REJECTS: &str = "
     said refund1 refunded 1         => REFUND_UNKNOWN
     refund 1 a=1                    => CAPTURED/SENT +refund-requested1:1 >refund1:1
     refund 1 a=2                    => REFUND_DIFFERS
+    refund 1 b=1                    => REFUND_DIFFERS
+    alone
+    intend a=100                    => PAYMENT_DIFFERS
 ";
 
 macro_rules! every_reject {
@@ -476,6 +505,7 @@ fn an_operator_ends_what_is_unknown_and_only_that() {
         resolve captured x              => NOT_UNKNOWN
         said charge unknown time-out    => UNKNOWN:time-out +unknown:time-out
         resolve captured mail-1         => CAPTURED:operator:mail-1 +captured#1:100
+        ref                             => operator
         resolve captured mail-2         => NOT_UNKNOWN
         resolve not_charged mail-1      => NOT_UNKNOWN
         refund 1 a=100                  => CAPTURED:operator:mail-1/SENT +refund-requested1:100 >refund1:100
@@ -504,6 +534,16 @@ fn a_recall_tells_how_the_resource_stands_now() {
 fn a_timer_does_not_know_the_time() {
     let wake = Payments::wake("payment", 7);
     assert_eq!(wake, Command::Inquire { payment: PaymentId(7), refund: None, deadline: SOON });
+    let mut bench = Bench::new(true);
+    bench.run("intend a=100 token");
+    bench.run("said charge unknown time-out");
+    for (deadline, expected) in [(bench.now, 5), (SOON, 5), (Time(bench.now.0 + 9_000_000), 9)] {
+        bench.run("said inquire unknown x");
+        let inquire = Command::Inquire { payment: bench::ID, refund: None, deadline };
+        bench.decide(&inquire).unwrap();
+        let patience: Vec<_> = bench.out.calls.iter().map(|job| job.deadline - bench.now).collect();
+        assert_eq!(patience, [Span::secs(expected)]);
+    }
 }
 
 // The defects of the seed system that live here (payments reference, section 1.10).
@@ -515,6 +555,7 @@ fn defect_1_charge_before_record() {
     // The call is an effect of the same decision that writes the row: it cannot leave without it.
     assert_eq!(said, "SENT >charge:100");
     let row = bench.row().unwrap();
+    assert_eq!((row.refundable(), row.refundable_of("a")), (0, 0), "nothing is ours yet");
     assert!(row.sent_at.is_some() && row.deadline.is_some());
     assert!(bench.run("said charge captured 100").contains("+captured#1"));
     // A capture of a payment without a row is a bug to be seen, not a row to be made up.

@@ -57,6 +57,7 @@ impl Bench {
                 let p = self.row().unwrap();
                 return format!("{}/{}/{}/{}", p.authorized, p.captured, p.refunded, p.pending);
             }
+            ["ref"] => return self.row().and_then(|row| row.psp_ref.clone()).unwrap().into(),
             ["next"] => {
                 self.rows.payment.want(ID);
                 self.load();
