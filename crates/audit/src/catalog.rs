@@ -130,7 +130,7 @@ impl Catalog {
         scan(from, book, sql, |cells, book| {
             let id = cells.int()?;
             let (merchant, currency) = (cells.text()?, cells.text()?);
-            let (price, on_sale, version) = (cells.int()?, cells.int()? == 1, cells.int()?);
+            let (price, on_sale, version) = (cells.int()?, cells.int_in(0..=1)? == 1, cells.int()?);
             let Some(sku) = self.skus.get(&id) else {
                 book.find(OFFER, ids::sku(id), "offered, but in no catalog".to_owned());
                 return Ok(());

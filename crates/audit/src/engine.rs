@@ -66,6 +66,9 @@ impl Shard {
             (shard.commits, shard.events) = (cells.int()?, cells.int()?);
             (shard.requests, shard.clock) = (cells.int()?, cells.int()?);
             let key = cells.blob()?;
+            if id != 0 {
+                book.find(COUNTERS, "shard".to_owned(), format!("its row has the id {id}"));
+            }
             if let Ok(key) = key.try_into() {
                 shard.key = key;
             } else {

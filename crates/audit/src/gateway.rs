@@ -17,7 +17,7 @@ rules! {
     REFUND_DOUBLED = "gateway.refund-doubled", Doubled, "The gateway gave a refund at most once.";
     LAW = "gateway.law", Mismatched, "At the gateway: captured ≤ authorised, refunded ≤ captured, capture or void, one currency.";
     CAPTURED = "gateway.captured", Mismatched, "What the gateway took is what the payment says was captured.";
-    AUTHORIZED = "gateway.authorized", Mismatched, "What the gateway holds is what an AUTHORIZED or VOIDED payment says.";
+    AUTHORIZED = "gateway.authorized", Mismatched, "What the gateway holds is what an AUTHORIZED or VOIDED payment says; a payment in two steps is never charged in one.";
     REFUNDED = "gateway.refunded", Mismatched, "A refund that is DONE was given by the gateway, a REFUSED one was not.";
     REFUND_LOST = "gateway.refund-lost", Lost, "Every refund that the gateway gave is known to the payment.";
     CURRENCY = "gateway.currency", Mismatched, "The gateway and the payment use one currency.";
@@ -141,9 +141,10 @@ fn authorization(case: &Case<'_>, payment: &Payment, book: &mut Book) {
         state::VOIDED => amount(kind::AUTHORIZE).is_none() || amount(kind::VOID).is_some(),
         _ => true,
     };
-    if !sound {
+    if !sound || (payment.mode == 2 && amount(kind::CHARGE).is_some()) {
         let detail = format!(
-            "the payment is {} with {} authorised; the gateway has {}",
+            "the payment (mode {}) is {} with {} authorised; the gateway has {}",
+            payment.mode,
             state::name(payment.state),
             payment.authorized,
             list(case.psp)

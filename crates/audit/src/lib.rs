@@ -101,9 +101,12 @@ pub enum Error {
     /// There is no database.
     #[error("there is no database at {0}")]
     Missing(PathBuf),
+    /// The file is damaged so badly that it cannot even be checked.
+    #[error("the database is damaged ({0}); {remedy}", remedy = store::REMEDY)]
+    Damaged(rusqlite::Error),
     /// SQLite refused.
     #[error("the database cannot be read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// A file could not be read.
     #[error("{file} cannot be read")]
     Read {
@@ -115,6 +118,16 @@ pub enum Error {
     /// The gateway's log has another header.
     #[error("{0} is not a gateway log of version 1")]
     NotALog(PathBuf),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error),
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// Every rule, by domain.

@@ -20,7 +20,7 @@ rules! {
 }
 
 /// What an operator does about a damaged page.
-const REMEDY: &str = "stop writing; copy the directory; restore the last backup and let the \
+pub(crate) const REMEDY: &str = "stop writing; copy the directory; restore the last backup and let the \
                       gateway's log name the payments made since";
 
 /// Opens the database and begins the one read transaction.
@@ -52,19 +52,16 @@ pub(crate) fn check(from: Source<'_>, book: &mut Book) -> Result<bool, Error> {
     let mut rows = statement.query([])?;
     let mut sound = true;
     loop {
-        // A tree that is damaged badly enough makes the check itself fail.
-        let message: String = match rows.next().map(|row| row.map(|row| row.get(0))) {
-            Ok(None) => break,
-            Ok(Some(message)) => message?,
-            Err(why) => why.to_string(),
-        };
-        let ended = message.contains("malformed");
-        sound &= sift(&message, book);
-        if ended {
-            break;
+        match rows.next() {
+            Ok(None) => return Ok(sound),
+            Ok(Some(row)) => sound &= sift(row.get_ref(0)?.as_str().unwrap_or("not text"), book),
+            // A tree that is damaged badly enough makes the check itself fail.
+            Err(why) => {
+                sift(&why.to_string(), book);
+                return Ok(false);
+            }
         }
     }
-    Ok(sound)
 }
 
 fn begin(db: Connection) -> Result<Connection, Error> {

@@ -455,6 +455,7 @@ pub(crate) const PSP: &[(&str, Psp, &str)] = &[
     ("gateway.authorized", Psp::Drop("$authorized", 2), "pay $authorized"),
     ("gateway.authorized", Psp::Add("$authorized", 4, 0, 0), "pay $authorized"),
     ("gateway.authorized", Psp::Drop("$voided", 4), "pay $voided"),
+    ("gateway.authorized", Psp::Set("$two_step", 16, &[1]), "pay $two_step"),
     ("gateway.refunded", Psp::Drop("$refunded", 5), "pay $refunded"),
     ("gateway.refunded", Psp::Drop("$reversed", 5), "pay $reversed"),
     ("gateway.refund-lost", Psp::Add("$sold", 5, 2, 1), "pay $sold"),
