@@ -5,9 +5,9 @@
 //! SQL, id codec and decoder of the gateway's log, and shares no code with what it audits.
 //!
 //! 1. Read the gateway's log, then begin the one read transaction, then read what the log got since.
-//! 2. Check every page of the file ([`store`]).
+//! 2. Check every page of the file (`store.rs`).
 //! 3. Load what is small, or needed by key: catalog, accounts, chain, movements, requests, events.
-//! 4. Walk all cases in ascending id ([`walk`]); each domain checks its part and adds to its sums.
+//! 4. Walk all cases in ascending id (`walk.rs`); each domain checks its part and adds to its sums.
 //! 5. Compare the sums with the stored totals.
 //!
 //! Each domain is one file that begins with the table of its rules. Memory: about 150 bytes per
