@@ -6,15 +6,21 @@
 //! commit ──seal──▶ chain row: digest of the commit's entries, hash over the row before
 //! ```
 //!
-//! 1. Every posting balances to 0 in its one currency; no leg is 0; there are at least two.
+//! 1. Every posting balances to 0 in its one currency; no leg is 0; there are at least two
+//!    (test: `the_books_always_balance`).
 //! 2. A posting is named by its source and number: the same again is the same posting, with other
-//!    legs it is refused. An entry is never changed and never removed.
+//!    legs it is refused (tests: `the_same_posting_again_is_recognised_in_the_batch_and_after_it`,
+//!    `defect_6_ledger_not_idempotent`). An entry is never changed and never removed.
 //! 3. An account's debits and credits are the sums of its entries, and only grow. Debit and credit
 //!    are different accounts of one posting, so the sums over all accounts can really disagree,
-//!    and `prove` compares them with the payments and the gateway, not with themselves.
-//! 4. An account is a code of the [`chart`] in one currency and opens with its first posting.
+//!    and `prove` compares them with the payments and the gateway, not with themselves
+//!    (test: `defect_14_a_books_check_that_can_fail`).
+//! 4. An account is a code of the [`chart`] in one currency and opens with its first posting
+//!    (test: `the_chart_knows_its_codes_and_no_other`).
 //! 5. Each commit that posts adds one chain row. Its hash covers the row before, so that a byte
-//!    changed in any entry, ever, breaks every hash after it.
+//!    changed in any entry, ever, breaks every hash after it
+//!    (tests: `any_byte_of_a_leg_shows_in_the_hash`,
+//!    `abort_and_rerun_give_the_same_row_and_a_lost_commit_is_found`).
 //!
 //! | file | holds |
 //! |---|---|

@@ -48,6 +48,8 @@ pub enum Command {
     /// Take what was authorised.
     Capture { payment: PaymentId, deadline: Time },
     /// Let go what was authorised. On a payment that never reached the gateway: voided at once.
+    /// While the charge is SENT or UNKNOWN it is refused ([`Reject::OperationInFlight`]): what is
+    /// not known cannot be undone. [`Reject::PaymentUnknown`]: nothing was asked.
     Void { payment: PaymentId, deadline: Time },
     /// Give back `amount` as refund `no`, split into `parts`.
     Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },

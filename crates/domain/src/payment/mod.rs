@@ -1,35 +1,44 @@
 //! Payments: what was asked of the gateway, what it said, and whose money it is.
 //!
 //! ```text
-//!            Void                            Captured (Charge)
-//! VOIDED ◀───────── INTENT ──token──▶ SENT ─────────────────────────▶ CAPTURED ──▶ refunds
-//!    ▲                                 │ │ ╲ Declined · NotSent          ▲  ▲
-//!    │ Voided               Authorized │ │  ╲──────────▶ DECLINED ───────┘  │
-//!    │                                 ▼ │               late Captured      │
-//!    ├────── VOID_SENT ◀──Void── AUTHORIZED ──Capture──▶ CAPTURE_SENT ──────┤
-//!    │           ╲                 ▲     │                 ╱                │
-//!    │            ╲────────────────┼─────┴── no answer ───╱                 │
-//!    │                             │          │                             │
-//!    └─────────────────────────────┴──────────▼─────────────────────────────┘
-//!                        Inquire ⟲         UNKNOWN ── Fenced · Declined ──▶ DECLINED
+//!           ┌─ Void ──▶ VOIDED ◀───────────── Voided ─────────────────────────┐
+//!  INTENT ──┤                                                                 │
+//!           └─ token ─▶ SENT ─── Authorized ──▶ AUTHORIZED ─── Void ────▶ VOID_SENT
+//!                       │ │ │                       │
+//!    Declined, NotSent  │ │ │ Captured              └─── Capture ──▶ CAPTURE_SENT
+//!         ┌─────────────┘ │ └─────────────▶ CAPTURED ◀─── Captured ───────┘
+//!         ▼               │                     ▲
+//!     DECLINED ───────────┼─ Captured, late ────┤
+//!         ▲               ▼                     │
+//!         │            UNKNOWN ◀── silence of SENT, CAPTURE_SENT, VOID_SENT
+//!         │             │  └── an inquiry finds ──▶ CAPTURED · AUTHORIZED · VOIDED
+//!         └─────────────┘ Declined, Fenced, an operator's verdict
 //!
-//! refund: SENT ──▶ DONE | REFUSED;  SENT ⇄ UNKNOWN (inquired; not found: sent again, same number)
+//!  refund: SENT ──▶ DONE · REFUSED
+//!           ▲ └─ silence ─▶ UNKNOWN ──▶ DONE · REFUSED
+//!           └── not found: the same number again
 //! ```
 //!
-//! 1. The intent is a row before the gateway is called: the call leaves after the commit of SENT.
+//! 1. The intent is a row before the gateway is called: the call leaves after the commit of SENT
+//!    (test: `defect_1_charge_before_record`).
 //! 2. Silence is UNKNOWN, never a failure. UNKNOWN ends by an answer of the gateway, by a fence
-//!    (the gateway promises to refuse what has not arrived) or by an operator's verdict.
+//!    (the gateway promises to refuse what has not arrived) or by an operator's verdict
+//!    (test: `the_row_and_the_gateway_agree_in_the_end`).
 //! 3. `refunded + pending <= captured <= authorized <= amount`; and per merchant, refunded and
-//!    pending parts never exceed its part of the split.
-//! 4. Nothing leaves CAPTURED. A late capture is taken from any other state: the money moved.
+//!    pending parts never exceed its part of the split
+//!    (tests: `concurrent_refunds_never_exceed_what_was_captured`, `no_merchant_pays_for_another`).
+//! 4. Nothing leaves CAPTURED. A late capture is taken from any other state: the money moved
+//!    (tests: `every_answer_in_every_place`,
+//!    `deeds_are_taken_from_every_state_that_they_can_change`).
 //! 5. `Captured` is stated once per payment and `Refunded` once per refund, each with its posting
-//!    number `1..=postings`. A payment of 0 is captured at once and posts nothing.
+//!    number `1..=postings` (test: `every_pair_of_answers_states_each_money_once`). A payment of 0
+//!    is captured at once and posts nothing.
 //! 6. A charge is sent once for all time; capture, void and refund may be sent again because the
 //!    gateway knows them by (payment, operation, number).
 //! 7. An amount that is not the intended one is never accepted: UNKNOWN with the reason
-//!    [`model::AMOUNT_MISMATCH`], for an operator.
+//!    [`model::AMOUNT_MISMATCH`], for an operator (test: `another_amount_is_never_accepted`).
 //! 8. A payment with an order has no timer: the order's saga asks by [`Command::Inquire`]. One
-//!    without drives itself by `next_at`.
+//!    without drives itself by `next_at` (test: `a_payment_without_an_order_drives_itself`).
 //!
 //! | file | holds |
 //! |---|---|
