@@ -1,1 +1,38 @@
-fn main() {}
+//! The binary: arguments, settings, roles, shutdown. No logic.
+
+mod args;
+mod bench;
+mod config;
+mod demo;
+mod exit;
+mod keys;
+mod prove;
+mod rebuild;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use exit::Exit;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Serve(args) => serve::serve(&args),
+        Command::Prove(args) => prove::prove(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Rebuild(args) => rebuild::rebuild(&args),
+        Command::Openapi => exit::print(&jangbu_api::openapi_json()),
+        Command::DefaultConfig => exit::print(config::DEFAULT),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "jangbu", &mut std::io::stdout());
+            Ok(Exit::Fine)
+        }
+    };
+    exit::code(done)
+}

@@ -1,0 +1,177 @@
+//! Settings: the default document, then the file, then the environment; and then checked.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use jangbu_psp::SimConfig;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The default settings with their explanations: `jangbu default-config`.
+pub(crate) const DEFAULT: &str = include_str!("default.toml");
+
+const PREFIX: &str = "JANGBU__";
+
+/// All settings, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub server: Server,
+    pub store: Store,
+    pub limits: Limits,
+    pub saga: Saga,
+    pub gateway: SimConfig,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub listen: SocketAddr,
+    pub allow_remote: bool,
+    pub wait_ms: u64,
+    pub queue_ms: u64,
+    pub body_bytes: usize,
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub cache_kib: u32,
+    pub max_pages: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub waiting: usize,
+    pub batch: usize,
+    pub calls: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Saga {
+    pub patience_percent: u32,
+}
+
+impl Config {
+    /// Reads the settings; `listen` is the flag.
+    pub(crate) fn load(file: Option<&Path>, listen: Option<SocketAddr>) -> Result<Self> {
+        let mut table: Table = toml::from_str(DEFAULT).context("the default settings")?;
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("the settings file {}", file.display()))?;
+            let own: Table = toml::from_str(&text)
+                .with_context(|| format!("the settings file {}", file.display()))?;
+            merge(&mut table, own);
+        }
+        for (name, value) in std::env::vars() {
+            if let Some(path) = name.strip_prefix(PREFIX) {
+                set(&mut table, path, &value).with_context(|| format!("the variable {name}"))?;
+            }
+        }
+        let mut config: Self = table.try_into().context("the settings")?;
+        if let Some(listen) = listen {
+            config.server.listen = listen;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let server = &self.server;
+        if !server.listen.ip().is_loopback() && !server.allow_remote {
+            bail!(
+                "server.listen is {}, which others can reach; set server.allow_remote = true if \
+                 a proxy with TLS stands before it",
+                server.listen
+            );
+        }
+        ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
+        ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
+        ensure!(server.body_bytes >= 1_024, "server.body_bytes must be at least 1024");
+        ensure!(self.store.cache_kib >= 1_000, "store.cache_kib must be at least 1000");
+        ensure!(self.limits.batch > 0, "limits.batch must be above 0");
+        ensure!(self.limits.waiting > 0, "limits.waiting must be above 0");
+        ensure!(self.limits.calls > 0, "limits.calls must be above 0");
+        ensure!(self.saga.patience_percent > 0, "saga.patience_percent must be above 0");
+        self.gateway.check().context("gateway")
+    }
+}
+
+/// Puts `own` over `table`, section by section.
+fn merge(table: &mut Table, own: Table) {
+    for (name, value) in own {
+        match (table.get_mut(&name), value) {
+            (Some(Value::Table(section)), Value::Table(own)) => merge(section, own),
+            (_, value) => {
+                table.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Sets `SECTION__NAME` to `text`, which is a TOML value, or text as it stands.
+fn set(table: &mut Table, path: &str, text: &str) -> Result<()> {
+    let lower = path.to_lowercase();
+    let (sections, name) = lower.rsplit_once("__").context("needs a section and a name")?;
+    let mut at = table;
+    for section in sections.split("__") {
+        let next = at.get_mut(section).and_then(Value::as_table_mut);
+        at = next.with_context(|| format!("there is no section {section}"))?;
+    }
+    let parsed = toml::from_str::<Table>(&format!("v = {text}")).ok();
+    let value = parsed.and_then(|mut t| t.remove("v"));
+    at.insert(name.to_owned(), value.unwrap_or_else(|| Value::String(text.to_owned())));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(changes: &[(&str, &str)]) -> Result<Config> {
+        let mut table: Table = toml::from_str(DEFAULT)?;
+        for (path, value) in changes {
+            set(&mut table, path, value)?;
+        }
+        let config: Config = table.try_into()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn the_default_document_is_complete_and_valid() {
+        let config = with(&[]).unwrap();
+        assert_eq!(config.gateway, SimConfig::default());
+        assert!(config.server.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn a_setting_from_the_environment_has_the_type_of_its_setting() {
+        let config = with(&[("SERVER__WAIT_MS", "5"), ("SERVER__LISTEN", "127.0.0.1:1")]).unwrap();
+        assert_eq!((config.server.wait_ms, config.server.listen.port()), (5, 1));
+        let config = with(&[("GATEWAY__RATES__DECLINE", "0.5")]).unwrap();
+        assert_eq!(config.gateway.rates.decline.to_bits(), 0.5_f64.to_bits());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let refusal = |path, value| format!("{:#}", with(&[(path, value)]).unwrap_err());
+        for (path, value, named) in [
+            ("SERVER__LISTEN", "0.0.0.0:7070", "server.allow_remote"),
+            ("SERVER__LISTEN", "nowhere", "server.listen"),
+            ("SERVER__WAIT_MS", "-1", "server.wait_ms"),
+            ("SERVER__COLOUR", "1", "colour"),
+            ("SHOP__NAME", "1", "shop"),
+            ("LIMITS__BATCH", "0", "limits.batch"),
+            ("SAGA__PATIENCE_PERCENT", "0", "saga.patience_percent"),
+            ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
+        ] {
+            let text = refusal(path, value);
+            assert!(text.contains(named) || text.contains("listen"), "{path}: {text}");
+        }
+    }
+}

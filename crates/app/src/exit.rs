@@ -1,0 +1,56 @@
+//! How the program ends: its documented exit codes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use jangbu_engine::port::Fault;
+use jangbu_store::DirError;
+
+/// What the exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Nothing is wrong.
+    Fine,
+    /// A proof found something.
+    Finding,
+    /// A code that a part of the program has chosen.
+    Code(u8),
+}
+
+/// Settings or arguments that make no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(crate) struct Usage(pub anyhow::Error);
+
+/// Says why on standard error, and turns it into the exit code.
+#[expect(clippy::print_stderr, reason = "the one place that tells people why the program ends")]
+pub(crate) fn code(done: Result<Exit>) -> ExitCode {
+    match done {
+        Ok(Exit::Fine) => ExitCode::SUCCESS,
+        Ok(Exit::Finding) => ExitCode::from(1),
+        Ok(Exit::Code(code)) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("jangbu: {error:#}");
+            ExitCode::from(number(&error))
+        }
+    }
+}
+
+fn number(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<Usage>() {
+            return 2;
+        }
+        if cause.is::<DirError>() || matches!(cause.downcast_ref(), Some(Fault::Full(_))) {
+            return 3;
+        }
+    }
+    4
+}
+
+/// Prints a document.
+pub(crate) fn print(text: &str) -> Result<Exit> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,200 @@
+//! `jangbu serve`: everything in one process on one data directory.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use jangbu_api::{Api, Keys, Settings};
+use jangbu_engine::clock::SystemClock;
+use jangbu_engine::executor::ExecutorLimits;
+use jangbu_engine::mailbox;
+use jangbu_engine::port::Backend;
+use jangbu_psp::{Simulator, Webhook};
+use jangbu_services::projections::{self, Projections};
+use jangbu_services::queries::Queries;
+use jangbu_services::registry::{self, Rules};
+use jangbu_services::shop::{Delivery, Layout, Shop};
+use jangbu_store::{DataDir, Durability, Options, Sqlite};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::args;
+use crate::config::Config;
+use crate::exit::{Exit, Usage};
+use crate::keys::KeyFiles;
+
+/// How long a stop waits for answers of the gateway.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
+    let started = Instant::now();
+    let config = Config::load(args.config.as_deref(), args.listen).map_err(Usage)?;
+    tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
+    let dir = DataDir::open(&args.data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads(config.server.threads))
+        .enable_all()
+        .thread_name("jangbu-http")
+        .build()
+        .context("no threads")?;
+    let (deliveries, answers) = mpsc::unbounded_channel();
+    let house = House::open(&dir, &config, deliveries)?;
+    runtime.block_on(house.serve(&config, answers, started))?;
+    house.close()?;
+    drop(runtime);
+    Ok(Exit::Fine)
+}
+
+fn threads(wanted: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if wanted > 0 { wanted } else { (cores / 2).max(1) }
+}
+
+/// The truth of a data directory.
+pub(crate) fn truth(dir: &DataDir, config: &Config) -> Sqlite {
+    let max_pages = Some(config.store.max_pages).filter(|pages| *pages > 0);
+    let options = Options { cache_kib: config.store.cache_kib, max_pages, ..Options::default() };
+    Sqlite::new(dir.file("jangbu.db"), &registry::TABLES, &registry::MIGRATIONS)
+        .with_options(options)
+}
+
+/// Its projections.
+pub(crate) fn derived(dir: &DataDir) -> Sqlite {
+    let options = Options { durability: Durability::Normal, ..Options::default() };
+    Sqlite::new(dir.file("derived.db"), &projections::TABLES, &projections::MIGRATIONS)
+        .with_options(options)
+}
+
+/// Everything that lives as long as the server.
+struct House {
+    api: Arc<Api>,
+    projections: Projections,
+    shop: Arc<Shop>,
+}
+
+impl House {
+    fn open(
+        dir: &DataDir,
+        config: &Config,
+        deliveries: mpsc::UnboundedSender<Delivery>,
+    ) -> Result<Self> {
+        let keys = KeyFiles::of(dir.path()).open()?;
+        let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
+        let derived: Arc<dyn Backend> = Arc::new(derived(dir));
+        let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
+        let gateway = gateway(dir, config, &webhooks)?;
+        let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
+        let layout = Layout {
+            rules: Rules::new("sim").scaled(config.saga.patience_percent),
+            limits: mailbox::Limits {
+                items: config.limits.waiting,
+                batch: config.limits.batch,
+                ..mailbox::Limits::default()
+            },
+            calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
+            // The owner hands all answers of a commit over at once; the runtime wakes the rest.
+            deliver: Arc::new(move |delivery| drop(deliveries.send(delivery))),
+            ..defaults
+        };
+        let shop = Arc::new(Shop::open(layout)?);
+        let _ = webhooks.set(Arc::downgrade(&shop));
+        let projections = Projections::follow(&*truth, Arc::clone(&derived))?;
+        let api = Arc::new(Api {
+            shop: Arc::clone(&shop),
+            queries: Arc::new(Queries::new(truth, derived)),
+            keys: Keys { client: keys.0, operator: keys.1 },
+            settings: settings(config),
+            prove: prover(dir),
+        });
+        Ok(Self { api, projections, shop })
+    }
+
+    /// Serves until a signal comes, then lets those who wait finish.
+    async fn serve(
+        &self,
+        config: &Config,
+        mut answers: mpsc::UnboundedReceiver<Delivery>,
+        started: Instant,
+    ) -> Result<()> {
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            while let Some(delivery) = answers.recv().await {
+                delivery.run();
+            }
+        });
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("listening on {}", config.server.listen))?;
+        say_ready(listener.local_addr()?, started)?;
+        let router = jangbu_api::router(Arc::clone(&self.api));
+        axum::serve(listener, router).with_graceful_shutdown(stopped()).await?;
+        Ok(())
+    }
+
+    fn close(self) -> Result<()> {
+        let Self { api, projections, shop } = self;
+        drop(api);
+        let shop = Arc::try_unwrap(shop);
+        let shop = shop.map_err(|_| anyhow::anyhow!("somebody still uses the shop"))?;
+        shop.close(PATIENCE)?;
+        projections.stop()?;
+        Ok(())
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        wait: Duration::from_millis(config.server.wait_ms),
+        queue: Duration::from_millis(config.server.queue_ms),
+        body_bytes: config.server.body_bytes,
+        ..Settings::default()
+    }
+}
+
+fn gateway(
+    dir: &DataDir,
+    config: &Config,
+    webhooks: &Arc<OnceLock<Weak<Shop>>>,
+) -> Result<Arc<Simulator>> {
+    let webhooks = Arc::clone(webhooks);
+    let on_webhook = move |news: Webhook| {
+        if let Some(shop) = webhooks.get().and_then(Weak::upgrade) {
+            shop.tell(jangbu_services::gateway::webhook(news));
+        }
+    };
+    let log = dir.file("psp.log");
+    let started = Simulator::start(&log, config.gateway.clone(), Some(Arc::new(on_webhook)));
+    Ok(Arc::new(started.with_context(|| format!("the gateway's log {}", log.display()))?))
+}
+
+fn prover(dir: &DataDir) -> jangbu_api::Prover {
+    let data = dir.path().to_owned();
+    Arc::new(move || {
+        let options = jangbu_audit::Options { live: true, ..jangbu_audit::Options::new(&data) };
+        let report = jangbu_audit::prove(&options).map_err(|error| error.to_string())?;
+        serde_json::to_value(report).map_err(|error| error.to_string())
+    })
+}
+
+fn say_ready(addr: SocketAddr, started: Instant) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready http://{addr} in {} ms", started.elapsed().as_millis())?;
+    Ok(out.flush()?)
+}
+
+async fn stopped() {
+    let term = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut term) => drop(term.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = term => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping: no new connections, those who wait are answered");
+}
