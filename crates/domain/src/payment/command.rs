@@ -54,7 +54,8 @@ pub enum Command {
     /// Give back `amount` as refund `no`, split into `parts`.
     Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
     /// What do you know? Asks the gateway if the outcome is open and nobody is asking: about the
-    /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say.
+    /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say. An
+    /// order that asks about an INTENT has a hint that it is paid: that is looked into.
     Inquire { payment: PaymentId, refund: Option<u32>, deadline: Time },
     /// The gateway's answer to `ask`.
     Said { payment: PaymentId, ask: Ask, said: Said },

@@ -32,7 +32,10 @@ pub(super) fn inquire(
     let deadline = until(deadline, &rows.rules, ctx.now);
     change(rows, id, ctx.now, |p, _| {
         if itself {
-            if p.state != State::Unknown {
+            if p.state == State::Intent {
+                p.sent_at = Some(ctx.now);
+                answer::unknown(p, id, "hint".into(), out);
+            } else if p.state != State::Unknown {
                 answer::unknown(p, id, "deadline".into(), out);
             }
             // A fence that brought nothing is over: what is found now may lead to the next one.
@@ -49,15 +52,15 @@ pub(super) fn inquire(
     Ok(())
 }
 
-/// Whether something is open and no call about it can still be under way.
+/// Whether something is open and no call about it can still be under way. An order asks about an
+/// intent only when it has reason to think that the customer has paid: then the gateway knows.
 fn is_silent(payment: &Payment, now: Time) -> bool {
     match payment.state {
+        State::Intent => payment.order.is_some(),
         State::Sent | State::CaptureSent | State::VoidSent | State::Unknown => {
             !payment.is_asking(now)
         }
-        State::Intent | State::Authorized | State::Captured | State::Declined | State::Voided => {
-            false
-        }
+        State::Authorized | State::Captured | State::Declined | State::Voided => false,
     }
 }
 

@@ -19,6 +19,8 @@
 //!           └── not found: the same number again
 //! ```
 //!
+//! An INTENT becomes UNKNOWN too when its order inquires: it has a hint that the client has paid.
+//!
 //! 1. The intent is a row before the gateway is called: the call leaves after the commit of SENT
 //!    (test: `defect_1_charge_before_record`).
 //! 2. Silence is UNKNOWN, never a failure. UNKNOWN ends by an answer of the gateway, by a fence

@@ -28,7 +28,6 @@ fn a_client_pays_later_with_its_own_token() {
     check(
         "
         intend a=100                    => INTENT
-        inquire                         => INTENT
         authorize                       => SENT >charge:100
         said charge declined no_funds   => DECLINED:no_funds +declined:no_funds
         authorize                       => DECLINED:no_funds
@@ -37,6 +36,30 @@ fn a_client_pays_later_with_its_own_token() {
         ",
     );
     check("intend a=100 => INTENT \n void => VOIDED +voided \n authorize => VOIDED");
+}
+
+#[test]
+fn an_intent_is_inquired_only_for_an_order_that_has_a_hint() {
+    check("alone \n intend a=100 => INTENT \n inquire => INTENT");
+    check(
+        "
+        intend a=100                    => INTENT
+        inquire                         => UNKNOWN:hint +unknown:hint >inquire:100
+        authorize                       => UNKNOWN:hint
+        said inquire captured 100       => CAPTURED +captured#1:100
+        ",
+    );
+    check(
+        "
+        intend a=100                    => INTENT
+        inquire                         => UNKNOWN:hint +unknown:hint >inquire:100
+        said inquire not_found          => UNKNOWN:hint +not-found
+        at 61s
+        inquire                         => UNKNOWN:hint >inquire:100
+        said inquire not_found          => UNKNOWN:fencing >fence:100
+        said fence fenced               => DECLINED:not_found +declined:not_found
+        ",
+    );
 }
 
 #[test]
