@@ -5,7 +5,8 @@
 //! An order passes through two transactions, as in the embedded cell: a transaction holds the
 //! places of this round and the settles of the round before. 20 rows in 10 tables for an order,
 //! half of the orders with two lines; stock of 10,000 SKUs and 1,000 payable accounts hit at
-//! random, idempotency hashes at random. Plans are built before the clock starts.
+//! random, idempotency hashes at random. Building the plans is taken out of the times.
+//! `CHECKPOINT_FRAMES` and `FINISH_FRAMES` in the environment set the checkpoint policy.
 
 #![expect(clippy::print_stdout, reason = "a program that is run by hand")]
 
@@ -53,17 +54,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn series(dir: &Path, orders: u64, cache_kib: u32, batch: u64) -> Result<(), Box<dyn Error>> {
     let _ = fs::remove_dir_all(dir);
     fs::create_dir_all(dir)?;
-    let options = Options { cache_kib, ..Options::default() };
+    let (thread, owner) = (frames("CHECKPOINT_FRAMES"), frames("FINISH_FRAMES"));
+    let mut options = Options { cache_kib, ..Options::default() };
+    options.checkpoint_frames = thread.unwrap_or(options.checkpoint_frames);
+    options.finish_frames = owner.unwrap_or(options.finish_frames);
     let sqlite = Sqlite::new(dir.join("shop.db"), &TABLES, &MIGRATIONS).with_options(options);
     let mut shop = Shop::new();
     sqlite.with(&mut |store| {
         let mut spent = Spent::default();
         turn(store, &shop.opening(), &mut spent);
         rounds(store, &mut shop, orders / 4, 256, &mut Spent::default());
-        let (before, cpu) = (store.counters(), cpu());
+        let (before, cpu, all) = (store.counters(), cpu(), process_cpu());
         let (mut spent, clock) = (Spent::default(), Instant::now());
         let built = rounds(store, &mut shop, orders, batch, &mut spent);
-        let cpu = self::cpu().saturating_sub(cpu);
+        let (cpu, all) = (self::cpu().saturating_sub(cpu), process_cpu().saturating_sub(all));
         report(
             batch,
             orders,
@@ -71,7 +75,12 @@ fn series(dir: &Path, orders: u64, cache_kib: u32, batch: u64) -> Result<(), Box
             cpu.saturating_sub(built),
             &spent,
         );
+        let thread = all.saturating_sub(cpu).as_secs_f64() * 1e6 / as_f64(orders);
+        println!("      checkpoint thread: {thread:.1} us/order of CPU");
         report_counters(orders, before, store.counters());
+        report_reads(store, &mut shop);
+        let log = fs::metadata(dir.join("shop.db-wal")).map_or(0, |m| m.len());
+        println!("      log {:.1} MB", as_f64(log) / 1e6);
     })?;
     let size = fs::metadata(dir.join("shop.db"))?.len();
     println!("      file {:.1} MB", as_f64(size) / 1e6);
@@ -123,6 +132,19 @@ fn cpu() -> Duration {
     Duration::from_nanos(nanos)
 }
 
+/// CPU time of all threads, in steps of 10 ms.
+fn process_cpu() -> Duration {
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// A number of log frames from the environment.
+fn frames(name: &str) -> Option<u32> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 fn report(batch: u64, orders: u64, wall: Duration, cpu: Duration, spent: &Spent) {
     let per = |d: Duration| d.as_secs_f64() * 1e6 / as_f64(orders);
     let mut commits = spent.commits.clone();
@@ -157,6 +179,19 @@ fn report_counters(orders: u64, before: StoreCounters, after: StoreCounters) {
         per(after.fsyncs, before.fsyncs),
         after.checkpoints - before.checkpoints,
     );
+}
+
+/// Rows by key, as a cell reads what its memory does not hold.
+fn report_reads(store: &mut dyn Store, shop: &mut Shop) {
+    let (mut rows, mut clock) = (0_u64, Duration::ZERO);
+    for _ in 0..200 {
+        let plan = shop.reads(64);
+        let mut tx = store.begin().expect("begin");
+        let start = Instant::now();
+        tx.read(&plan, &mut |_, row| rows += u64::from(row.int(1) > 0)).expect("read");
+        clock += start.elapsed();
+    }
+    println!("      reads: {:.2} us for a row by key", clock.as_secs_f64() * 1e6 / as_f64(rows));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]

@@ -1,6 +1,6 @@
 //! Tables of the shape of the embedded cell, and plans that write orders into them.
 
-use jangbu_engine::port::{Col, Mode, Table, WritePlan};
+use jangbu_engine::port::{By, Col, Mode, Read, Table, WritePlan};
 use jangbu_store::Migration;
 
 const fn table(
@@ -199,6 +199,12 @@ impl Shop {
             .int(self.events)
             .int(self.commit)
             .int(self.commit);
+    }
+
+    /// A read of `n` stock rows.
+    pub(crate) fn reads(&mut self, n: usize) -> Vec<Read> {
+        let key = |_| [i64::try_from(self.skewed(SKUS)).unwrap_or(0), 0, 0];
+        vec![Read { table: &STOCK, by: By::Keys((0..n).map(key).collect()) }]
     }
 
     fn place(&mut self, plan: &mut WritePlan) -> Open {

@@ -2,11 +2,14 @@
 //!
 //! 1. Each commit tells how many frames the log has ([`Progress`]).
 //! 2. When about a thousand wait, a thread with its own connection moves them, without stopping
-//!    the owner (a *passive* pass). When nobody writes, it moves all, and the next commit starts
-//!    the log over.
+//!    the owner (a *passive* pass). Under load it rests between passes: a page that ten commits
+//!    wrote is then moved once. When nobody writes, it moves all, and the next commit starts the
+//!    log over.
 //! 3. Under load new frames always come in before the thread is done, so the log would never
 //!    start over. Hence, when it is long, the owner asks the thread to pause and runs one pass
 //!    itself between two commits: the thread has done the bulk, little is left.
+//! 4. When the log is four times that long, because the disk cannot keep up, the owner waits for
+//!    the thread after each commit.
 
 use std::{
     fmt,
@@ -16,6 +19,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use jangbu_engine::port::Fault;
@@ -96,6 +100,15 @@ impl Progress {
         if moved > frames { frames } else { frames - moved }
     }
 
+    /// The disk is slower than the owner: the owner waits for the pass of the thread, or the log
+    /// would grow without a bound.
+    fn await_thread(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.0.busy.load(Ordering::SeqCst) && Instant::now() < end {
+            thread::sleep(SHORT);
+        }
+    }
+
     /// Runs a pass with `statement`.
     fn pass(&self, statement: &mut Statement<'_>) -> Result<()> {
         let (busy, moved): (i64, i64) =
@@ -108,6 +121,12 @@ impl Progress {
     }
 }
 
+/// The shortest sleep of the thread, so that it never spins.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// How long the owner waits for the thread after a commit when the log is far too long.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// The owner's side.
@@ -117,6 +136,8 @@ pub(super) struct Finisher<'c> {
     options: Options,
     /// The log length at which the owner runs a pass.
     finish_at: u64,
+    /// The log length at which the thread is woken.
+    wake_at: u64,
     passes: u64,
 }
 
@@ -134,7 +155,8 @@ impl<'c> Finisher<'c> {
     ) -> Result<Self> {
         let passive = prepare(conn, PASSIVE)?;
         let finish_at = u64::from(options.finish_frames);
-        Ok(Self { passive, progress, options, finish_at, passes: 0 })
+        let wake_at = u64::from(options.checkpoint_frames);
+        Ok(Self { passive, progress, options, finish_at, wake_at, passes: 0 })
     }
 
     /// A pass flushes the log and the file.
@@ -142,21 +164,19 @@ impl<'c> Finisher<'c> {
         2 * self.passes
     }
 
-    /// Wakes the thread when enough frames wait.
+    /// Wakes the thread each time that enough frames were added.
     pub(super) fn committed(&mut self, appended: Appended) {
-        let shared = &self.progress.0;
+        let step = u64::from(self.options.checkpoint_frames);
         if appended.restarted {
             self.finish_at = u64::from(self.options.finish_frames);
+            self.wake_at = step;
         }
-        let enough = self.progress.waiting() >= u64::from(self.options.checkpoint_frames);
-        if enough && !shared.busy.load(Ordering::Relaxed) && !shared.hold.load(Ordering::Relaxed) {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(thread) = &*self.progress.0.thread.lock() {
-            thread.unpark();
+        let frames = self.progress.frames();
+        if frames >= self.wake_at {
+            self.wake_at = frames + step;
+            if let Some(thread) = &*self.progress.0.thread.lock() {
+                thread.unpark();
+            }
         }
     }
 
@@ -174,7 +194,15 @@ impl<'c> Finisher<'c> {
             }
             return Ok(());
         }
+        let step = u64::from(self.options.checkpoint_frames);
+        if self.progress.waiting() > step && frames < self.finish_at + 4 * step {
+            // The bulk is the thread's work: it is awake, and does not rest when the log is long.
+            return Ok(());
+        }
         shared.hold.store(true, Ordering::SeqCst);
+        if frames >= 4 * u64::from(self.options.finish_frames) {
+            self.progress.await_thread();
+        }
         if shared.busy.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -197,8 +225,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(path: &Path, options: Options, progress: &Progress) -> Result<Self, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags)
-            .and_then(|conn| super::configure(&conn, &options).map(|()| conn))
+        let conn = super::open(path, flags, &options)
             .map_err(|e| fault_of(&e, "opening the checkpoint's connection"))?;
         let shared = progress.clone();
         let thread = thread::Builder::new()
@@ -240,15 +267,22 @@ impl Progress {
 
     fn tend(&self, conn: &Connection, options: Options) -> Result<()> {
         let mut passive = prepare(conn, PASSIVE)?;
-        let mut seen = 0;
+        let enough = u64::from(options.checkpoint_frames);
+        let (mut seen, mut last) = (0, Instant::now());
         while !self.0.stop.load(Ordering::SeqCst) {
-            let frames = self.frames();
-            let idle = frames == seen && self.waiting() > 0;
+            let (frames, waiting, rested) = (self.frames(), self.waiting(), last.elapsed());
+            let idle = frames == seen && waiting > 0;
+            let rested = rested >= options.checkpoint_pause;
+            let long = frames >= u64::from(options.finish_frames);
+            let many = waiting >= enough && (rested || long);
             seen = frames;
-            if idle || self.waiting() >= u64::from(options.checkpoint_frames) {
+            if idle || many || waiting >= 4 * enough {
                 self.pass_unless_held(&mut passive)?;
+                last = Instant::now();
             }
-            thread::park_timeout(options.idle);
+            let soon = self.waiting() >= enough;
+            let rest = options.checkpoint_pause.saturating_sub(last.elapsed());
+            thread::park_timeout(if soon { rest.max(SHORT) } else { options.idle });
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What an error of SQLite means for the loop, with the remedy in its text.
 
+use std::ffi::c_int;
+
 use jangbu_engine::port::Fault;
 use rusqlite::{Error, ErrorCode, ffi};
 
@@ -27,6 +29,11 @@ pub(super) fn fault_of(error: &Error, what: &str) -> Fault {
         }
         code => Fault::Fatal(format!("{said}; {}", remedy(code))),
     }
+}
+
+/// An error as SQLite would report it.
+pub(super) fn error(code: c_int, text: String) -> Error {
+    Error::SqliteFailure(ffi::Error::new(code), Some(text))
 }
 
 /// Whether the file itself is damaged.

@@ -7,11 +7,14 @@ use std::{cell::Cell, fmt, ptr};
 
 use jangbu_engine::port::{By, Each, Fields, Key, Table, Value, Values};
 use rusqlite::{
-    Connection, Error, PrepFlags, Result, Row, Statement, ffi,
+    Connection, PrepFlags, Result, Row, Statement, ffi,
     types::{ToSql, ToSqlOutput, ValueRef},
 };
 
-use super::text::{OPS, Op, text};
+use super::{
+    fault,
+    text::{OPS, Op, text},
+};
 
 /// The statements of all tables.
 pub(super) struct Held<'c> {
@@ -156,13 +159,11 @@ fn report(row: &Row<'_>, at: usize, each: &mut Each<'_>) -> Result<()> {
     each(at, &row);
     match row.wrong.get() {
         None => Ok(()),
-        Some(column) => Err(damaged(&format!("column {column} holds a value of another type"))),
+        Some(column) => {
+            let text = format!("column {column} holds a value of another type");
+            Err(fault::error(ffi::SQLITE_CORRUPT, text))
+        }
     }
-}
-
-/// An error as SQLite reports a damaged file.
-fn damaged(text: &str) -> Error {
-    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(text.to_owned()))
 }
 
 /// The key of a row in a plan, for messages.

@@ -32,7 +32,7 @@ use std::{
 };
 
 use jangbu_engine::port::{Backend, Fault, Reader, Store, Table};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 pub use self::migrate::Migration;
 use self::{
@@ -60,8 +60,11 @@ pub struct Options {
     pub durability: Durability,
     /// Page cache of the owner in KiB. More makes commits slower (README.md).
     pub cache_kib: u32,
-    /// The checkpoint thread runs when so many log frames wait for it.
+    /// The checkpoint thread runs when so many log frames wait for it, but not more often than
+    /// every [`Self::checkpoint_pause`] unless four times as many wait.
     pub checkpoint_frames: u32,
+    /// Under load a pause lets one pass carry pages that several commits wrote.
+    pub checkpoint_pause: Duration,
     /// The owner finishes the checkpoint itself when the log has so many frames, so that the next
     /// commit starts it from the beginning.
     pub finish_frames: u32,
@@ -79,6 +82,7 @@ impl Default for Options {
             durability: Durability::Full,
             cache_kib: 8_000,
             checkpoint_frames: 1_000,
+            checkpoint_pause: Duration::from_millis(100),
             finish_frames: 10_000,
             idle: Duration::from_secs(1),
             busy: Duration::from_secs(1),
@@ -137,12 +141,8 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || -> rusqlite::Result<Connection> {
-            let conn = Connection::open_with_flags(&self.path, flags)?;
-            configure(&conn, &self.options)?;
-            Ok(conn)
-        };
-        open().map_err(|e| fault_of(&e, &format!("opening {}", self.path.display())))
+        open(&self.path, flags, &self.options)
+            .map_err(|e| fault_of(&e, &format!("opening {}", self.path.display())))
     }
 }
 
@@ -167,16 +167,16 @@ impl Backend for Sqlite {
     }
 }
 
-/// The owner's settings; DESIGN and README.md say why.
-fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
+/// Opens a connection that may write, with the settings that DESIGN and README.md explain.
+fn open(path: &Path, flags: OpenFlags, options: &Options) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(options.busy)?;
     conn.pragma_update(None, "page_size", 4096)?;
     let mode: String =
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
-        return Err(rusqlite::Error::InvalidParameterName(format!(
-            "the file system does not allow a write-ahead log (journal mode stays {mode})"
-        )));
+        let text = format!("no write-ahead log is possible here, the journal mode stays {mode}");
+        return Err(fault::error(ffi::SQLITE_IOERR, text));
     }
     let synchronous = match options.durability {
         Durability::Full => "FULL",
@@ -191,5 +191,5 @@ fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
     if let Some(pages) = options.max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    Ok(())
+    Ok(conn)
 }

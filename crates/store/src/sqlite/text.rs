@@ -113,3 +113,61 @@ fn range(table: &Table, direction: &str) -> String {
         2 * n + 1,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use jangbu_engine::port::{Col, Table};
+    use rusqlite::Connection;
+
+    use super::{Op, text};
+
+    const ITEM: Table = Table {
+        rank: 1,
+        name: "item",
+        key: &["id"],
+        cols: &[Col::text("name"), Col::int("next_at").or_null()],
+        versioned: true,
+        due: true,
+    };
+    const LEG: Table = Table {
+        rank: 2,
+        name: "leg",
+        key: &["source", "seq", "leg"],
+        cols: &[Col::int("amount")],
+        versioned: false,
+        due: false,
+    };
+
+    /// How SQLite would run `op`, one line for each step.
+    fn plan(conn: &Connection, table: &Table, op: Op) -> Vec<String> {
+        let sql = format!("EXPLAIN QUERY PLAN {}", text(table, op));
+        let mut statement = conn.prepare(&sql).unwrap();
+        // Parameters that are not bound are null.
+        let steps = statement.raw_query().mapped(|row| row.get(3));
+        steps.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_read_and_change_searches_a_key_or_the_due_index_and_sorts_nothing() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, next_at INTEGER, version INTEGER);
+             CREATE INDEX item_due ON item (next_at) WHERE next_at IS NOT NULL;
+             CREATE TABLE leg (source INTEGER, seq INTEGER, leg INTEGER, amount INTEGER,
+               PRIMARY KEY (source, seq, leg)) WITHOUT ROWID;",
+        )
+        .unwrap();
+        let rowid = "SEARCH item USING INTEGER PRIMARY KEY";
+        for op in [Op::Key, Op::Up, Op::Down, Op::Update, Op::Delete] {
+            let steps = plan(&conn, &ITEM, op);
+            assert!(steps.len() == 1 && steps[0].starts_with(rowid), "{op:?} {steps:?}");
+        }
+        let steps = plan(&conn, &ITEM, Op::Due);
+        assert_eq!(steps, ["SEARCH item USING INDEX item_due (next_at<?)"]);
+        for op in [Op::Key, Op::Up, Op::Down, Op::Delete] {
+            let steps = plan(&conn, &LEG, op);
+            let search = steps.len() == 1 && steps[0].starts_with("SEARCH leg USING PRIMARY KEY");
+            assert!(search, "{op:?} {steps:?}");
+        }
+    }
+}
