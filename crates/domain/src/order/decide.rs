@@ -35,7 +35,7 @@ pub(super) fn decide(
         Command::Hear { order, event } => {
             let rules = rows.rules.clone();
             let found = get(rows, *order)?;
-            if saga::concerns(found, event, &rules) {
+            if saga::concerns(found, event, &rules, ctx.now) {
                 let found = edit(rows, *order, |_| Ok(()))?;
                 saga::hear(found, event, (*order, ctx, &rules), out);
             }
@@ -166,8 +166,13 @@ fn cancel(
         State::Cancelled | State::Unwinding | State::Reversing => Ok(()),
         State::Completed => {
             let plan = plan_refund(found, None, true, reason);
+            if found.cancel_wanted && plan == Err(Reject::NothingToRefund) {
+                return Ok(()); // it was cancelled before
+            }
             let plan = plan.map_err(|_| Reject::OrderNotCancellable { state: State::Completed })?;
-            saga::refund(edit(rows, id, |_| Ok(()))?, plan, (id, ctx, &rules), out);
+            let found = edit(rows, id, |_| Ok(()))?;
+            found.cancel_wanted = true;
+            saga::refund(found, plan, (id, ctx, &rules), out);
             Ok(())
         }
         State::Holding
@@ -176,6 +181,9 @@ fn cancel(
         | State::PayUnknown
         | State::Committing
         | State::Stuck => {
+            if found.cancel_wanted {
+                return Ok(());
+            }
             saga::cancel(edit(rows, id, |_| Ok(()))?, id, ctx, &rules, out);
             Ok(())
         }
@@ -195,7 +203,7 @@ fn plan_refund(
     if order.refunds.len() >= REFUNDS {
         return Err(Reject::TooManyRefunds);
     }
-    let mut left = units_left(order);
+    let mut left = order.units_left();
     let units = match units {
         None => left.into_iter().enumerate().filter(|(_, quantity)| *quantity > 0).collect(),
         Some(units) => take_units(order, units, &mut left)?,
@@ -211,18 +219,6 @@ fn plan_refund(
     let no = order.refunds.iter().map(|refund| refund.no).max().unwrap_or(0).saturating_add(1);
     let state = RefundState::Requested;
     Ok(Refund { no, state, amount, units, restock, reason: reason.into() })
-}
-
-/// Units of each line that no refund has claimed.
-fn units_left(order: &Order) -> Vec<i64> {
-    let mut left: Vec<i64> = order.lines.iter().map(|line| line.quantity).collect();
-    let live = order.refunds.iter().filter(|refund| refund.state != RefundState::Refused);
-    for (line, quantity) in live.flat_map(|refund| &refund.units) {
-        if let Some(left) = left.get_mut(*line) {
-            *left = left.saturating_sub(*quantity);
-        }
-    }
-    left
 }
 
 /// Takes units from the lines of their SKU, first line first.

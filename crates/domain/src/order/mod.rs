@@ -25,10 +25,21 @@
 //!    reason, and still listens.
 //! 5. Lines, prices and total are frozen when the order is placed; refunds never claim a unit
 //!    twice.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`model`] | the order, its refunds, the offers, the rules |
+//! | [`command`] | commands, saga events, answers, rejects, facts |
+//! | `decide` | what clients ask |
+//! | [`saga`] | the table: which row an event is |
+//! | `act` | what each row does |
+//! | `refund` | what the rows about refunds do |
 
+mod act;
 pub mod command;
 mod decide;
 pub mod model;
+mod refund;
 pub mod saga;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,373 @@
+//! What each turn of the saga does to the order, and whom it asks.
+
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{Ctx, OrderId, PaymentId, Time};
+
+use super::Out;
+use super::command::{Event, step};
+use super::model::{Order, Outcome, PayMode, Refund, RefundState, Rules, State, Step};
+use super::refund::{money_is_back, orphan_done, parts, set_refund};
+use super::saga::{Turn, is_owed, turned_back};
+use crate::inventory::command as inventory;
+use crate::payment::command as payment;
+
+/// What a turn works with.
+pub(super) struct Act<'a> {
+    /// The order.
+    pub(super) id: OrderId,
+    /// Now, and who began it.
+    pub(super) ctx: &'a Ctx,
+    /// Deadlines and patience.
+    pub(super) rules: &'a Rules,
+    /// Facts and commands.
+    pub(super) out: &'a mut Out,
+}
+
+impl Act<'_> {
+    /// Takes one turn.
+    pub(super) fn act(&mut self, order: &mut Order, turn: Turn) {
+        match turn {
+            Turn::Nothing | Turn::Note => {}
+            Turn::Intend => self.intend(order),
+            Turn::Pay => self.pay(order),
+            Turn::AskReserve => self.reserve(order),
+            Turn::AskPin => {
+                order.next_at = Some(self.ctx.now + self.rules.ask);
+                self.pin();
+            }
+            Turn::Charge => self.charge(order),
+            Turn::Hint => self.pin_to_pay(order),
+            Turn::Pinned => self.find_out(order, Step::Done),
+            Turn::Unpinned => {
+                order.cancel_wanted = true;
+                self.find_out(order, Step::Refused);
+            }
+            Turn::Commit => self.commit(order),
+            Turn::Capture => self.capture(order),
+            Turn::Reverse => self.reverse(order),
+            Turn::Unsure => self.unsure(order),
+            Turn::Inquire => self.inquire(order),
+            Turn::Complete => self.complete(order),
+            Turn::CommitAgain => self.commit_again(order),
+            Turn::AskRefund => self.ask_about_refund(order),
+            Turn::Reversed => self.reversed(order),
+            Turn::StockUndone => {
+                order.stock = Step::Undone;
+                self.end_if_undone(order);
+            }
+            Turn::PayUndone => {
+                order.pay = Step::Undone;
+                self.end_if_undone(order);
+            }
+            Turn::UndoAgain => self.undo(order),
+            Turn::Orphan => self.orphan(order),
+            Turn::OrphanDone => orphan_done(order),
+            Turn::LateHold => self.void_late(order),
+            Turn::LateHoldGone => {
+                order.next_at = None;
+                order.tries = 0;
+            }
+            Turn::RefundAgain(no) => self.ask_refund(order, no),
+            Turn::Restore(no) => self.restore(order, no),
+            Turn::RestoreLate(no) => self.restore_late(order, no),
+            Turn::RefundRefused(no) => self.refund_refused(order, no),
+            Turn::Returned(no) => self.returned(order, no),
+            Turn::RefundsAgain => self.refunds_again(order),
+            Turn::Unwind(outcome) => self.unwind(order, outcome),
+            Turn::Stuck => self.stuck(order),
+        }
+    }
+
+    pub(super) fn payment(&self) -> PaymentId {
+        PaymentId::from(self.id)
+    }
+
+    pub(super) fn deadline(&self) -> Time {
+        self.ctx.now + self.rules.call
+    }
+
+    /// A new state with its timer; a turn that not every order takes is told to the timeline.
+    fn enter(&mut self, order: &mut Order, state: State, timer: Span) {
+        let from = order.state;
+        order.state = state;
+        order.tries = 0;
+        order.next_at = Some(self.ctx.now + timer);
+        if !matches!(state, State::Holding | State::Paying | State::Committing) {
+            let why = order.reason.clone().unwrap_or_default();
+            self.out.emit(Event::Advanced { order: self.id, from, to: state, why });
+        }
+    }
+
+    pub(super) fn ask_inventory(&mut self, step: u16, command: inventory::Command) {
+        self.out.ask(inventory::UNIT, self.id.0, step, command);
+    }
+
+    pub(super) fn ask_payment(&mut self, step: u16, command: payment::Command) {
+        self.out.ask(payment::UNIT, self.id.0, step, command);
+    }
+
+    // Rows 1 to 8: hold and pay.
+
+    /// Row 1.
+    pub(super) fn reserve(&mut self, order: &mut Order) {
+        order.stock = Step::Asked;
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.ask);
+        let line =
+            |line: &super::model::Line| inventory::Line { sku: line.sku, quantity: line.quantity };
+        let command = inventory::Command::Reserve {
+            order: self.id,
+            lines: order.lines.iter().map(line).collect(),
+            pin: order.mode == PayMode::Server || order.total == 0,
+            expires_at: order.placed_at + self.rules.hold,
+        };
+        self.ask_inventory(step::RESERVE, command);
+    }
+
+    fn pin(&mut self) {
+        self.ask_inventory(step::PIN, inventory::Command::Pin { order: self.id });
+    }
+
+    fn intent(&self, order: &Order) -> payment::Intent {
+        payment::Intent {
+            payment: self.payment(),
+            order: Some(self.id),
+            amount: order.total,
+            currency: order.currency,
+            split: split(order),
+            capture_later: false,
+        }
+    }
+
+    fn intend(&mut self, order: &mut Order) {
+        order.stock = Step::Done;
+        order.pay = Step::Asked;
+        let intent = self.intent(order);
+        let deadline = self.deadline();
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
+        self.enter(order, State::AwaitPay, Span(0));
+        order.next_at = Some(order.placed_at + self.rules.hold);
+    }
+
+    fn pay(&mut self, order: &mut Order) {
+        order.stock = Step::Done;
+        order.pay = Step::Asked;
+        let token = order.token.take();
+        let intent = self.intent(order);
+        let deadline = self.deadline();
+        self.enter(order, State::Paying, self.rules.call);
+        order.next_at = Some(deadline + self.rules.grace);
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token, deadline });
+    }
+
+    fn charge(&mut self, order: &mut Order) {
+        let Some(token) = order.token.take() else { return };
+        order.stock = Step::Done;
+        let (payment, deadline) = (self.payment(), self.deadline());
+        order.next_at = Some(deadline + self.rules.grace);
+        self.ask_payment(step::PAY, payment::Command::Authorize { payment, token, deadline });
+    }
+
+    /// Rows 6 and 8: before the gateway has a say, the hold must not expire any more.
+    pub(super) fn pin_to_pay(&mut self, order: &mut Order) {
+        order.stock = Step::Asked;
+        self.enter(order, State::Paying, self.rules.ask);
+        self.pin();
+    }
+
+    /// Row 8: has the hinted payment happened?
+    fn find_out(&mut self, order: &mut Order, stock: Step) {
+        order.stock = stock;
+        order.next_at = Some(self.deadline() + self.rules.grace);
+        self.ask_inquiry(None);
+    }
+
+    // Rows 9 to 18: what the gateway says.
+
+    fn commit(&mut self, order: &mut Order) {
+        order.pay = Step::Done;
+        self.enter(order, State::Committing, self.rules.again);
+        self.ask_inventory(step::COMMIT, inventory::Command::Commit { order: self.id });
+    }
+
+    fn capture(&mut self, order: &mut Order) {
+        let (payment, deadline) = (self.payment(), self.deadline());
+        self.enter(order, State::Paying, self.rules.call);
+        order.next_at = Some(deadline + self.rules.grace);
+        self.ask_payment(step::CAPTURE, payment::Command::Capture { payment, deadline });
+    }
+
+    fn unsure(&mut self, order: &mut Order) {
+        self.enter(order, State::PayUnknown, self.rules.inquiry(0));
+        self.ask_inquiry(None);
+    }
+
+    fn inquire(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.inquiry(order.tries));
+        self.ask_inquiry(None);
+    }
+
+    pub(super) fn ask_inquiry(&mut self, refund: Option<u32>) {
+        let (payment, deadline) = (self.payment(), self.deadline());
+        let step = refund.map_or(step::INQUIRE, |no| step::REFUND.saturating_add(short(no)));
+        self.ask_payment(step, payment::Command::Inquire { payment, refund, deadline });
+    }
+
+    fn stuck(&mut self, order: &mut Order) {
+        let from = order.state;
+        self.enter(order, State::Stuck, Span(0));
+        order.stuck_in = Some(from);
+        order.next_at = None;
+    }
+
+    // Rows 19 to 21: sold, or turned back with the money taken.
+
+    fn complete(&mut self, order: &mut Order) {
+        order.state = State::Completed;
+        order.stock = Step::Done;
+        order.outcome = Some(Outcome::Sold);
+        order.settled_at = Some(self.ctx.now);
+        order.reason = None;
+        order.next_at = None;
+        order.tries = 0;
+        self.out.emit(Event::Completed { order: self.id });
+        if order.cancel_wanted {
+            let units = order.lines.iter().map(|line| line.quantity).enumerate().collect();
+            let reason = "cancelled_by_request".into();
+            let state = RefundState::Requested;
+            let amount = order.total;
+            let refund = Refund { no: 1, state, amount, units, restock: true, reason };
+            self.begin_refund(order, refund);
+        }
+    }
+
+    fn commit_again(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
+        self.ask_inventory(step::COMMIT, inventory::Command::Commit { order: self.id });
+    }
+
+    fn reverse(&mut self, order: &mut Order) {
+        order.pay = Step::Done;
+        if order.total == 0 {
+            order.pay = Step::Undone;
+            return self.unwind(order, turned_back(order));
+        }
+        self.enter(order, State::Reversing, self.rules.refund);
+        self.give_money_back(order, "cancelled_by_request");
+    }
+
+    fn ask_about_refund(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
+        self.ask_inquiry(Some(0));
+    }
+
+    fn reversed(&mut self, order: &mut Order) {
+        order.pay = Step::Undone;
+        money_is_back(order, 0);
+        set_refund(order, 0, RefundState::Done);
+        order.reason = Some("cancelled_by_request".into());
+        self.unwind(order, turned_back(order));
+    }
+
+    // Rows 22 to 25: everything back.
+
+    /// Gives back what was asked.
+    pub(super) fn unwind(&mut self, order: &mut Order, outcome: Outcome) {
+        order.token = None;
+        order.outcome = Some(outcome);
+        if order.state != State::Unwinding {
+            settle_refused_steps(order, outcome);
+        }
+        order.state = State::Unwinding;
+        order.tries = 0;
+        self.undo(order);
+        self.end_if_undone(order);
+    }
+
+    fn undo(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
+        if is_owed(order.stock) {
+            order.stock = Step::UndoAsked;
+            self.ask_inventory(step::RELEASE, inventory::Command::Release { order: self.id });
+        }
+        if is_owed(order.pay) {
+            let again = order.pay == Step::UndoAsked;
+            order.pay = Step::UndoAsked;
+            self.void(again);
+        }
+    }
+
+    /// Again: the void may be what is open, and nobody else asks about it.
+    fn void(&mut self, again: bool) {
+        let (payment, deadline) = (self.payment(), self.deadline());
+        self.ask_payment(step::VOID, payment::Command::Void { payment, deadline });
+        if again {
+            self.ask_inquiry(None);
+        }
+    }
+
+    fn end_if_undone(&mut self, order: &mut Order) {
+        if is_owed(order.stock) || is_owed(order.pay) {
+            return;
+        }
+        order.state = State::Cancelled;
+        order.settled_at = Some(self.ctx.now);
+        order.tries = 0;
+        let orphan = order.refund(0).is_some_and(Refund::is_open);
+        order.next_at = orphan.then(|| self.ctx.now + self.rules.refund);
+        self.out.emit(Event::Cancelled { order: self.id });
+    }
+
+    /// Row 25: money that came too late. A total of 0 is no money.
+    fn orphan(&mut self, order: &mut Order) {
+        let state = order.state;
+        let why = "late_capture".into();
+        self.out.emit(Event::Advanced { order: self.id, from: state, to: state, why });
+        order.pay = Step::Undone;
+        if order.total > 0 {
+            order.next_at = Some(self.ctx.now + self.rules.refund);
+            self.give_money_back(order, "late_capture");
+        }
+        if order.state == State::Unwinding {
+            self.end_if_undone(order);
+        }
+    }
+
+    /// Row 25: a hold that came too late. While an order is CANCELLED and has no refund 0, its
+    /// timer says that the void has not been answered yet.
+    fn void_late(&mut self, order: &mut Order) {
+        let again = order.next_at.is_some();
+        if order.state == State::Unwinding {
+            order.pay = Step::UndoAsked;
+        } else {
+            order.tries = order.tries.saturating_add(1);
+            order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
+        }
+        self.void(again);
+    }
+}
+
+/// A step that has said no needs no undo.
+fn settle_refused_steps(order: &mut Order, outcome: Outcome) {
+    match (order.state, outcome) {
+        (State::Holding, Outcome::SoldOut) => order.stock = Step::Refused,
+        (State::Paying | State::PayUnknown, Outcome::Declined | Outcome::Shed) => {
+            order.pay = Step::Refused;
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn short(no: u32) -> u16 {
+    u16::try_from(no).unwrap_or(u16::MAX)
+}
+
+/// What each merchant gets of the order, in the order of its lines.
+pub(super) fn split(order: &Order) -> Vec<payment::Part> {
+    let units: Vec<_> = order.lines.iter().map(|line| line.quantity).enumerate().collect();
+    parts(order, &units)
+}
