@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Reservation, Stock};
 use jangbu_domain::ledger::model::{Account, AccountId};
-use jangbu_domain::order::model::Order;
+use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::Mutex;
 
 use crate::adapter::{Keyed, Stored};
+use crate::ledger::ENTRY;
 use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, TIMELINE, USER_ORDER};
 
 /// Readers of one database, opened as they are needed and used again.
@@ -60,6 +61,12 @@ pub struct Moment {
     pub event: String,
     /// What about it.
     pub detail: String,
+}
+
+impl Moment {
+    fn new(at: Time, event: &str, detail: String) -> Self {
+        Self { at, event: event.to_owned(), detail }
+    }
 }
 
 /// An entry of an account.
@@ -147,14 +154,34 @@ impl Queries {
         Ok(found)
     }
 
-    /// What happened to an order, oldest first.
-    pub fn timeline(&self, order: OrderId) -> Result<Vec<Moment>, Fault> {
-        let mut found = Vec::new();
-        let read = range(&TIMELINE, [order.0, i64::MIN, 0], [order.0, i64::MAX, 0], 1_000);
-        self.derived.read(&[read], &mut |_, row| {
-            let (event, detail) = (row.text(3).to_owned(), row.text(4).to_owned());
-            found.push(Moment { at: Time(row.int(2)), event, detail });
+    /// What happened to an order, oldest first: the usual turns from its rows, the others from the
+    /// projection. Empty for an order that does not exist.
+    pub fn timeline(&self, id: OrderId) -> Result<Vec<Moment>, Fault> {
+        let Some(order) = self.order(id)? else { return Ok(Vec::new()) };
+        let mut found = vec![Moment::new(
+            order.placed_at,
+            "order.placed",
+            format!("{} {}", order.total, order.currency),
+        )];
+        let payment = self.payment(PaymentId::from(id))?;
+        if let Some(at) = payment.as_ref().and_then(|payment| payment.sent_at) {
+            found.push(Moment::new(at, "payment.sent", String::new()));
+        }
+        let posted = range(&ENTRY, [id.0, 1, 0], [id.0, 1, 0], 1);
+        self.truth.read(&[posted], &mut |_, row| {
+            let captured = format!("{} {}", row.int(4), order.currency);
+            found.push(Moment::new(Time(row.int(5)), "payment.captured", captured));
         })?;
+        let rare = range(&TIMELINE, [id.0, i64::MIN, 0], [id.0, i64::MAX, 0], 1_000);
+        self.derived.read(&[rare], &mut |_, row| {
+            found.push(Moment::new(Time(row.int(2)), row.text(3), row.text(4).to_owned()));
+        })?;
+        if let (Some(at), Some(outcome)) = (order.settled_at, order.outcome) {
+            let sold = order.state == State::Completed;
+            let event = if sold { "order.completed" } else { "order.cancelled" };
+            found.push(Moment::new(at, event, outcome.name().to_owned()));
+        }
+        found.sort_by_key(|moment| moment.at);
         Ok(found)
     }
 

@@ -1,0 +1,186 @@
+//! The whole order path without HTTP: how many orders a second, and where the time goes.
+//!
+//! `cargo bench -p jangbu-services --bench orders -- [IN_FLIGHT] [SECONDS] [DIR]`: a closed loop of
+//! IN_FLIGHT orders (default 256) for SECONDS (default 10) on a SQLite file in DIR (default: a
+//! temporary directory below the current one), gateway latency 5–15 ms, 10,000 products.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jangbu_domain::order::command::{Command, UNIT, Units};
+use jangbu_domain::order::model::PayMode;
+use jangbu_domain::{catalog, inventory};
+use jangbu_engine::clock::SystemClock;
+use jangbu_engine::mailbox::Answer;
+use jangbu_engine::port::Backend;
+use jangbu_kernel::id::MovementId;
+use jangbu_kernel::{
+    Currency, Envelope, IdemKey, Money, OrderId, Origin, ProductId, Secret, SkuId, UserId,
+};
+use jangbu_psp::{SimConfig, Simulator};
+use jangbu_services::projections::{self, Projections};
+use jangbu_services::registry;
+use jangbu_services::shop::{Layout, Shop};
+
+use jangbu_store::{Durability, Options, Sqlite};
+
+const PRODUCTS: i64 = 10_000;
+
+struct Load {
+    shop: Shop,
+    stop: AtomicBool,
+    settled: AtomicU64,
+    sold: AtomicU64,
+    seq: AtomicU64,
+    skus: Vec<SkuId>,
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let in_flight: usize = args.next().and_then(|a| a.parse().ok()).unwrap_or(256);
+    let seconds: u64 = args.next().and_then(|a| a.parse().ok()).unwrap_or(10);
+    let dir = args.next().map_or_else(
+        || tempfile::tempdir_in(".").map(tempfile::TempDir::keep).unwrap(),
+        std::path::PathBuf::from,
+    );
+    std::fs::create_dir_all(&dir).unwrap();
+    let truth: Arc<dyn Backend> =
+        Arc::new(Sqlite::new(dir.join("jangbu.db"), &registry::TABLES, &registry::MIGRATIONS));
+    let derived =
+        Sqlite::new(dir.join("derived.db"), &projections::TABLES, &projections::MIGRATIONS)
+            .with_options(Options { durability: Durability::Normal, ..Options::default() });
+    let gateway = Simulator::start(&dir.join("psp.log"), SimConfig::default(), None).unwrap();
+    let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
+    let shop = Shop::open(layout).unwrap();
+    let projections = Projections::follow(&*truth, Arc::new(derived)).unwrap();
+    let skus = seed(&shop);
+    let load = Arc::new(Load {
+        shop,
+        stop: AtomicBool::new(false),
+        settled: AtomicU64::new(0),
+        sold: AtomicU64::new(0),
+        seq: AtomicU64::new(1),
+        skus,
+    });
+    for _ in 0..in_flight {
+        place(&load);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let before = load.shop.counters()[0].clone();
+    let (settled, start) = (load.settled.load(Ordering::Relaxed), Instant::now());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = load.shop.counters()[0].clone();
+    let settled = load.settled.load(Ordering::Relaxed) - settled;
+    let took = start.elapsed();
+    load.stop.store(true, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(500));
+    let n = settled.max(1) as f64;
+    let us = |a: u64, b: u64| (a - b) as f64 / 1e3 / n;
+    println!("{:.0} orders/s ({} sold)", n / took.as_secs_f64(), load.sold.load(Ordering::Relaxed));
+    println!(
+        "us/order: read {:.1} decide {:.1} write {:.1} commit {:.1} between {:.1} deliver {:.1}",
+        us(after.read_ns, before.read_ns),
+        us(after.decide_ns, before.decide_ns),
+        us(after.write_ns, before.write_ns),
+        us(after.commit_ns, before.commit_ns),
+        us(after.between_ns, before.between_ns),
+        us(after.deliver_ns, before.deliver_ns),
+    );
+    let per = |a: u64, b: u64| (a - b) as f64 / n;
+    println!(
+        "per order: commits {:.3} commands {:.1} rows {:.1} read {:.1} events {:.1} pages {:.2} wal {:.0} B",
+        per(after.commits, before.commits),
+        per(after.commands, before.commands),
+        per(after.rows, before.rows),
+        per(after.rows_read, before.rows_read),
+        per(after.events, before.events),
+        per(after.pages, before.pages),
+        per(after.wal_bytes, before.wal_bytes),
+    );
+    println!("batch p50 {} p99 {}", after.batch_quantile(500), after.batch_quantile(990));
+    println!("projected {} of {}", projections.seq(), after.events);
+}
+
+fn seed(shop: &Shop) -> Vec<SkuId> {
+    let mut skus = Vec::new();
+    for n in 0..PRODUCTS {
+        let (product, sku) = (ProductId(shop.mint()), SkuId(shop.mint()));
+        let price = Money::new(1_000 * (1 + n % 50), Currency::KRW);
+        let new = catalog::command::NewSku { sku, name: "one".into(), price };
+        let merchant: Arc<str> = format!("m-{}", n % 1_000).into();
+        let create = catalog::command::Command::Create {
+            product,
+            merchant,
+            name: "thing".into(),
+            skus: vec![new],
+            publish: true,
+        };
+        shop.ask(Envelope::new(catalog::command::UNIT, Origin::Client, create), Box::new(|_| {}));
+        let receive = inventory::command::Command::Receive {
+            movement: MovementId(shop.mint()),
+            sku,
+            quantity: 1_000_000,
+            reason: "seed".into(),
+        };
+        let envelope = Envelope::new(inventory::command::UNIT, Origin::Client, receive);
+        let (sent, wait) = std::sync::mpsc::channel();
+        let waiter = move |answer: Answer| {
+            assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+            let _ = sent.send(());
+        };
+        shop.ask(envelope, Box::new(waiter));
+        if n % 256 == 0 {
+            wait.recv().unwrap();
+        }
+        skus.push(sku);
+    }
+    while shop.waiting() > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    skus
+}
+
+fn place(load: &Arc<Load>) {
+    if load.stop.load(Ordering::Relaxed) {
+        return;
+    }
+    let n = load.seq.fetch_add(1, Ordering::Relaxed);
+    let mut random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut draw = |below: u64| {
+        random ^= random >> 29;
+        random = random.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (random >> 33) % below
+    };
+    let user = UserId(i64::try_from(1 + draw(100_000)).unwrap());
+    let mut lines = Vec::new();
+    let mut total = 0;
+    for _ in 0..=draw(3) {
+        let at = usize::try_from(draw(PRODUCTS as u64)).unwrap();
+        total += 1_000 * (1 + at as i64 % 50);
+        lines.push(Units { sku: load.skus[at], quantity: 1 });
+    }
+    let order = OrderId(load.shop.mint());
+    let expected = Money::new(total, Currency::KRW);
+    let token = Some(Secret::new("tok_visa"));
+    let command = Command::Place { order, user, lines, expected, mode: PayMode::Server, token };
+    let mut envelope = Envelope::new(UNIT, Origin::Client, command);
+    let key = format!("bench-{n}").into();
+    envelope.key =
+        Some(Box::new(IdemKey { scope: "client:order.place".into(), key, body: [1; 17] }));
+    let again = Arc::clone(load);
+    load.shop.hub().watch(order, move |ended| {
+        again.settled.fetch_add(1, Ordering::Relaxed);
+        if ended.outcome == Some(jangbu_domain::order::model::Outcome::Sold) {
+            again.sold.fetch_add(1, Ordering::Relaxed);
+        }
+        place(&again);
+    });
+    load.shop.ask(
+        envelope,
+        Box::new(|answer| {
+            assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+        }),
+    );
+}
