@@ -153,6 +153,7 @@ impl Books {
 
     /// A transaction begins at `now`.
     pub fn begin(&mut self, now: Time) {
+        self.forget();
         self.shard.commits = self.before.commits + 1;
         self.shard.clock = self.before.clock.max(now);
         self.shard.version = self.before.version + 1;
@@ -238,6 +239,12 @@ impl Books {
         let known = |(_, request): &&(i64, Request)| request.key.is_same(key);
         let new = self.new.iter().find(known);
         new.or_else(|| self.found.iter().find(known)).map(|(_, request)| request)
+    }
+
+    /// Whether a request of this batch is to be written down. One that changed nothing counts: its
+    /// key is taken.
+    pub fn has_new(&self) -> bool {
+        !self.new.is_empty()
     }
 
     /// Writes down a request that was carried out.

@@ -36,6 +36,9 @@ const CASCADE: usize = 64;
 /// How often due rows are looked for.
 const POLL: i64 = 20_000;
 
+/// How often a full store is tried again when nothing waits.
+const PROBE: i64 = 500_000;
+
 /// At most so many due rows of a table in a batch.
 const DUE: u32 = 256;
 
@@ -67,8 +70,8 @@ enum Broken {
     Fault(Fault),
     /// The answer of the commit was lost.
     LostAnswer(Done),
-    /// A unit panicked while it worked for this item.
-    Panic(usize, String),
+    /// A unit panicked while it worked for this item; or for all of them, when rows were read.
+    Panic(Option<usize>, String),
 }
 
 impl From<Fault> for Broken {
@@ -100,7 +103,18 @@ pub struct Cell {
     /// Due rows that could not be processed, and until when they are left alone.
     quarantine: Vec<(UnitId, i64, Time)>,
     /// The root that is being worked on, for whoever catches its panic.
-    at: usize,
+    at: Option<usize>,
+    /// A batch whose commit may have happened: nobody hears of it, and nothing else begins,
+    /// before the store has said so.
+    unsure: Option<Unsure>,
+    /// When a full store is tried again.
+    next_probe: Time,
+}
+
+struct Unsure {
+    batch: Vec<Item>,
+    done: Done,
+    commit: Option<i64>,
 }
 
 impl std::fmt::Debug for Cell {
@@ -129,7 +143,9 @@ impl Cell {
             reads: Vec::new(),
             next_poll: Time(0),
             quarantine: Vec::new(),
-            at: 0,
+            at: None,
+            unsure: None,
+            next_probe: Time(0),
         }
     }
 
@@ -145,6 +161,12 @@ impl Cell {
     /// | fatal, lost epoch | `Err`: writing stops |
     pub fn step(&mut self, store: &mut dyn Store, now: Time) -> Result<Step, Fault> {
         let mut batch = Vec::new();
+        if let Some(unsure) = self.unsure.take() {
+            match self.look(store, unsure) {
+                Ok(again) => batch = again,
+                Err((rest, fault)) => return self.give_back(rest, fault),
+            }
+        }
         self.mailbox.take(&mut batch);
         if now >= self.next_poll || now.0 < self.next_poll.0 - POLL {
             self.next_poll = Time(now.0 + POLL);
@@ -155,6 +177,7 @@ impl Cell {
             }
         }
         if batch.is_empty() {
+            self.probe(store, now);
             return Ok(Step::Idle);
         }
         self.counters.batch(batch.len());
@@ -206,11 +229,8 @@ impl Cell {
         now: Time,
     ) -> Result<(), (Vec<Item>, Fault)> {
         self.drop_late(&mut batch, now);
-        loop {
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let fault = match self.attempt(store, &mut batch, now) {
+        while !batch.is_empty() {
+            let broken = match self.attempt(store, &mut batch, now) {
                 Ok(done) => {
                     self.deliver(batch, done);
                     return Ok(());
@@ -218,39 +238,73 @@ impl Cell {
                 Err(broken) => broken,
             };
             Counters::add(&self.counters.reruns, 1);
-            let committing = self.books.as_ref().map(|books| books.shard.commits);
+            let commit = self.books.as_ref().map(|books| books.shard.commits);
             self.forget();
-            match fault {
-                Broken::Panic(at, error) => {
-                    let item = batch.remove(at);
-                    if let Err(fault) = self.set_aside(store, item, &error, now) {
-                        return Err((batch, fault));
-                    }
+            batch = match broken {
+                Broken::LostAnswer(done) => self.look(store, Unsure { batch, done, commit })?,
+                Broken::Panic(Some(at), error) => {
+                    self.set_aside(store, batch, (at, &error), now)?
                 }
-                Broken::Fault(Fault::Item(error)) if batch.len() == 1 => {
-                    let Some(item) = batch.pop() else { continue };
-                    if let Err(fault) = self.set_aside(store, item, &error, now) {
-                        return Err((batch, fault));
-                    }
-                }
-                Broken::Fault(Fault::Item(_)) => {
-                    let second = batch.split_off(batch.len() / 2);
-                    if let Err((mut rest, fault)) = self.carry_out(store, batch, now) {
-                        rest.extend(second);
-                        return Err((rest, fault));
-                    }
-                    batch = second;
+                Broken::Panic(None, error) | Broken::Fault(Fault::Item(error)) => {
+                    self.halve(store, batch, &error, now)?
                 }
                 Broken::Fault(fault) => return Err((batch, fault)),
-                Broken::LostAnswer(done) => match self.happened(store, committing) {
-                    Ok(true) => {
-                        self.deliver(batch, done);
-                        return Ok(());
-                    }
-                    Ok(false) => {}
-                    Err(fault) => return Err((batch, fault)),
-                },
+            };
+        }
+        Ok(())
+    }
+
+    /// One of these items is not acceptable: runs the first half, and gives back the second.
+    fn halve(
+        &mut self,
+        store: &mut dyn Store,
+        mut batch: Vec<Item>,
+        error: &str,
+        now: Time,
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        if batch.len() == 1 {
+            return self.set_aside(store, batch, (0, error), now);
+        }
+        let second = batch.split_off(batch.len() / 2);
+        match self.carry_out(store, batch, now) {
+            Ok(()) => Ok(second),
+            Err((mut rest, fault)) => {
+                rest.extend(second);
+                Err((rest, fault))
             }
+        }
+    }
+
+    /// Finds out whether a commit happened whose answer was lost. Gives back what is to be run
+    /// again; as long as the store does not say, nothing is.
+    fn look(
+        &mut self,
+        store: &mut dyn Store,
+        unsure: Unsure,
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        match self.happened(store, unsure.commit) {
+            Ok(true) => {
+                self.deliver(unsure.batch, unsure.done);
+                Ok(Vec::new())
+            }
+            Ok(false) => Ok(unsure.batch),
+            Err(fault) => {
+                self.unsure = Some(unsure);
+                Err((Vec::new(), fault))
+            }
+        }
+    }
+
+    /// Writes the shard row while the store is full and nothing else is to be written: as soon as
+    /// that works there is room again.
+    fn probe(&mut self, store: &mut dyn Store, now: Time) {
+        if now < self.next_probe || self.mailbox.read_only() != Some(Why::Full) {
+            return;
+        }
+        self.next_probe = Time(now.0 + PROBE);
+        match self.write_books(store, now, &mut |_, _| {}) {
+            Ok(()) => self.mailbox.recovered(),
+            Err(fault) => tracing::warn!(%fault, "the store is still full"),
         }
     }
 
@@ -339,6 +393,7 @@ impl Cell {
         now: Time,
     ) -> Result<Done, Broken> {
         let mut watch = Stopwatch::start();
+        self.at = None;
         self.sink.clear();
         self.plan.clear();
         self.open(tx)?;
@@ -346,11 +401,12 @@ impl Cell {
         let read = watch.lap();
         let mut done = Done::default();
         let mut on_demand = 0;
-        for at in 0..batch.len() {
-            self.at = at;
-            let answer = self.root(tx, &mut batch[at], &mut done, &mut on_demand)?;
+        for (at, item) in batch.iter_mut().enumerate() {
+            self.at = Some(at);
+            let answer = self.root(tx, item, &mut done, &mut on_demand)?;
             done.answers.push(answer);
         }
+        self.at = None;
         self.finish(now, &mut done);
         Counters::add(&self.counters.read_ns, read + on_demand);
         Counters::add(&self.counters.decide_ns, watch.lap().saturating_sub(on_demand));
@@ -385,14 +441,18 @@ impl Cell {
             self.adopt(&mut item.envelope);
         }
         for _pass in 0..2 {
-            for item in batch.iter() {
-                if let Some(unit) = self.unit(item.envelope.to) {
-                    self.units[unit].want(&*item.envelope.body);
-                }
-            }
+            self.want(batch);
             self.fetch(tx)?;
         }
         Ok(())
+    }
+
+    fn want(&mut self, batch: &[Item]) {
+        for Item { envelope, .. } in batch {
+            if let Some(unit) = self.unit(envelope.to) {
+                self.units[unit].want(&*envelope.body);
+            }
+        }
     }
 
     /// Points a repeated command at what its first run made. Returns that request's fingerprint.
@@ -447,15 +507,16 @@ impl Cell {
         if let Some((first, resource)) = self.adopt(envelope) {
             Counters::add(&self.counters.replays, 1);
             let same = envelope.key.as_ref().is_some_and(|key| key.body == first);
-            return Ok(waited.then(|| match same {
-                true => self.reply(unit, envelope, true),
-                false => Answer::KeyReused { resource },
-            }));
+            let reused = || Answer::KeyReused { resource };
+            let answer = || if same { self.reply(unit, envelope, true) } else { reused() };
+            return Ok(waited.then(answer));
         }
         let ctx = self.ctx(envelope);
         Counters::add(&self.counters.commands, 1);
         if let Verdict::Refused(refusal) = self.units[unit].decide(envelope, &ctx, &mut self.sink) {
             Counters::add(&self.counters.rejects, 1);
+            // A saga that asked from another cell hears that its step was refused.
+            self.cascade(tx, &ctx, done, on_demand)?;
             return Ok(waited.then_some(Answer::Refused(refusal)));
         }
         self.cascade(tx, &ctx, done, on_demand)?;
@@ -536,7 +597,11 @@ impl Cell {
 
     /// Rows of the commit, then everything that changed into the plan.
     fn finish(&mut self, now: Time, done: &mut Done) {
-        if self.sink.events.is_empty() && !self.units.iter_mut().any(|unit| unit.is_dirty()) {
+        done.jobs.append(&mut self.sink.jobs);
+        done.signals.append(&mut self.sink.signals);
+        let keyed = self.books.as_ref().is_some_and(Books::has_new);
+        let dirty = keyed || !self.sink.events.is_empty();
+        if !dirty && !self.units.iter_mut().any(|unit| unit.is_dirty()) {
             return;
         }
         let shard = &self.books().shard;
@@ -551,8 +616,6 @@ impl Cell {
             books.save(&self.sink, &mut self.plan);
         }
         self.plan.sort();
-        done.jobs.append(&mut self.sink.jobs);
-        done.signals.append(&mut self.sink.signals);
     }
 
     /// Whether commit number `commit` is in the store.
@@ -589,38 +652,59 @@ impl Cell {
         Counters::add(&self.counters.deliver_ns, watch.lap());
     }
 
-    /// Keeps an item that cannot be processed for an operator, and goes on without it.
+    /// Keeps item `at` that cannot be processed for an operator, and takes it out of the batch.
     fn set_aside(
         &mut self,
         store: &mut dyn Store,
-        item: Item,
-        error: &str,
+        mut batch: Vec<Item>,
+        (at, error): (usize, &str),
         now: Time,
-    ) -> Result<(), Fault> {
-        let Item { envelope, waiter, .. } = item;
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        let envelope = &batch[at].envelope;
         tracing::error!(unit = ?envelope.to, command = ?envelope.body, error, "command set aside");
-        Counters::add(&self.counters.poison, 1);
-        let mut tx = store.begin()?;
-        self.open(&mut *tx)?;
-        self.plan.clear();
-        if let Some(books) = &mut self.books {
-            books.begin(now);
-            books.poison(&envelope, error, &mut self.plan);
-            books.save(&Sink::default(), &mut self.plan);
+        let mut fill = |books: &Books, plan: &mut WritePlan| books.poison(envelope, error, plan);
+        if let Err(fault) = self.write_books(store, now, &mut fill) {
+            return Err((batch, fault));
         }
-        tx.write(&self.plan)?;
-        tx.commit().map_err(|error| match error {
-            CommitError::Failed(fault) => fault,
-            CommitError::Unknown(why) => Fault::Transient(why),
-        })?;
-        self.books().committed();
-        self.plan.clear();
+        Counters::add(&self.counters.poison, 1);
+        let Item { envelope, waiter, .. } = batch.remove(at);
         if envelope.origin == Origin::Timer {
             let index = self.unit(envelope.to);
             let key = index.map_or(0, |unit| self.units[unit].resource(&*envelope.body));
             self.quarantine.push((envelope.to, key, Time(now.0 + 60_000_000)));
         }
         self.refuse(waiter.into_iter().collect(), Why::Poison);
+        Ok(batch)
+    }
+
+    /// A commit of the engine's own rows: what `fill` adds, and the shard row.
+    fn write_books(
+        &mut self,
+        store: &mut dyn Store,
+        now: Time,
+        fill: &mut dyn FnMut(&Books, &mut WritePlan),
+    ) -> Result<(), Fault> {
+        self.forget();
+        let mut tx = store.begin()?;
+        self.open(&mut *tx)?;
+        if let Some(books) = &mut self.books {
+            books.begin(now);
+            fill(books, &mut self.plan);
+            books.save(&Sink::default(), &mut self.plan);
+        }
+        tx.write(&self.plan)?;
+        let committing = self.books().shard.commits;
+        match tx.commit() {
+            Ok(()) => self.books().committed(),
+            Err(CommitError::Failed(fault)) => return Err(fault),
+            Err(CommitError::Unknown(why)) => {
+                self.forget();
+                if !self.happened(store, Some(committing))? {
+                    return Err(Fault::Transient(why));
+                }
+            }
+        }
+        self.plan.clear();
         Ok(())
     }
 
@@ -629,18 +713,18 @@ impl Cell {
         match fault {
             Fault::Transient(why) => {
                 tracing::warn!(why, items = batch.len(), "the store is busy: the batch waits");
+                let batch = self.without_timers(batch);
                 self.mailbox.put_back(batch);
                 Ok(Step::BackOff)
             }
             Fault::Full(why) => {
-                let (clients, others) = batch.into_iter().partition(|item| item.waiter.is_some());
                 tracing::error!(why, "the store is full: no new business until there is room");
                 self.mailbox.set_read_only(Some(Why::Full));
-                let clients: Vec<Item> = clients;
-                self.refuse(
-                    clients.into_iter().filter_map(|item| item.waiter).collect(),
-                    Why::Full,
-                );
+                let batch = self.without_timers(batch);
+                let (clients, others): (Vec<Item>, Vec<Item>) =
+                    batch.into_iter().partition(|item| item.waiter.is_some());
+                let waiters = clients.into_iter().filter_map(|item| item.waiter).collect();
+                self.refuse(waiters, Why::Full);
                 self.mailbox.put_back(others);
                 Ok(Step::BackOff)
             }
@@ -648,11 +732,22 @@ impl Cell {
         }
     }
 
+    /// Leaves out what due rows stand for: they are due still, and will be found again.
+    fn without_timers(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
+        let all = batch.len();
+        batch.retain(|item| item.envelope.origin != Origin::Timer);
+        if batch.len() < all {
+            self.next_poll = Time(0);
+        }
+        batch
+    }
+
     /// Writing stops: everybody who waits is told, and nobody new is let in.
     fn stop(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
         tracing::error!(%fault, "writing stops");
         self.mailbox.set_read_only(Some(Why::StoreFailed));
         let mut rest = batch;
+        rest.extend(self.unsure.take().into_iter().flat_map(|unsure| unsure.batch));
         loop {
             let waiters = rest.drain(..).filter_map(|item| item.waiter).collect();
             self.refuse(waiters, Why::StoreFailed);

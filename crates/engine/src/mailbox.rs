@@ -44,7 +44,8 @@ pub enum Why {
     ReadOnly,
     /// The cell takes no new business until there is room on the disk again.
     Full,
-    /// The store has failed: nothing can be written until an operator has acted.
+    /// The store has failed: nothing can be written until an operator has acted. A command that
+    /// was under way may have been carried out: the same key tells.
     StoreFailed,
     /// The command cannot be processed; it was set aside for an operator.
     Poison,
@@ -167,7 +168,8 @@ impl Mailbox {
         let limits = &self.limits;
         let full = queues.clients >= limits.items || queues.bytes + envelope.bytes > limits.bytes;
         let old = queues.lanes[envelope.lane as usize].front().is_some_and(|head| {
-            head.waiter.is_some() && (now - head.queued).0 > limits.age.as_micros() as i64
+            let waited = u128::try_from((now - head.queued).0).unwrap_or(0);
+            head.waiter.is_some() && waited > limits.age.as_micros()
         });
         (full || old).then_some(Why::Shed)
     }

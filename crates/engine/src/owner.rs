@@ -41,9 +41,10 @@ impl Owner {
             let mut make = Some(make);
             let mut ended = Ok(());
             let result = backend.with(&mut |store| {
-                let Some(make) = make.take() else { return };
                 let _ = opened.send(());
-                ended = drive(&mut make(), store, &box_of_thread, &*clock, &counters);
+                let cell = make.take().map(|make| make());
+                let drive = |mut c| drive(&mut c, store, &box_of_thread, &*clock, &counters);
+                ended = cell.map_or(Ok(()), drive);
             });
             result.and(ended)
         };
@@ -55,7 +56,7 @@ impl Owner {
     fn opened(self, wait: &Receiver<()>) -> Result<Self, Fault> {
         match wait.recv() {
             Ok(()) => Ok(self),
-            Err(_) => Err(self.join().err().unwrap_or(Fault::Fatal("no store".to_owned()))),
+            Err(_) => Err(self.join().err().unwrap_or_else(no_store)),
         }
     }
 
@@ -76,6 +77,15 @@ impl Owner {
     }
 }
 
+fn no_store() -> Fault {
+    Fault::Fatal("no store".to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the owner drives step(now): it alone may wait")]
+fn back_off() {
+    std::thread::sleep(BACK_OFF);
+}
+
 /// Steps until the mailbox is closed and empty, or writing has to stop.
 fn drive(
     cell: &mut Cell,
@@ -91,7 +101,7 @@ fn drive(
                 store.between()?;
                 Counters::add(&counters.between_ns, watch.lap());
             }
-            Step::BackOff => std::thread::sleep(BACK_OFF),
+            Step::BackOff => back_off(),
             Step::Idle if mailbox.is_closed() => return Ok(()),
             Step::Idle => {
                 store.between()?;

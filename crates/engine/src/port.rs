@@ -51,6 +51,7 @@ impl Col {
     }
 
     /// The same column, but it may be null.
+    #[must_use]
     pub const fn or_null(self) -> Self {
         Self { null: true, ..self }
     }
@@ -320,13 +321,11 @@ impl RowWriter<'_> {
 
     /// Text or null.
     pub fn opt_text(&mut self, text: Option<&str>) -> &mut Self {
-        match text {
-            Some(text) => self.text(text),
-            None => {
-                self.0.slots.push(Slot::Null);
-                self
-            }
+        if let Some(text) = text {
+            return self.text(text);
         }
+        self.0.slots.push(Slot::Null);
+        self
     }
 
     /// Bytes.
