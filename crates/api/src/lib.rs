@@ -1,1 +1,145 @@
-//! api
+//! The HTTP interface: parsing, authentication, idempotency headers, problem+json, waiting for the
+//! settled outcome. No commerce is decided here.
+//!
+//! ```text
+//! request ─▶ correlation id ─▶ key of the caller ─▶ idempotency key ─▶ body ─▶ endpoint
+//!                                                                               │
+//!           reads: a thread that may block, through `Queries` ◀─────────────────┤
+//!           commands: envelope ─▶ `Shop::ask` ─▶ answer after the commit ◀──────┘
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
+//! | `problem`, `explain` | every error code; from errors to words |
+//! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
+//! | `ask`, `wait` | a command and its commit; an order and its end |
+//! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
+//! | `admin`, `health`, `metrics`, `openapi` | for operators and tools |
+
+mod ask;
+mod auth;
+mod call;
+mod catalog;
+mod explain;
+mod gate;
+mod health;
+mod idempotency;
+mod inventory;
+mod metrics;
+mod money;
+mod order;
+mod problem;
+mod reply;
+mod route;
+mod serve;
+mod text;
+mod wait;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_engine::port::{Backend, Fault};
+use jangbu_services::queries::Queries;
+use jangbu_services::shop::Shop;
+
+pub use auth::Keys;
+pub use serve::router;
+
+use gate::Gate;
+use metrics::Counts;
+use problem::{Own, Problem};
+
+/// Carries out `jangbu prove` over the running server; gives its report as JSON.
+pub type Prove = Arc<dyn Fn() -> Result<serde_json::Value, String> + Send + Sync>;
+
+/// Limits of the interface.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// An order is waited for so long, from the receipt of its request.
+    pub wait: Duration,
+    /// An order that has not been begun after so long is not begun at all.
+    pub start: Duration,
+    /// The longest body.
+    pub body: usize,
+    /// A body arrives, and other commands than orders are answered, within this.
+    pub request: Duration,
+    /// How old the knowledge of the sold-out gate may be.
+    pub gate: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(3),
+            start: Duration::from_secs(2),
+            body: 64 << 10,
+            request: Duration::from_secs(10),
+            gate: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What an [`Api`] stands on.
+pub struct Parts {
+    /// Takes commands.
+    pub shop: Arc<Shop>,
+    /// Answers reads.
+    pub queries: Arc<Queries>,
+    /// The shop's store, for the sold-out gate: it must not refuse a request that came before.
+    pub truth: Arc<dyn Backend>,
+    /// Who may call.
+    pub keys: Keys,
+    /// Limits.
+    pub settings: Settings,
+    /// Carries out a proof.
+    pub prove: Prove,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The interface of a running shop.
+pub struct Api {
+    shop: Arc<Shop>,
+    queries: Arc<Queries>,
+    keys: Keys,
+    settings: Settings,
+    prove: Prove,
+    gate: Arc<Gate>,
+    counts: Counts,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The interface of `parts`.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { shop, queries, truth, keys, settings, prove } = parts;
+        let gate = Arc::new(Gate::new(settings.gate, truth));
+        Arc::new(Self { shop, queries, keys, settings, prove, gate, counts: Counts::new() })
+    }
+
+    /// Reads on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Queries) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let queries = Arc::clone(&self.queries);
+        match tokio::task::spawn_blocking(move || read(&queries)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(fault)) => {
+                tracing::warn!(%fault, "a read failed");
+                Err(Problem::of(Own::ReadFailed, "nothing was changed; try again"))
+            }
+            Err(_) => Err(Problem::of(Own::Internal, "a row cannot be read; run `jangbu prove`")),
+        }
+    }
+}

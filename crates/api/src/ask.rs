@@ -1,0 +1,87 @@
+//! Sending a command and waiting for its commit.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jangbu_engine::mailbox::Answer;
+use jangbu_kernel::{Envelope, Lane, Origin, Payload, UnitId};
+use tokio::sync::oneshot;
+
+use crate::call::Call;
+use crate::idempotency::Canon;
+use crate::problem::{Own, Problem};
+use crate::{Api, explain, idempotency};
+
+/// A command that was carried out.
+#[derive(Debug)]
+pub(crate) struct Asked<R> {
+    pub(crate) reply: R,
+    pub(crate) replayed: bool,
+    /// When its commit was known.
+    pub(crate) accepted: Instant,
+}
+
+/// A command of a client, with its key and its fingerprint.
+pub(crate) fn envelope(call: &Call, to: UnitId, body: impl Payload, canon: Canon) -> Envelope {
+    let mut envelope = Envelope::new(to, Origin::Client, body);
+    envelope.key = Some(idempotency::key(call.role, call.name, call.key(), canon));
+    envelope.correlation = Some(Arc::clone(&call.correlation));
+    envelope.bytes = 256 + call.length();
+    envelope
+}
+
+/// Stock-keeping and the catalogue give way to orders.
+pub(crate) fn normal(mut envelope: Envelope) -> Envelope {
+    envelope.lane = Lane::Normal;
+    envelope
+}
+
+impl Api {
+    /// Asks, and waits for the commit as long as it takes. `held` is dropped when the answer is
+    /// there, also when nobody waits for it any more.
+    pub(crate) async fn ask<R: Any>(
+        &self,
+        envelope: Envelope,
+        held: impl Send + 'static,
+    ) -> Result<Asked<R>, Problem> {
+        let (tell, told) = oneshot::channel();
+        let waiter = move |answer: Answer| {
+            drop(held);
+            drop(tell.send((answer, Instant::now())));
+        };
+        self.shop.ask(envelope, Box::new(waiter));
+        match told.await {
+            Ok((answer, at)) => read(answer, at),
+            Err(_) => Err(unanswered()),
+        }
+    }
+
+    /// As [`Api::ask`], within the limit of a request.
+    pub(crate) async fn ask_soon<R: Any>(&self, envelope: Envelope) -> Result<Asked<R>, Problem> {
+        let asked = tokio::time::timeout(self.settings.request, self.ask(envelope, ()));
+        asked.await.unwrap_or_else(|_| Err(unanswered()))
+    }
+}
+
+/// Nobody knows yet whether the command will be carried out.
+pub(crate) fn unanswered() -> Problem {
+    let detail = "the command may or may not be carried out; send it again with the same key, \
+                  which does it once";
+    Problem::of(Own::Unanswered, detail)
+}
+
+fn read<R: Any>(answer: Answer, accepted: Instant) -> Result<Asked<R>, Problem> {
+    match answer {
+        Answer::Done { reply, replayed } => match reply.downcast() {
+            Ok(reply) => Ok(Asked { reply: *reply, replayed, accepted }),
+            Err(_) => Err(Problem::of(Own::Internal, "the reply has another type")),
+        },
+        Answer::Refused(refusal) => Err(explain::refusal(&refusal)),
+        Answer::KeyReused { .. } => Err(Problem::of(
+            Own::KeyReused,
+            "this Idempotency-Key came before with another body; use a new one",
+        )),
+        Answer::NotRun(why) => Err(Problem::not_run(why)),
+    }
+}

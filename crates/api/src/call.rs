@@ -1,0 +1,253 @@
+//! A request as an endpoint sees it: admitted, read, and easy to take apart.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::RequestPartsExt;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Query, RawPathParams};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, Uri};
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+
+use crate::auth::{self, Role};
+use crate::problem::{Own, Problem};
+use crate::reply::CORRELATION;
+use crate::route::Route;
+use crate::{Api, Settings, explain, idempotency};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const CORRELATION_MAX: usize = 64;
+
+/// An admitted request.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The endpoint's name.
+    pub(crate) name: &'static str,
+    /// Who asks.
+    pub(crate) role: Role,
+    /// Goes through everything that follows.
+    pub(crate) correlation: Arc<str>,
+    /// When the request arrived.
+    pub(crate) started: Instant,
+    /// The caller does not want to wait for the outcome.
+    pub(crate) respond_async: bool,
+    key: Box<str>,
+    params: Vec<Box<str>>,
+    uri: Uri,
+    body: Bytes,
+}
+
+impl Call {
+    /// Admits a request, in this order: who, which key, what.
+    pub(crate) async fn admit(
+        api: &Api,
+        route: &'static Route,
+        (mut parts, body): (Parts, Body),
+        (correlation, started): (Arc<str>, Instant),
+    ) -> Result<Self, Problem> {
+        let role = auth::admit(&api.keys, &parts.headers, route.role)?;
+        let key = match route.keyed {
+            true => idempotency::header(parts.headers.get(KEY).map(|value| value.as_bytes()))?,
+            false => Box::default(),
+        };
+        let body = match route.method {
+            "GET" => Bytes::new(),
+            _ => read(&parts.headers, body, &api.settings).await?,
+        };
+        let params = match route.path.contains('{') {
+            true => params(&mut parts).await?,
+            false => Vec::new(),
+        };
+        Ok(Self {
+            name: route.name,
+            role,
+            correlation,
+            started,
+            respond_async: wants_async(&parts.headers),
+            key,
+            params,
+            uri: parts.uri,
+            body,
+        })
+    }
+
+    /// The idempotency key; empty on routes without one.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The length of the body.
+    pub(crate) fn length(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The first part of the path that is a parameter.
+    pub(crate) fn param(&self) -> &str {
+        self.params.first().map_or("", |param| param)
+    }
+
+    /// The body. No body at all is an object without fields.
+    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        let body = if self.body.is_empty() { b"{}" } else { &*self.body };
+        serde_json::from_slice(body).map_err(|error| explain::body::<T>(body, &error))
+    }
+
+    /// The query parameters, each of which must be one of `known` and come once.
+    pub(crate) fn query(&self, known: &[&str]) -> Result<Params, Problem> {
+        let invalid = |detail: String| Problem::of(Own::InvalidParameter, detail);
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&self.uri)
+            .map_err(|_| invalid("the query cannot be read".to_owned()))?;
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let message = format!("unknown; this call knows {}", known.join(", "));
+                return Err(invalid(format!("{name}: {message}")).at(name, message));
+            }
+            if pairs[..at].iter().any(|(other, _)| other == name) {
+                return Err(invalid(format!("{name} comes twice")).at(name, "comes twice"));
+            }
+        }
+        Ok(Params(pairs))
+    }
+}
+
+/// Query parameters.
+#[derive(Debug)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+/// Items on a page, unless the caller says otherwise, and at most.
+const PAGE: u32 = 20;
+const PAGE_MAX: u32 = 100;
+
+impl Params {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Problem> {
+        self.get(name).ok_or_else(|| {
+            let detail = format!("{name} is required");
+            Problem::of(Own::InvalidParameter, detail).at(name, "is required")
+        })
+    }
+
+    /// Items on a page.
+    pub(crate) fn limit(&self) -> Result<u32, Problem> {
+        let Some(text) = self.get("limit") else { return Ok(PAGE) };
+        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+        limit.ok_or_else(|| self.bad("limit", format!("must be 1 to {PAGE_MAX}")))
+    }
+
+    /// Where the page before ended, read by `parse`.
+    pub(crate) fn cursor<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let bad = || self.bad("cursor", "must be a nextCursor of this list".to_owned());
+        parse(text).map(Some).ok_or_else(bad)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like the other accessors")]
+    pub(crate) fn bad(&self, name: &str, message: String) -> Problem {
+        Problem::of(Own::InvalidParameter, format!("{name}: {message}")).at(name, message)
+    }
+}
+
+async fn params(parts: &mut Parts) -> Result<Vec<Box<str>>, Problem> {
+    let bad = |_| Problem::of(Own::NotFound, "the path is not UTF-8");
+    let params: RawPathParams = parts.extract().await.map_err(bad)?;
+    Ok(params.iter().map(|(_, value)| value.into()).collect())
+}
+
+fn wants_async(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(PREFER) else { return false };
+    let mut wishes = value.to_str().unwrap_or_default().split(',');
+    wishes.any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+/// The correlation id that came, or one of ours; a bad one is a problem, reported under ours.
+pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(), Problem>) {
+    let given = headers.get(CORRELATION).map(|value| value.as_bytes());
+    if let Some(given) = given {
+        let visible = given.iter().all(u8::is_ascii_graphic);
+        match std::str::from_utf8(given) {
+            Ok(text) if visible && (1..=CORRELATION_MAX).contains(&text.len()) => {
+                return (text.into(), Ok(()));
+            }
+            _ => {}
+        }
+    }
+    let mut ours = *b"req_0000000000000";
+    let mut digits = [0; 13];
+    jangbu_kernel::id::encode(api.shop.mint(), &mut digits);
+    ours[4..].copy_from_slice(&digits);
+    let ours = std::str::from_utf8(&ours).unwrap_or_default().into();
+    let verdict = match given {
+        None => Ok(()),
+        Some(_) => Err(Problem::of(
+            Own::CorrelationInvalid,
+            "an X-Correlation-ID is 1 to 64 visible ASCII characters without blanks",
+        )),
+    };
+    (ours, verdict)
+}
+
+/// Reads the body within the limits of size and time.
+async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<Bytes, Problem> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > settings.body as u64) {
+        return Err(too_large(settings.body));
+    }
+    let read = tokio::time::timeout(settings.request, collect(body, settings.body)).await;
+    let bytes = read.map_err(|_| {
+        Problem::of(Own::BodyTimeout, "the connection was too slow; nothing was done")
+    })??;
+    match bytes.is_empty() || is_json(headers) {
+        true => Ok(bytes),
+        false => Err(Problem::of(Own::MediaType, "send `Content-Type: application/json`")),
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::of(Own::BodyTooLarge, format!("a body has at most {limit} bytes"))
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    loop {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let Some(frame) = frame else { break };
+        let broken = |_| Problem::of(Own::BodyBroken, "the connection broke; nothing was done");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::from(&*first);
+    whole.unsplit(rest);
+    Ok(whole.freeze())
+}
+
+/// A missing type is taken for JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let text = value.to_str().unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}

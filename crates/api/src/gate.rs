@@ -1,0 +1,157 @@
+//! The sold-out gate: what was sold out a moment ago is refused before it costs a commit.
+//!
+//! Two things keep it honest. What it knows is at most [`Settings::gate`](crate::Settings) old,
+//! and forgotten as soon as stock comes in here. And it never answers for a request that was taken
+//! before: a repeated key must get its first answer, so a key that is under way, or that the store
+//! knows, passes. The look-up in the store is one read by key, done where the request is: a jump
+//! to another thread would cost more.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use jangbu_engine::books::{IDEM, SHARD};
+use jangbu_engine::port::{Backend, By, Fault, Read, Reader};
+use jangbu_kernel::{IdemKey, SkuId};
+use parking_lot::{Mutex, RwLock};
+use siphasher::sip::SipHasher24;
+
+/// What is known to be sold out.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Until when.
+    closed: RwLock<HashMap<SkuId, Instant>>,
+    /// How many, so that an open gate costs nothing.
+    count: AtomicUsize,
+    age: Duration,
+    keys: Keys,
+}
+
+impl Gate {
+    pub(crate) fn new(age: Duration, truth: Arc<dyn Backend>) -> Self {
+        let keys = Keys {
+            truth,
+            idle: Mutex::default(),
+            sip: OnceLock::new(),
+            under_way: Mutex::default(),
+        };
+        Self { closed: RwLock::default(), count: AtomicUsize::new(0), age, keys }
+    }
+
+    /// Nothing of this SKU was left just now.
+    pub(crate) fn close(&self, sku: SkuId) {
+        let now = Instant::now();
+        let mut closed = self.closed.write();
+        closed.retain(|_, until| *until > now);
+        closed.insert(sku, now + self.age);
+        self.count.store(closed.len(), Ordering::Relaxed);
+    }
+
+    /// There may be some of it again.
+    pub(crate) fn open(&self, sku: SkuId) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let mut closed = self.closed.write();
+            closed.remove(&sku);
+            self.count.store(closed.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// The first of `skus` that is sold out.
+    pub(crate) fn refused(&self, mut skus: impl Iterator<Item = SkuId>) -> Option<SkuId> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let now = Instant::now();
+        let closed = self.closed.read();
+        skus.find(|sku| closed.get(sku).is_some_and(|until| *until > now))
+    }
+
+    /// Whether a request came before. When in doubt, yes.
+    pub(crate) fn knows(&self, key: &IdemKey) -> bool {
+        self.keys.hash(key).is_none_or(|hash| {
+            self.keys.under_way.lock().contains(&hash) || self.keys.stored(hash).unwrap_or(true)
+        })
+    }
+
+    /// Marks a request as under way until the guard is dropped, after its commit.
+    pub(crate) fn begin(self: &Arc<Self>, key: &IdemKey) -> UnderWay {
+        let hash = self.keys.hash(key);
+        if let Some(hash) = hash {
+            self.keys.under_way.lock().insert(hash);
+        }
+        UnderWay { gate: Arc::clone(self), hash }
+    }
+}
+
+/// A request that the store may not know yet.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    gate: Arc<Gate>,
+    hash: Option<i64>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(hash) = self.hash {
+            self.gate.keys.under_way.lock().remove(&hash);
+        }
+    }
+}
+
+/// Which requests came before.
+struct Keys {
+    truth: Arc<dyn Backend>,
+    idle: Mutex<Vec<Box<dyn Reader>>>,
+    sip: OnceLock<[u8; 16]>,
+    under_way: Mutex<HashSet<i64>>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("truth", &self.truth).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// As the engine hashes it; none: the store cannot be read.
+    fn hash(&self, key: &IdemKey) -> Option<i64> {
+        let sip = match self.sip.get() {
+            Some(sip) => sip,
+            None => {
+                let read = self.sip_key().ok().flatten()?;
+                self.sip.get_or_init(|| read)
+            }
+        };
+        let mut hasher = SipHasher24::new_with_key(sip);
+        hasher.write(key.scope.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(key.key.as_bytes());
+        Some(hasher.finish().cast_signed())
+    }
+
+    fn sip_key(&self) -> Result<Option<[u8; 16]>, Fault> {
+        let mut found = None;
+        let read = Read { table: &SHARD, by: By::Keys(vec![[0; 3]]) };
+        let mut reader = self.reader()?;
+        reader.read(&[read], &mut |_, row| found = row.blob(5).try_into().ok())?;
+        self.idle.lock().push(reader);
+        Ok(found)
+    }
+
+    /// Whether the place of this hash is taken; by another key of the same hash counts, too.
+    fn stored(&self, hash: i64) -> Result<bool, Fault> {
+        let mut found = false;
+        let read = Read { table: &IDEM, by: By::Keys(vec![[hash, 0, 0]]) };
+        let mut reader = self.reader()?;
+        reader.read(&[read], &mut |_, _| found = true)?;
+        self.idle.lock().push(reader);
+        Ok(found)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
+        let idle = self.idle.lock().pop();
+        idle.map_or_else(|| self.truth.reader(), Ok)
+    }
+}

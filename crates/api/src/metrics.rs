@@ -1,0 +1,221 @@
+//! `/metrics` in Prometheus text.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jangbu_domain::order::model::Outcome;
+use jangbu_engine::breaker::BreakerState;
+use jangbu_engine::counters::Snapshot;
+use jangbu_engine::executor::ExecutorStats;
+
+use crate::Api;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::route;
+
+const OUTCOMES: usize = Outcome::ALL.len();
+
+/// What this crate counts by itself.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    /// Orders whose end was answered, by outcome.
+    pub(crate) settled: [AtomicU64; OUTCOMES],
+    /// Refusals by the sold-out gate.
+    pub(crate) gated: AtomicU64,
+    /// Answers by route and class of status; the last row is for paths that are no route.
+    answers: Box<[[AtomicU64; 5]]>,
+}
+
+impl Counts {
+    pub(crate) fn new() -> Self {
+        let rows = route::all().count() + 1;
+        Self {
+            settled: Default::default(),
+            gated: AtomicU64::new(0),
+            answers: (0..rows).map(|_| Default::default()).collect(),
+        }
+    }
+
+    /// Counts an answer of route number `at`; none: of no route.
+    pub(crate) fn answered(&self, at: Option<usize>, status: u16) {
+        let row = at.unwrap_or(self.answers.len() - 1);
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        if let Some(counter) = self.answers.get(row).and_then(|row| row.get(class)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> {
+    let (events, projected) =
+        api.read(|queries| Ok((queries.progress()?.0, queries.projected()?))).await?;
+    let mut page = Page::default();
+    engine(&mut page, &sum(&api.shop.counters()));
+    page.gauge("jangbu_mailbox_waiting", "Commands that wait.", api.shop.waiting() as u64);
+    page.gauge("jangbu_outbox_seq", "Number of the last event.", events.unsigned_abs());
+    page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
+    page.line("jangbu_projection_seq{name=\"derived\"}", projected.unsigned_abs());
+    let read_only = u64::from(api.shop.read_only().is_some());
+    page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
+    gateway(&mut page, &api.shop.calls());
+    own(&mut page, &api.counts);
+    Ok(Reply::text(page.0))
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn line(&mut self, series: &str, value: u64) {
+        let _ = writeln!(self.0, "{series} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "gauge", help);
+        self.line(name, value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help);
+        self.line(name, value);
+    }
+}
+
+/// All cells together.
+fn sum(cells: &[Snapshot]) -> Snapshot {
+    let mut all = Snapshot::default();
+    for cell in cells {
+        all.commits += cell.commits;
+        all.items += cell.items;
+        all.commands += cell.commands;
+        all.replays += cell.replays;
+        all.rejects += cell.rejects;
+        all.not_run += cell.not_run;
+        all.poison += cell.poison;
+        all.reruns += cell.reruns;
+        all.rows += cell.rows;
+        all.rows_read += cell.rows_read;
+        all.events += cell.events;
+        all.pages += cell.pages;
+        all.wal_bytes += cell.wal_bytes;
+        all.fsyncs += cell.fsyncs;
+        all.checkpoints += cell.checkpoints;
+        all.read_ns += cell.read_ns;
+        all.decide_ns += cell.decide_ns;
+        all.write_ns += cell.write_ns;
+        all.commit_ns += cell.commit_ns;
+        all.between_ns += cell.between_ns;
+        all.deliver_ns += cell.deliver_ns;
+        for (all, one) in all.sizes.iter_mut().zip(cell.sizes) {
+            *all += one;
+        }
+    }
+    all
+}
+
+fn engine(page: &mut Page, all: &Snapshot) {
+    for (name, help, value) in [
+        ("jangbu_commits_total", "Transactions committed.", all.commits),
+        ("jangbu_fsyncs_total", "Flushes to stable storage by the owner.", all.fsyncs),
+        ("jangbu_rows_written_total", "Rows written.", all.rows),
+        ("jangbu_rows_read_total", "Rows read by the owner.", all.rows_read),
+        ("jangbu_pages_written_total", "Pages that went to the log.", all.pages),
+        ("jangbu_wal_bytes_total", "Bytes that went to the log.", all.wal_bytes),
+        ("jangbu_checkpoints_total", "Checkpoints.", all.checkpoints),
+        ("jangbu_commands_total", "Commands, cascades included.", all.commands),
+        ("jangbu_items_total", "Root commands.", all.items),
+        ("jangbu_rejects_total", "Refusals by a domain.", all.rejects),
+        ("jangbu_replays_total", "Commands recalled by their key.", all.replays),
+        ("jangbu_not_run_total", "Commands refused before they ran.", all.not_run),
+        ("jangbu_poison_total", "Commands set aside for an operator.", all.poison),
+        ("jangbu_reruns_total", "Batches run again after a fault.", all.reruns),
+        ("jangbu_events_total", "Events published.", all.events),
+    ] {
+        page.counter(name, help, value);
+    }
+    page.family("jangbu_phase_seconds_total", "counter", "Time of the owner by phase.");
+    for (phase, ns) in [
+        ("read", all.read_ns),
+        ("decide", all.decide_ns),
+        ("write", all.write_ns),
+        ("commit", all.commit_ns),
+        ("between", all.between_ns),
+        ("deliver", all.deliver_ns),
+    ] {
+        let (whole, part) = (ns / 1_000_000_000, ns % 1_000_000_000);
+        let _ =
+            writeln!(page.0, "jangbu_phase_seconds_total{{phase=\"{phase}\"}} {whole}.{part:09}");
+    }
+    page.family("jangbu_batch_items", "summary", "Root commands in a batch.");
+    page.line("jangbu_batch_items{quantile=\"0.5\"}", all.batch_quantile(500));
+    page.line("jangbu_batch_items{quantile=\"0.99\"}", all.batch_quantile(990));
+    page.line("jangbu_batch_items_count", all.sizes.iter().sum());
+    page.line("jangbu_batch_items_sum", all.items);
+}
+
+fn gateway(page: &mut Page, calls: &ExecutorStats) {
+    page.family(
+        "jangbu_psp_calls_total",
+        "counter",
+        "Calls to the gateway by what became of them.",
+    );
+    for (result, value) in [
+        ("started", calls.started),
+        ("answered", calls.answered),
+        ("unhealthy", calls.unhealthy),
+        ("timed_out", calls.timed_out),
+        ("given_up", calls.given_up),
+        ("late", calls.late),
+        ("bulkhead_full", calls.bulkhead_full),
+        ("breaker_open", calls.breaker_open),
+        ("too_late", calls.too_late),
+    ] {
+        page.line(&format!("jangbu_psp_calls_total{{result=\"{result}\"}}"), value);
+    }
+    let us = calls.answered_us;
+    page.family("jangbu_psp_seconds_total", "counter", "Time that answered calls took.");
+    let (whole, part) = (us / 1_000_000, us % 1_000_000);
+    let _ = writeln!(page.0, "jangbu_psp_seconds_total {whole}.{part:06}");
+    page.gauge("jangbu_psp_in_flight", "Calls in flight.", calls.in_flight as u64);
+    let most = calls.most_in_flight as u64;
+    page.gauge("jangbu_psp_in_flight_max", "Most calls ever in flight.", most);
+    page.family("jangbu_psp_breaker", "gauge", "State of the breaker.");
+    for (name, state) in [
+        ("closed", BreakerState::Closed),
+        ("open", BreakerState::Open),
+        ("half_open", BreakerState::HalfOpen),
+    ] {
+        let on = u64::from(calls.breaker.state == state);
+        page.line(&format!("jangbu_psp_breaker{{state=\"{name}\"}}"), on);
+    }
+    page.counter("jangbu_psp_breaker_opened_total", "How often it opened.", calls.breaker.opened);
+}
+
+fn own(page: &mut Page, counts: &Counts) {
+    page.family("jangbu_orders_settled_total", "counter", "Orders whose end was answered.");
+    for (outcome, counter) in Outcome::ALL.iter().zip(&counts.settled) {
+        let series = format!("jangbu_orders_settled_total{{outcome=\"{}\"}}", outcome.name());
+        page.line(&series, counter.load(Ordering::Relaxed));
+    }
+    let gated = counts.gated.load(Ordering::Relaxed);
+    page.counter("jangbu_gate_refusals_total", "Orders refused by the sold-out gate.", gated);
+    page.family("jangbu_http_requests_total", "counter", "Answers by route and class of status.");
+    let names = route::all().map(|route| route.name).chain(["none"]);
+    for (name, row) in names.zip(&counts.answers) {
+        for (class, counter) in row.iter().enumerate() {
+            let value = counter.load(Ordering::Relaxed);
+            if value > 0 {
+                let class = class + 1;
+                let series =
+                    format!("jangbu_http_requests_total{{route=\"{name}\",class=\"{class}xx\"}}");
+                page.line(&series, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The routes, as data: one table that the router, the documentation and the tests read.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Api;
+use crate::auth::Role;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::reply::Reply;
+
+/// An endpoint at work.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// One endpoint.
+pub(crate) struct Route {
+    /// `GET`, `POST` or `PUT`.
+    pub(crate) method: &'static str,
+    /// With parameters in braces.
+    pub(crate) path: &'static str,
+    /// Its name: operation id, label of metrics, last part of an idempotency scope.
+    pub(crate) name: &'static str,
+    /// Who may call it.
+    pub(crate) role: Role,
+    /// Whether it wants an idempotency key.
+    pub(crate) keyed: bool,
+    /// What it does.
+    pub(crate) run: fn(Arc<Api>, Call) -> Work,
+    /// What the documentation says of it.
+    pub(crate) doc: Doc,
+}
+
+/// What the documentation cannot read off the route itself.
+pub(crate) struct Doc {
+    /// One line.
+    pub(crate) summary: &'static str,
+    /// Names of query parameters, from the list in `openapi`.
+    pub(crate) query: &'static [&'static str],
+    /// Schema and example of the body.
+    pub(crate) body: Option<(&'static str, &'static str)>,
+    /// Good answers: status, schema, meaning.
+    pub(crate) answers: &'static [(u16, &'static str, &'static str)],
+    /// Codes of problems beyond those that its form implies.
+    pub(crate) codes: &'static [&'static str],
+}
+
+impl Route {
+    /// Names in braces, in order.
+    pub(crate) fn params(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+const TABLES: [&[Route]; 4] =
+    [crate::order::ROUTES, crate::catalog::ROUTES, crate::inventory::ROUTES, crate::health::ROUTES];
+
+/// Every endpoint, in a fixed order.
+pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
+    TABLES.into_iter().flatten()
+}

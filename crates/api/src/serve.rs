@@ -1,0 +1,84 @@
+//! From the table of routes to a router: every request goes the same way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::Api;
+use crate::call::{self, Call};
+use crate::problem::{Own, Problem};
+use crate::reply::{Reply, respond};
+use crate::route::{self, Route};
+
+/// All endpoints of `api`.
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
+    for (at, route) in route::all().enumerate() {
+        let of_route = Arc::clone(&api);
+        let run = move |request| serve(of_route, at, route, request);
+        let methods = on(filter(route), run);
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, known)) => *known = std::mem::take(known).merge(methods),
+            None => paths.push((route.path, methods)),
+        }
+    }
+    for (path, methods) in paths {
+        router = router.route(path, methods);
+    }
+    let (lost, refused) = (Arc::clone(&api), api);
+    router
+        .fallback(move |request| no_route(lost, Own::NotFound, request))
+        .method_not_allowed_fallback(move |request| {
+            no_route(refused, Own::MethodNotAllowed, request)
+        })
+}
+
+fn filter(route: &Route) -> MethodFilter {
+    match route.method {
+        "GET" => MethodFilter::GET,
+        "PUT" => MethodFilter::PUT,
+        _ => MethodFilter::POST,
+    }
+}
+
+async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let (correlation, valid) = call::correlation(&api, &parts.headers);
+    let result = match valid {
+        Ok(()) => {
+            let about = (Arc::clone(&correlation), started);
+            match Call::admit(&api, route, (parts, body), about).await {
+                Ok(call) => (route.run)(Arc::clone(&api), call).await,
+                Err(problem) => Err(problem),
+            }
+        }
+        Err(problem) => Err(problem),
+    };
+    answer(&api, Some(at), &correlation, result)
+}
+
+async fn no_route(api: Arc<Api>, own: Own, request: Request) -> Response {
+    let (correlation, _) = call::correlation(&api, request.headers());
+    let detail = match own {
+        Own::NotFound => "there is no such path; GET /openapi.json lists all of them",
+        _ => "the header Allow lists what the path knows",
+    };
+    answer(&api, None, &correlation, Err(Problem::of(own, detail)))
+}
+
+fn answer(
+    api: &Api,
+    at: Option<usize>,
+    correlation: &str,
+    result: Result<Reply, Problem>,
+) -> Response {
+    let response = respond(correlation, result);
+    api.counts.answered(at, response.status().as_u16());
+    response
+}

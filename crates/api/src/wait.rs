@@ -1,0 +1,145 @@
+//! Waiting for an order to end.
+//!
+//! ```text
+//! watch(order) ─▶ ask ─▶ commit ──▶ already ended? ──yes──▶ outcome
+//!                                        │ no
+//!                                        ▼
+//!                            signal, or the wait limit ──▶ outcome, or the order as it stands
+//! ```
+//!
+//! The watch begins before the command is asked, so that no signal is missed; it ends with the
+//! request, whatever becomes of it. One timer covers all of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use jangbu_domain::order::command::Reply;
+use jangbu_domain::order::model::{Order, Outcome};
+use jangbu_kernel::{Envelope, OrderId};
+use jangbu_services::hub::Ticket;
+use tokio::sync::oneshot;
+
+use crate::Api;
+use crate::ask::{Asked, unanswered};
+use crate::call::Call;
+use crate::problem::{Own, Problem};
+use crate::reply::Timing;
+
+/// An order after a command, ended or not.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) id: OrderId,
+    pub(crate) order: Box<Order>,
+    pub(crate) replayed: bool,
+    pub(crate) timing: Timing,
+}
+
+/// A place in the hub that is given back when the request ends.
+struct Watch {
+    api: Arc<Api>,
+    ticket: Option<Ticket>,
+    told: oneshot::Receiver<(Box<Order>, Instant)>,
+}
+
+impl Watch {
+    fn new(api: &Arc<Api>, order: OrderId) -> Self {
+        let (tell, told) = oneshot::channel();
+        let listener = move |order: &Order| {
+            drop(tell.send((Box::new(order.clone()), Instant::now())));
+        };
+        let ticket = Some(api.shop.hub().watch(order, listener));
+        Self { api: Arc::clone(api), ticket, told }
+    }
+
+    /// None: it can never be told any more.
+    async fn end(&mut self) -> Option<(Box<Order>, Instant)> {
+        let end = (&mut self.told).await.ok();
+        self.ticket = None; // the hub has forgotten it by itself
+        end
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.api.shop.hub().forget(ticket);
+        }
+    }
+}
+
+/// Asks and waits until the order has ended, the wait limit has passed, or `enough` of it is seen.
+pub(crate) async fn follow(
+    api: &Arc<Api>,
+    call: &Call,
+    (order, envelope): (OrderId, Envelope),
+    held: impl Send + 'static,
+    enough: fn(&Order) -> bool,
+) -> Result<Followed, Problem> {
+    let deadline = tokio::time::Instant::from_std(call.started + api.settings.wait);
+    let mut seen = None;
+    let work = async {
+        let watch = Watch::new(api, order);
+        let asked = api.ask(envelope, held).await?;
+        let followed = accepted(call, asked)?;
+        let stop = call.respond_async || enough(&followed.order);
+        let followed = seen.insert(followed);
+        if !followed.order.is_settled() && !stop {
+            settle(api, call, (order, watch), followed).await?;
+        } else if followed.order.is_settled() {
+            followed.timing.settle = Some(followed.timing.accept);
+        }
+        Ok(())
+    };
+    let done = tokio::time::timeout_at(deadline, work).await;
+    if let Ok(Err(problem)) = done {
+        return Err(problem);
+    }
+    let followed = seen.ok_or_else(unanswered)?;
+    count(api, &followed);
+    Ok(followed)
+}
+
+fn accepted(call: &Call, asked: Asked<Reply>) -> Result<Followed, Problem> {
+    let Reply::Order(id, order) = asked.reply else {
+        return Err(Problem::of(Own::Internal, "the reply has no order"));
+    };
+    let timing = Timing::accepted(call.started, asked.accepted);
+    Ok(Followed { id, order, replayed: asked.replayed, timing })
+}
+
+/// Waits for the end. The order of a replay is another than the one that was watched, and may
+/// have ended between its answer and the new watch: it is read once more.
+async fn settle(
+    api: &Arc<Api>,
+    call: &Call,
+    (watched, mut watch): (OrderId, Watch),
+    followed: &mut Followed,
+) -> Result<(), Problem> {
+    if followed.id != watched {
+        watch = Watch::new(api, followed.id);
+        let id = followed.id;
+        let now = api.read(move |queries| queries.order(id)).await?;
+        if let Some(now) = now.filter(Order::is_settled) {
+            followed.order = Box::new(now);
+            followed.timing.settle = Some(call.started.elapsed());
+            return Ok(());
+        }
+    }
+    if let Some((order, at)) = watch.end().await {
+        followed.order = order;
+        followed.timing.settle = Some(at.saturating_duration_since(call.started));
+    }
+    Ok(())
+}
+
+/// For the metrics: what was answered, each order once.
+fn count(api: &Api, followed: &Followed) {
+    if followed.replayed || !followed.order.is_settled() {
+        return;
+    }
+    let outcome = followed.order.outcome.unwrap_or(Outcome::Error);
+    if let Some(counter) = api.counts.settled.get(outcome as usize) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
