@@ -175,10 +175,13 @@ impl Act<'_> {
         self.pin();
     }
 
-    /// Row 8: has the hinted payment happened?
+    /// Row 8: has the hinted payment happened? Payment must know of it to be able to ask.
     fn find_out(&mut self, order: &mut Order, stock: Step) {
         order.stock = stock;
-        order.next_at = Some(self.deadline() + self.rules.grace);
+        let deadline = self.deadline();
+        order.next_at = Some(deadline + self.rules.grace);
+        let intent = self.intent(order);
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
         self.ask_inquiry(None);
     }
 

@@ -1,0 +1,91 @@
+//! What the order hears of the other domains. A mirror of the services' mapping, which is tested
+//! there: the tests of a domain know no services.
+
+use jangbu_kernel::domain::Coded;
+
+use crate::inventory::command as stock;
+use crate::order::command::{SagaEvent, step};
+use crate::payment::command::{Event, Reject, Reply};
+use crate::payment::model::{RefundState, State};
+
+pub(super) fn stock_answered(
+    asked: u16,
+    answer: &Result<stock::Reply, stock::Reject>,
+) -> Option<SagaEvent> {
+    use stock::Reply as R;
+    let code = match answer {
+        Ok(R::Reserved) => return Some(SagaEvent::StockReserved),
+        Ok(R::Pinned) => return Some(SagaEvent::StockPinned),
+        Ok(R::Committed) => return Some(SagaEvent::StockCommitted),
+        Ok(R::Released) => return Some(SagaEvent::StockReleased),
+        Ok(R::Returned) => {
+            return Some(SagaEvent::StockReturned { no: u32::from(asked - step::RETURN) });
+        }
+        Ok(R::Expired | R::Moved { .. }) => return None,
+        Err(reject) => reject.code(),
+    };
+    match asked {
+        step::RESERVE => Some(SagaEvent::StockRefused { code }),
+        step::PIN => Some(SagaEvent::StockNotPinned { code }),
+        step::COMMIT => Some(SagaEvent::StockNotCommitted { code }),
+        step::RELEASE => Some(SagaEvent::StockNotReleased { code }),
+        _ => None,
+    }
+}
+
+pub(super) fn pay_answered(asked: u16, answer: &Result<Reply, Reject>) -> Option<SagaEvent> {
+    let refund = asked.checked_sub(step::REFUND).map(u32::from);
+    match (answer, refund) {
+        (Ok(reply), Some(no)) => match reply.refund? {
+            RefundState::Done => Some(SagaEvent::Refunded { no }),
+            RefundState::Refused => Some(SagaEvent::RefundRefused { no, code: "refused".into() }),
+            RefundState::Sent | RefundState::Unknown => None,
+        },
+        (Err(Reject::RefundUnknown), Some(no)) => Some(SagaEvent::RefundUnknown { no }),
+        (Err(reject), Some(no)) => {
+            Some(SagaEvent::RefundRefused { no, code: reject.code().into() })
+        }
+        (Ok(reply), None) => stands(reply, asked),
+        (Err(reject), None) => match (asked, reject) {
+            (step::PAY, _) => Some(SagaEvent::PayDeclined { code: reject.code().into() }),
+            (step::VOID, Reject::PaymentUnknown) => Some(SagaEvent::PayVoided),
+            (step::VOID, Reject::NotVoidable) => Some(SagaEvent::PayCaptured { amount: 0 }),
+            (step::INQUIRE, Reject::PaymentUnknown) => {
+                Some(SagaEvent::PayNotSent { why: "never_asked".into() })
+            }
+            _ => None,
+        },
+    }
+}
+
+fn stands(reply: &Reply, asked: u16) -> Option<SagaEvent> {
+    let reason = || reply.reason.clone().unwrap_or_default();
+    match (asked, reply.state) {
+        (step::VOID, State::Voided | State::Declined) | (step::INQUIRE, State::Voided) => {
+            Some(SagaEvent::PayVoided)
+        }
+        (step::INQUIRE, State::Captured) => Some(SagaEvent::PayCaptured { amount: reply.captured }),
+        (step::INQUIRE, State::Authorized) => Some(SagaEvent::PayAuthorized),
+        (step::INQUIRE, State::Declined) => Some(match reason().strip_prefix("not_sent:") {
+            Some(why) => SagaEvent::PayNotSent { why: why.into() },
+            None => SagaEvent::PayDeclined { code: reason() },
+        }),
+        _ => None,
+    }
+}
+
+pub(super) fn pay_heard(event: Event) -> Option<SagaEvent> {
+    Some(match event {
+        Event::Authorized { .. } => SagaEvent::PayAuthorized,
+        Event::Captured { amount, .. } => SagaEvent::PayCaptured { amount },
+        Event::Declined { code, .. } => SagaEvent::PayDeclined { code },
+        Event::NotSent { why, .. } => SagaEvent::PayNotSent { why },
+        Event::Unknown { why, .. } => SagaEvent::PayUnknown { why },
+        Event::NotFound { .. } => SagaEvent::PayNotFound,
+        Event::Voided { .. } => SagaEvent::PayVoided,
+        Event::Refunded { no, .. } => SagaEvent::Refunded { no },
+        Event::RefundRefused { no, code, .. } => SagaEvent::RefundRefused { no, code },
+        Event::RefundUnknown { no, .. } => SagaEvent::RefundUnknown { no },
+        Event::CaptureRequested { .. } | Event::RefundRequested { .. } => return None,
+    })
+}

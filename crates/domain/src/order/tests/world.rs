@@ -1,0 +1,460 @@
+//! A small complete shop of the four real domains, one order, a scripted gateway and a scheduler
+//! that delivers messages as the services do: first in, first out, answers after facts.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use jangbu_kernel::domain::Coded;
+use jangbu_kernel::id::MovementId;
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{
+    Ctx, Currency, Domain, Money, OrderId, Out, PaymentId, RowSet, Secret, SkuId, Time, UserId,
+};
+
+use super::gateway::{Back, Gateway, Pay};
+use super::mapping;
+use crate::inventory::Inventory;
+use crate::inventory::command as stock;
+use crate::ledger::{self, Ledger};
+use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
+use crate::order::model::{Offer, Order, PayMode, State};
+use crate::order::saga;
+use crate::order::{self, Orders};
+use crate::payment::command as pay;
+use crate::payment::{self, Payments};
+use crate::{inventory, ledger::rules};
+
+pub(super) const ID: OrderId = OrderId(7);
+pub(super) const PAYMENT: PaymentId = PaymentId(7);
+pub(super) const START: Time = Time(1_800_000_000_000_000);
+/// Two SKUs of two merchants: `(sku, quantity, price, merchant)`.
+const LINES: [(i64, i64, i64, &str); 2] = [(1, 2, 1_000, "m-1"), (2, 1, 500, "m-2")];
+pub(super) const TOTAL: i64 = 2_500;
+const RECEIVED: i64 = 10;
+
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Msg {
+    pub(super) reply: Option<(i64, u16)>,
+    pub(super) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Body {
+    Order(Command),
+    Stock(stock::Command),
+    Pay(pay::Command),
+    Post(ledger::Command),
+}
+
+impl Msg {
+    pub(super) fn hear(event: SagaEvent) -> Self {
+        Self { reply: None, body: Body::Order(Command::Hear { order: ID, event }) }
+    }
+
+    fn said(ask: pay::Ask, said: pay::Said) -> Self {
+        Self { reply: None, body: Body::Pay(pay::Command::Said { payment: PAYMENT, ask, said }) }
+    }
+
+    /// Whether it can get lost: timers, clients and postings (which are of the commit that they
+    /// are about) cannot.
+    pub(super) fn can_be_lost(&self) -> bool {
+        match &self.body {
+            Body::Order(Command::Hear { event, .. }) => *event != SagaEvent::Timer,
+            Body::Order(_) | Body::Post(_) => false,
+            Body::Stock(command) => !matches!(command, stock::Command::Expire { .. }),
+            Body::Pay(_) => true,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) orders: order::Rows,
+    pub(super) inventory: inventory::model::Rows,
+    pub(super) payments: payment::Rows,
+    pub(super) ledger: ledger::Rows,
+    pub(super) now: Time,
+    pub(super) queue: VecDeque<Msg>,
+    /// Answers of the gateway that are on their way.
+    pub(super) later: Vec<(Time, Msg)>,
+    pub(super) gateway: Gateway,
+    /// Rows of the saga's table that were taken.
+    pub(super) seen: BTreeSet<u8>,
+    /// What the order stated, as words.
+    pub(super) facts: Vec<&'static str>,
+    pub(super) free: bool,
+}
+
+impl World {
+    /// A shop with stock and offers. `free`: everything costs nothing.
+    pub(super) fn new(pay: Pay, back: Back, enough: bool, free: bool) -> Self {
+        let mut world = Self {
+            orders: order::Rows::default(),
+            inventory: inventory::model::Rows::default(),
+            payments: payment::Rows::new(payment::Rules::new("sim")),
+            ledger: ledger::Rows::default(),
+            now: START,
+            queue: VecDeque::new(),
+            later: Vec::new(),
+            gateway: Gateway::new(pay, back),
+            seen: BTreeSet::new(),
+            facts: Vec::new(),
+            free,
+        };
+        for (sku, _, price, merchant) in LINES {
+            let price = if free { 0 } else { price };
+            let quantity = if enough { RECEIVED } else { 1 };
+            let (movement, reason) = (MovementId(sku), "goods".into());
+            let sku = SkuId(sku);
+            let command = stock::Command::Receive { movement, sku, quantity, reason };
+            world.deliver(Msg { reply: None, body: Body::Stock(command) });
+            let currency = Currency::KRW;
+            let offer = Offer {
+                merchant: merchant.into(),
+                currency,
+                price,
+                on_sale: true,
+                price_version: 1,
+            };
+            world.client(&Command::Learn { sku, offer }).unwrap();
+        }
+        world
+    }
+
+    pub(super) fn total(&self) -> i64 {
+        if self.free { 0 } else { TOTAL }
+    }
+
+    /// The order as a client would place it.
+    pub(super) fn placing(&self, mode: PayMode) -> Command {
+        let line =
+            |&(sku, quantity, ..): &(i64, i64, i64, &str)| Units { sku: SkuId(sku), quantity };
+        Command::Place {
+            order: ID,
+            user: UserId(3),
+            lines: LINES.iter().map(line).collect(),
+            expected: Money::new(self.total(), Currency::KRW),
+            mode,
+            token: (mode == PayMode::Server).then(|| Secret::new("tok")),
+        }
+    }
+
+    pub(super) fn confirming(&self) -> Command {
+        let amount = Money::new(self.total(), Currency::KRW);
+        Command::Confirm { order: ID, amount, token: Secret::new("tok") }
+    }
+
+    pub(super) fn order(&self) -> Option<&Order> {
+        if self.orders.order.holds(ID) { self.orders.order.get(ID) } else { None }
+    }
+
+    pub(super) fn state(&self) -> Option<State> {
+        self.order().map(|order| order.state)
+    }
+
+    pub(super) fn payment(&self) -> Option<&payment::model::Payment> {
+        if self.payments.payment.holds(PAYMENT) { self.payments.payment.get(PAYMENT) } else { None }
+    }
+
+    pub(super) fn reservation(&self) -> Option<&inventory::model::Reservation> {
+        let rows = &self.inventory.reservation;
+        if rows.holds(ID) { rows.get(ID) } else { None }
+    }
+
+    /// Whether nobody would ever ask for it again: a hint, a success that the gateway has denied
+    /// before, and what an order without a timer has to hear of it. The gateway tells until it is
+    /// heard, and the payment's fact is of the commit (or the outbox) of the payment's row.
+    pub(super) fn is_told_until_heard(&self, msg: &Msg) -> bool {
+        match &msg.body {
+            Body::Pay(pay::Command::Said { ask, said, .. }) => {
+                let Some(payment) = self.payment() else { return false };
+                let refund = ask.refund_no().and_then(|no| payment.refund(no));
+                let refused = payment::model::RefundState::Refused;
+                match said {
+                    pay::Said::Captured { .. } | pay::Said::Authorized { .. } => {
+                        payment.state == payment::model::State::Declined
+                    }
+                    pay::Said::Refunded { .. } => refund.is_some_and(|r| r.state == refused),
+                    _ => false,
+                }
+            }
+            Body::Order(Command::Hear { event: SagaEvent::PaidHint, .. }) => true,
+            Body::Order(_) => self.order().is_some_and(|order| order.next_at.is_none()),
+            Body::Pay(_) | Body::Stock(_) | Body::Post(_) => false,
+        }
+    }
+
+    /// A client's command.
+    pub(super) fn client(&mut self, command: &Command) -> Result<(), Reject> {
+        self.note_row(command);
+        let ctx = self.ctx();
+        let answer = decide::<Orders>(command, &ctx, &mut self.orders, order_rows);
+        let (_, out) = answer?;
+        self.follow_order(out);
+        Ok(())
+    }
+
+    fn ctx(&self) -> Ctx {
+        Ctx { now: self.now, commit: 1, correlation: None }
+    }
+
+    /// Which row of the table a command or event is, counted if it will be taken.
+    fn note_row(&mut self, command: &Command) {
+        let state = self.state();
+        let row = match command {
+            Command::Place { .. } if state.is_none() => Some(1),
+            Command::Confirm { .. } if state == Some(State::AwaitPay) => Some(6),
+            Command::Cancel { .. } => match state {
+                Some(State::Holding) => Some(4),
+                Some(State::AwaitPay) => Some(7),
+                Some(State::Paying | State::PayUnknown | State::Committing) => Some(13),
+                Some(State::Completed) => Some(26),
+                _ => None,
+            },
+            Command::Refund { .. } if state == Some(State::Completed) => Some(26),
+            Command::Hear { event, .. } => {
+                self.order().and_then(|order| saga::row(order, event, &self.orders.rules))
+            }
+            _ => None,
+        };
+        self.seen.extend(row);
+    }
+
+    /// Delivers one message.
+    pub(super) fn deliver(&mut self, msg: Msg) {
+        let ctx = self.ctx();
+        let Msg { reply, body } = msg;
+        match body {
+            Body::Order(command) => {
+                // An order that is not there hears nothing.
+                let _ = self.client(&command);
+            }
+            Body::Stock(command) => {
+                let answer = decide::<Inventory>(&command, &ctx, &mut self.inventory, stock_rows);
+                let answer = answer.map(|(reply, _)| reply);
+                let heard = reply.and_then(|(_, step)| mapping::stock_answered(step, &answer));
+                self.queue.extend(heard.map(Msg::hear));
+            }
+            Body::Pay(command) => {
+                let answer = decide::<Payments>(&command, &ctx, &mut self.payments, pay_rows);
+                let answer = answer.map(|(reply, out)| {
+                    self.follow_payment(out);
+                    reply
+                });
+                let heard = reply.and_then(|(_, step)| mapping::pay_answered(step, &answer));
+                self.queue.extend(heard.map(Msg::hear));
+            }
+            Body::Post(command) => {
+                decide::<Ledger>(&command, &ctx, &mut self.ledger, ledger_rows).unwrap();
+            }
+        }
+    }
+
+    fn follow_order(&mut self, out: Out<Event>) {
+        self.facts.extend(out.events.iter().map(|event| match event {
+            Event::Placed { .. } => "placed",
+            Event::Completed { .. } => "completed",
+            Event::Cancelled { .. } => "cancelled",
+            Event::Refunded { .. } => "refunded",
+            Event::Advanced { .. } => "advanced",
+        }));
+        assert!(out.calls.is_empty());
+        for send in out.sends {
+            let body = if send.to == stock::UNIT {
+                Body::Stock(send.body.expect_ref::<stock::Command>().clone())
+            } else {
+                Body::Pay(send.body.expect_ref::<pay::Command>().clone())
+            };
+            self.queue.push_back(Msg { reply: send.reply, body });
+        }
+    }
+
+    fn follow_payment(&mut self, out: Out<pay::Event>) {
+        for event in out.events {
+            let post = rules::postings(&event, self.now).map(Body::Post);
+            self.queue.extend(post.map(|body| Msg { reply: None, body }));
+            self.queue.extend(mapping::pay_heard(event).map(Msg::hear));
+        }
+        for job in out.calls {
+            let call: &pay::Call = job.body.expect_ref();
+            for (after, said) in self.gateway.call(call, self.now) {
+                self.later.push((self.now + after, Msg::said(call.ask, said)));
+            }
+        }
+    }
+
+    /// The next message; time goes on when there is none. `None`: nothing will ever happen.
+    pub(super) fn next(&mut self) -> Option<Msg> {
+        if let Some(msg) = self.queue.pop_front() {
+            return Some(msg);
+        }
+        let answer = self.later.iter().map(|(at, _)| *at).min();
+        let timer = self.order().and_then(|order| order.next_at);
+        let hold = self.reservation().and_then(|reservation| reservation.next_at);
+        let at = [answer, timer, hold].into_iter().flatten().min()?;
+        self.now = self.now.max(at);
+        if answer == Some(at) {
+            let index = self.later.iter().position(|(when, _)| *when == at).unwrap();
+            return Some(self.later.remove(index).1);
+        }
+        if hold == Some(at) {
+            let body = Body::Stock(Inventory::wake("reservation", ID.0));
+            return Some(Msg { reply: None, body });
+        }
+        Some(Msg { reply: None, body: Body::Order(Orders::wake("orders", ID.0)) })
+    }
+
+    /// Nothing is left to do, and all books are right.
+    pub(super) fn assert_right(&self) {
+        let order = self.order().expect("an order that was placed");
+        let ended = matches!(order.state, State::Completed | State::Cancelled | State::Stuck);
+        assert!(ended && order.next_at.is_none(), "{order:?}");
+        assert!(self.queue.is_empty() && self.later.is_empty());
+        self.assert_stock(order);
+        self.assert_money(order);
+        self.assert_ledger();
+        let ends = self.facts.iter().filter(|fact| matches!(**fact, "completed" | "cancelled"));
+        assert!(ends.count() <= 1, "an order ends once: {:?}", self.facts);
+    }
+
+    fn assert_stock(&self, order: &Order) {
+        use inventory::model::State as Held;
+        let held = self.reservation().map(|reservation| reservation.state);
+        let fits = match order.state {
+            State::Completed => held == Some(Held::Committed),
+            State::Cancelled => matches!(held, None | Some(Held::Released | Held::Expired)),
+            _ => held != Some(Held::Committed),
+        };
+        assert!(fits, "{:?} with a reservation {held:?}", order.state);
+        let pinned = matches!(held, Some(Held::Held | Held::Pinned));
+        for (index, (sku, quantity, ..)) in LINES.into_iter().enumerate() {
+            let stock = self.inventory.stock.get(SkuId(sku)).unwrap();
+            stock.assert_lawful(SkuId(sku));
+            let sold = if held == Some(Held::Committed) { quantity } else { 0 };
+            assert_eq!((stock.reserved, stock.sold), (if pinned { quantity } else { 0 }, sold));
+            let done = order.refunds.iter().filter(|refund| !refund.is_open());
+            let live = done.filter(|refund| refund.state != order::model::RefundState::Refused);
+            let units = live.flat_map(|refund| &refund.units).filter(|(line, _)| *line == index);
+            assert_eq!(stock.returned, units.map(|(_, quantity)| quantity).sum::<i64>());
+            assert!(stock.returned <= quantity);
+        }
+    }
+
+    fn assert_money(&self, order: &Order) {
+        use order::model::RefundState as R;
+        let net = self.gateway.net();
+        let done = order.refunds.iter().filter(|refund| refund.state == R::Done);
+        assert_eq!(order.refunded, done.map(|refund| refund.amount).sum::<i64>());
+        assert!(order.refunded <= order.total && self.gateway.charges <= 1);
+        let (captured, refunded) = self.payment().map_or((0, 0), |p| (p.captured, p.refunded));
+        if order.state == State::Stuck {
+            return; // an operator compares the gateway's book with ours
+        }
+        assert!(!order.refunds.iter().any(order::model::Refund::is_open), "{order:?}");
+        assert_eq!(net, captured - refunded, "{:?}", self.payment());
+        assert_eq!(refunded, order.refunded);
+        let owed = if order.state == State::Completed { order.total - order.refunded } else { 0 };
+        assert_eq!(net, owed, "{order:?} {:?}", self.payment());
+        assert_ne!(self.gateway.book, super::gateway::Book::Held, "a hold was forgotten");
+        if let Some(payment) = self.payment() {
+            assert_eq!(payment.unsound(), None);
+            let paid = payment.state == payment::model::State::Captured;
+            assert!(paid || order.state == State::Cancelled);
+        }
+    }
+
+    fn assert_ledger(&self) {
+        let (captured, refunded) = self.payment().map_or((0, 0), |p| (p.captured, p.refunded));
+        let sum = |code: &str| {
+            let id = ledger::AccountId::of(code, Currency::KRW);
+            let rows = &self.ledger.account;
+            let account = if rows.holds(id) { rows.get(id) } else { None };
+            account.map_or(0, |account| account.debits - account.credits)
+        };
+        let payables = sum("merchant:m-1:payable") + sum("merchant:m-2:payable");
+        assert_eq!(sum("psp:sim:receivable"), captured - refunded);
+        assert_eq!(payables, refunded - captured);
+    }
+}
+
+type Sets<R> = fn(&mut R) -> Vec<&mut dyn RowSet>;
+type Decided<D> = Result<(<D as Domain>::Reply, Out<<D as Domain>::Event>), <D as Domain>::Reject>;
+
+/// Tables of a domain whose rows are read as absent.
+pub(super) trait Absent {
+    fn absent(&mut self);
+}
+
+impl Absent for order::Rows {
+    fn absent(&mut self) {
+        self.order.take_wanted().into_iter().for_each(|key| self.order.load(key, None));
+        self.offer.take_wanted().into_iter().for_each(|key| self.offer.load(key, None));
+    }
+}
+
+impl Absent for inventory::model::Rows {
+    fn absent(&mut self) {
+        self.stock.take_wanted().into_iter().for_each(|key| self.stock.load(key, None));
+        self.movement.take_wanted().into_iter().for_each(|key| self.movement.load(key, None));
+        self.reservation.take_wanted().into_iter().for_each(|key| self.reservation.load(key, None));
+    }
+}
+
+impl Absent for payment::Rows {
+    fn absent(&mut self) {
+        self.payment.take_wanted().into_iter().for_each(|key| self.payment.load(key, None));
+    }
+}
+
+impl Absent for ledger::Rows {
+    fn absent(&mut self) {
+        self.account.take_wanted().into_iter().for_each(|key| self.account.load(key, None));
+        self.entry.take_wanted().into_iter().for_each(|key| self.entry.load(key, None));
+        self.chain.take_wanted().into_iter().for_each(|key| self.chain.load(key, None));
+    }
+}
+
+pub(super) fn order_rows(rows: &mut order::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.order, &mut rows.offer]
+}
+
+fn stock_rows(rows: &mut inventory::model::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.stock, &mut rows.movement, &mut rows.reservation]
+}
+
+fn pay_rows(rows: &mut payment::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.payment]
+}
+
+fn ledger_rows(rows: &mut ledger::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.account, &mut rows.entry]
+}
+
+/// What the engine does with one command.
+pub(super) fn decide<D: Domain>(
+    command: &D::Command,
+    ctx: &Ctx,
+    rows: &mut D::Rows,
+    sets: Sets<D::Rows>,
+) -> Decided<D>
+where
+    D::Rows: Absent,
+    D::Reject: Coded,
+{
+    for _pass in 0..2 {
+        D::want(command, rows);
+        rows.absent();
+    }
+    sets(rows).into_iter().for_each(RowSet::mark);
+    let mut out = Out::default();
+    match D::decide(command, ctx, rows, &mut out) {
+        Ok(reply) => Ok((reply, out)),
+        Err(reject) => {
+            sets(rows).into_iter().for_each(RowSet::rollback);
+            Err(reject)
+        }
+    }
+}
+
+/// So long after the start that every patience has run out.
+pub(super) const FOREVER: Span = Span::mins(60 * 24 * 30);
