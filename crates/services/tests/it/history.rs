@@ -209,7 +209,11 @@ fn idem(body: &Body, key: u8) -> IdemKey {
     print.hash(&mut hasher);
     let mut fingerprint = [1; 17];
     fingerprint[1..9].copy_from_slice(&hasher.finish().to_le_bytes());
-    IdemKey { scope: format!("client:{unit}").into(), key: format!("k{key}").into(), body: fingerprint }
+    IdemKey {
+        scope: format!("client:{unit}").into(),
+        key: format!("k{key}").into(),
+        body: fingerprint,
+    }
 }
 
 impl World {

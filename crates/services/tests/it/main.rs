@@ -1,6 +1,10 @@
 //! The contract of the loop, over every domain. Each file begins with what it pins.
 
+mod cascade;
 mod gateway;
 mod history;
+mod idem;
+mod reject;
 mod rig;
 mod split;
+mod stage;

@@ -51,9 +51,7 @@ impl Seen {
     fn of(answer: Answer) -> Self {
         match answer {
             Answer::Done { reply, replayed } => Self::Done { reply: reply_text(&*reply), replayed },
-            Answer::Refused(refusal) => {
-                Self::Refused(refusal.code, reject_text(&*refusal.reject))
-            }
+            Answer::Refused(refusal) => Self::Refused(refusal.code, reject_text(&*refusal.reject)),
             Answer::KeyReused { resource } => Self::KeyReused(resource),
             Answer::NotRun(why) => Self::NotRun(why),
         }
@@ -322,9 +320,28 @@ pub(crate) fn int(value: &jangbu_store::OwnedValue) -> Option<i64> {
     }
 }
 
+/// So many cases of a property; what fails prints itself.
+pub(crate) fn cases(n: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        failure_persistence: None,
+        ..proptest::test_runner::Config::with_cases(n)
+    }
+}
+
 /// Every row of the truth.
 pub(crate) fn rows(backend: &dyn Backend) -> Dump {
     dump(&mut *backend.reader().unwrap(), &TABLES).unwrap()
+}
+
+/// Asserts that two dumps are the same, and shows where they are not.
+pub(crate) fn same_rows(one: &Dump, other: &Dump) {
+    let keys: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    let differ = |key: &&&(&str, _)| one.get(**key) != other.get(**key);
+    let shown = keys.iter().filter(differ).take(5);
+    let shown: Vec<_> = shown
+        .map(|key| format!("{key:?}:\n  {:?}\n  {:?}", one.get(*key), other.get(*key)))
+        .collect();
+    assert!(shown.is_empty(), "rows differ:\n{}", shown.join("\n"));
 }
 
 /// Runs one write plan in a transaction of its own.

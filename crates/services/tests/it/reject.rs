@@ -1,0 +1,310 @@
+//! A refusal creates nothing: rows, requests, events and calls are as before, whatever the reason
+//! and whatever else is in the batch.
+
+use std::collections::BTreeSet;
+
+use jangbu_domain::catalog::command::{Command as Shelf, NewSku};
+use jangbu_domain::inventory::command::{Command as Stock, Line};
+use jangbu_domain::ledger::command::{Command as Books, Leg};
+use jangbu_domain::order::command::Command as Buy;
+use jangbu_domain::order::model::PayMode;
+use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Verdict};
+use jangbu_domain::{catalog, ledger};
+use jangbu_kernel::id::MovementId;
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{
+    Currency, Envelope, Money, OrderId, Origin, PaymentId, ProductId, Secret, SkuId, Time, UserId,
+};
+
+use crate::history::{product, sku};
+use crate::rig::{Bench, Seen, same_rows};
+use crate::stage::{
+    PRICE, buy, cancel, captured, confirm, create, create_at, hold, keyed, pay, place, receive,
+    refund, stock, units, won,
+};
+
+const SOLD: i64 = 1;
+const AWAITS: i64 = 2;
+const CANCELLED: i64 = 3;
+const EXPIRED: i64 = 4;
+const REFUNDED: i64 = 5;
+const DECLINED: i64 = 6;
+const CHARGING: i64 = 7;
+const MANY: i64 = 8;
+const NOBODY: i64 = 99;
+
+/// Orders in every state that the refusals need.
+fn world() -> Bench {
+    let mut bench = Bench::stocked();
+    assert!(bench.run(hold(EXPIRED, &[(1, 1)])).is_done());
+    bench.rig.advance(Span::mins(16));
+    bench.settle_with_gateway();
+    assert!(bench.run(place(SOLD, &[(0, 2)], "ok")).is_done());
+    assert!(bench.run(hold(CANCELLED, &[(1, 1)])).is_done());
+    assert!(bench.run(cancel(CANCELLED)).is_done());
+    assert!(bench.run(place(REFUNDED, &[(1, 1)], "ok")).is_done());
+    bench.settle_with_gateway();
+    assert!(bench.run(refund(REFUNDED, None)).is_done());
+    assert!(bench.run(place(DECLINED, &[(1, 1)], "declined")).is_done());
+    bench.settle_with_gateway();
+    assert!(bench.run(create_at(4, 1_000_000_000_000)).is_done());
+    assert!(bench.run(create(5)).is_done());
+    assert!(bench.run(receive(50, 5, 1_000)).is_done());
+    assert!(bench.run(place(MANY, &[(5, 1_000)], "ok")).is_done());
+    bench.settle_with_gateway();
+    let refunds = (0..999).map(|_| refund(MANY, Some(&[(5, 1)]))).collect();
+    bench.batch(refunds);
+    assert!(bench.run(hold(AWAITS, &[(2, 1)])).is_done());
+    assert!(bench.run(place(CHARGING, &[(2, 1)], "ok")).is_done());
+    let post = post(70, &[(RECEIVABLE, i64::MAX / 2), (PAYABLE, -(i64::MAX / 2))]);
+    assert!(bench.run(post).is_done());
+    bench.rig.record().jobs.clear();
+    bench
+}
+
+const RECEIVABLE: &str = "psp:other:receivable";
+const PAYABLE: &str = "merchant:m-9:payable";
+
+fn shelf(command: Shelf) -> Envelope {
+    Envelope::new(catalog::command::UNIT, Origin::Client, command)
+}
+
+fn make(n: i64, name: &str, prices: &[Money]) -> Envelope {
+    let new = |(at, price): (usize, &Money)| {
+        let sku = SkuId(n * 10 + at as i64);
+        NewSku { sku, name: "one".into(), price: *price }
+    };
+    shelf(Shelf::Create {
+        product: ProductId(n),
+        merchant: "m-1".into(),
+        name: name.into(),
+        skus: prices.iter().enumerate().map(new).collect(),
+        publish: true,
+    })
+}
+
+fn catalog_refusals() -> Vec<(&'static str, Envelope)> {
+    let usd = Money::new(5, Currency::parse("USD").unwrap());
+    vec![
+        ("NAME_INVALID", make(500, "", &[won(1)])),
+        ("PRICE_INVALID", make(500, "x", &[won(-1)])),
+        ("SKU_COUNT_INVALID", make(500, "x", &[])),
+        ("CURRENCY_MIXED", make(500, "x", &[won(1), usd])),
+        ("PRODUCT_UNKNOWN", shelf(Shelf::Publish { product: ProductId(NOBODY) })),
+        ("SKU_UNKNOWN", shelf(Shelf::SetPrice { sku: SkuId(NOBODY), price: won(1) })),
+        ("PRODUCT_DIFFERS", make(product(0).0, "another", &[won(1)])),
+    ]
+}
+
+fn inventory_refusals() -> Vec<(&'static str, Envelope)> {
+    let adjust = |sku, delta| {
+        stock(Stock::Adjust { movement: MovementId(900), sku, delta, reason: "count".into() })
+    };
+    let line = |n, quantity| vec![Line { sku: sku(n), quantity }];
+    let reserve = |order, lines| {
+        let expires_at = Time(i64::MAX);
+        stock(Stock::Reserve { order: OrderId(order), lines, pin: true, expires_at })
+    };
+    let give_back =
+        |order, no, lines| stock(Stock::Return { order: OrderId(order), no, lines, restock: true });
+    vec![
+        ("QUANTITY_INVALID", receive(900, 0, 0)),
+        ("INSUFFICIENT_STOCK", adjust(sku(0), -100)),
+        ("UNKNOWN_SKU", adjust(SkuId(NOBODY), 1)),
+        ("RESERVATION_DIFFERS", reserve(SOLD, line(1, 1))),
+        ("RESERVATION_EXPIRED", stock(Stock::Pin { order: OrderId(EXPIRED) })),
+        ("RESERVATION_RELEASED", stock(Stock::Pin { order: OrderId(CANCELLED) })),
+        ("RESERVATION_UNKNOWN", stock(Stock::Pin { order: OrderId(NOBODY) })),
+        ("RESERVATION_COMMITTED", stock(Stock::Release { order: OrderId(SOLD) })),
+        ("RESERVATION_NOT_PINNED", stock(Stock::Commit { order: OrderId(AWAITS) })),
+        ("RETURN_EXCEEDS_SOLD", give_back(SOLD, 1, line(0, 3))),
+        ("RETURN_DIFFERS", give_back(REFUNDED, 1, line(1, 2))),
+        ("QUANTITY_OVERFLOW", receive(900, 0, 1_000_000_000_001)),
+        ("MOVEMENT_DIFFERS", receive(1, 0, 5)),
+    ]
+}
+
+fn order_refusals() -> Vec<(&'static str, Envelope)> {
+    let wants = |lines: &[(u8, i64)], expected: Money, token: Option<&str>| {
+        buy(Buy::Place {
+            order: OrderId(600),
+            user: UserId(1),
+            lines: units(lines),
+            expected,
+            mode: PayMode::Server,
+            token: token.map(Secret::new),
+        })
+    };
+    let usd = Money::new(PRICE, Currency::parse("USD").unwrap());
+    vec![
+        ("LINES_INVALID", place(600, &[], "ok")),
+        ("QUANTITY_INVALID", place(600, &[(0, 0)], "ok")),
+        ("SKU_NOT_ON_SALE", place(600, &[(77, 1)], "ok")),
+        ("CURRENCY_MISMATCH", wants(&[(0, 1)], usd, Some("ok"))),
+        ("PRICE_CHANGED", wants(&[(0, 1)], won(PRICE + 1), Some("ok"))),
+        ("TOTAL_TOO_LARGE", wants(&[(4, 10_000)], won(1), Some("ok"))),
+        ("TOKEN_REQUIRED", wants(&[(0, 1)], won(PRICE), None)),
+        ("ORDER_DIFFERS", place(SOLD, &[(1, 1)], "ok")),
+        ("ORDER_UNKNOWN", cancel(NOBODY)),
+        ("NOT_AWAITING_PAYMENT", confirm(SOLD, 2 * PRICE, "ok")),
+        ("AMOUNT_DIFFERS", confirm(AWAITS, PRICE + 1, "ok")),
+        ("ORDER_NOT_CANCELLABLE", cancel(REFUNDED)),
+        ("ORDER_NOT_REFUNDABLE", refund(CANCELLED, None)),
+        ("REFUND_EXCEEDS_ORDER", refund(SOLD, Some(&[(0, 3)]))),
+        ("NOTHING_TO_REFUND", refund(REFUNDED, None)),
+        ("TOO_MANY_REFUNDS", refund(MANY, Some(&[(5, 1)]))),
+    ]
+}
+
+fn payment_refusals() -> Vec<(&'static str, Envelope)> {
+    let deadline = Time(i64::MAX / 2);
+    let part = |amount| vec![Part { merchant: "m-0".into(), amount }];
+    let intend = |id, amount, split| {
+        let (payment, currency) = (PaymentId(id), Currency::KRW);
+        let intent = Intent { payment, order: None, amount, currency, split, capture_later: false };
+        pay(Pay::Intend { intent, token: None, deadline })
+    };
+    let back = |id, no, amount| {
+        pay(Pay::Refund { payment: PaymentId(id), no, amount, parts: part(amount), deadline })
+    };
+    let (sold, declined) = (PaymentId(SOLD), PaymentId(DECLINED));
+    let resolve =
+        Pay::Resolve { payment: sold, verdict: Verdict::NotCharged, evidence: "none".into() };
+    vec![
+        ("AMOUNT_INVALID", intend(700, 5, part(4))),
+        ("PAYMENT_DIFFERS", intend(SOLD, 5, part(5))),
+        ("PAYMENT_UNKNOWN", pay(Pay::Void { payment: PaymentId(NOBODY), deadline })),
+        ("NOT_AUTHORIZED", pay(Pay::Capture { payment: declined, deadline })),
+        ("NOT_CAPTURED", back(DECLINED, 1, 1)),
+        ("NOT_VOIDABLE", pay(Pay::Void { payment: sold, deadline })),
+        ("OPERATION_IN_FLIGHT", pay(Pay::Void { payment: PaymentId(CHARGING), deadline })),
+        ("REFUND_EXCEEDS_CAPTURED", back(SOLD, 1, 2 * PRICE + 1)),
+        ("REFUND_DIFFERS", back(REFUNDED, 1, 1)),
+        ("REFUND_UNKNOWN", pay(Pay::Inquire { payment: sold, refund: Some(9), deadline })),
+        ("NOT_UNKNOWN", pay(resolve)),
+    ]
+}
+
+fn post(source: i64, legs: &[(&str, i64)]) -> Envelope {
+    let leg = |(code, amount): &(&str, i64)| Leg { code: (*code).into(), amount: *amount };
+    let legs = legs.iter().map(leg).collect();
+    let (seq, at) = (1, Time(1));
+    let post = Books::Post { source, seq, currency: Currency::KRW, at, legs };
+    Envelope::new(ledger::UNIT, Origin::Client, post)
+}
+
+fn ledger_refusals() -> Vec<(&'static str, Envelope)> {
+    let more = i64::MAX / 2 + 2;
+    vec![
+        ("UNBALANCED", post(800, &[(RECEIVABLE, 5), (PAYABLE, -4)])),
+        ("POSTING_DIFFERS", post(70, &[(RECEIVABLE, 5), (PAYABLE, -5)])),
+        ("ACCOUNT_UNKNOWN", post(800, &[(RECEIVABLE, 5), ("piggy:bank", -5)])),
+        ("BALANCE_OVERFLOW", post(800, &[(RECEIVABLE, more), (PAYABLE, -more)])),
+    ]
+}
+
+fn refusals() -> Vec<(&'static str, Envelope)> {
+    let domains = [
+        catalog_refusals(),
+        inventory_refusals(),
+        order_refusals(),
+        payment_refusals(),
+        ledger_refusals(),
+    ];
+    domains.into_iter().flatten().collect()
+}
+
+fn code(seen: &Seen) -> &str {
+    match seen {
+        Seen::Refused(code, _) => code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_refusal_leaves_rows_requests_events_and_calls_as_they_were() {
+    let mut bench = world();
+    let before = bench.memory.dump();
+    let commits = bench.rig.counters().snapshot().commits;
+    for (expected, envelope) in refusals() {
+        let asked = format!("{envelope:?}");
+        let seen = bench.run(keyed(envelope, "one key for all", 1));
+        assert_eq!(code(&seen), expected, "{asked}");
+        same_rows(&before, &bench.memory.dump());
+    }
+    assert!(bench.rig.record().jobs.is_empty());
+    assert!(bench.rig.record().signals.len() < 10, "only the world's own orders ended");
+    assert_eq!(bench.rig.counters().snapshot().commits, commits);
+}
+
+#[test]
+fn every_reject_code_is_refused_somewhere_but_one_that_no_input_reaches() {
+    // AccountIdTaken needs two account codes whose SHA-256 agrees in 63 bits.
+    let codes: BTreeSet<_> = refusals().into_iter().map(|(code, _)| code).collect();
+    let sources = [
+        include_str!("../../../domain/src/catalog/command.rs"),
+        include_str!("../../../domain/src/inventory/command.rs"),
+        include_str!("../../../domain/src/order/command.rs"),
+        include_str!("../../../domain/src/payment/command.rs"),
+        include_str!("../../../domain/src/ledger/command.rs"),
+    ];
+    let quoted = |source: &'static str| source.split('"').skip(1).step_by(2);
+    let is_code =
+        |text: &&str| text.len() > 3 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let declared: BTreeSet<_> = sources.into_iter().flat_map(quoted).filter(is_code).collect();
+    let missing: Vec<_> = declared.difference(&codes).collect();
+    assert_eq!(missing, [&"ACCOUNT_ID_TAKEN"]);
+    assert!(declared.len() > 45);
+}
+
+#[test]
+fn refusals_in_a_batch_leave_what_is_beside_them_as_if_they_were_not_there() {
+    let (mut with, mut without) = (world(), world());
+    let good = || vec![place(10, &[(0, 1)], "ok"), cancel(AWAITS), receive(60, 1, 3)];
+    let mut mixed = Vec::new();
+    for good in good() {
+        mixed.extend(refusals().into_iter().map(|(_, envelope)| envelope));
+        mixed.push(good);
+    }
+    let refused = refusals().len();
+    let numbers = with.batch(mixed);
+    let kept = without.batch(good());
+    for (at, number) in numbers.iter().enumerate() {
+        let seen = with.rig.answer(*number);
+        match (at + 1) % (refused + 1) {
+            0 => assert_eq!(seen, without.rig.answer(kept[at / (refused + 1)])),
+            _ => assert!(matches!(seen, Seen::Refused(..)), "{seen:?}"),
+        }
+    }
+    same_rows(&without.memory.dump(), &with.memory.dump());
+    assert_eq!(with.rig.record().jobs.len(), without.rig.record().jobs.len());
+}
+
+#[test]
+fn a_command_reads_what_earlier_commands_of_its_batch_have_made() {
+    let mut bench = Bench::new();
+    let numbers = [
+        create(0),
+        receive(1, 0, 5),
+        place(1, &[(0, 2)], "ok"),
+        hold(2, &[(0, 3)]),
+        place(3, &[(0, 1)], "ok"),
+        cancel(2),
+        place(4, &[(0, 3)], "ok"),
+        cancel(4),
+    ]
+    .map(|envelope| bench.rig.ask(envelope));
+    bench.rig.tell(captured(1, 2 * PRICE));
+    bench.rig.tell(captured(4, 3 * PRICE));
+    let refunded = bench.rig.ask(refund(1, Some(&[(0, 1)])));
+    bench.settle();
+    assert_eq!(bench.rig.counters().snapshot().commits, 1, "all of it is one batch");
+    assert!(numbers.iter().all(|number| bench.rig.answer(*number).is_done()));
+    assert!(bench.rig.answer(refunded).is_done());
+    let outcome = |id| bench.order(id).unwrap().outcome.map(|outcome| outcome.name());
+    assert_eq!([1, 2, 3].map(outcome), [Some("SOLD"), Some("CANCELLED"), Some("SOLD_OUT")]);
+    let order = bench.order(4).unwrap();
+    assert_eq!((order.state.name(), order.cancel_wanted), ("REVERSING", true));
+    assert_eq!(bench.order(1).unwrap().refunds.len(), 1);
+    assert_eq!(bench.available(0), 0, "the reversal has not given them back yet");
+}
