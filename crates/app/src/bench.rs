@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jangbu_audit::Options;
 use jangbu_bench::{Args, Facts, Hooks, Proof, Sums};
 
@@ -19,32 +19,22 @@ pub(crate) fn bench(args: &Args) -> Result<Exit> {
         durability: own.then(|| "SQLite WAL, synchronous=FULL, fsync on every commit".to_owned()),
         psp_latency_ms: own.then(|| [f64::from(latency.min_ms), f64::from(latency.max_ms)]),
     };
-    let done = match jangbu_bench::run(args, &Hooks { facts, prove: Box::new(prove) }) {
-        Ok(done) => done,
-        Err(error) => {
-            let code = error.exit_code();
-            tracing::error!(%error);
-            return Err(anyhow::Error::from(error).context(Code(code)));
-        }
-    };
+    let hooks = Hooks { facts, prove: Box::new(prove) };
+    let done = jangbu_bench::run(args, &hooks).map_err(Failed)?;
     jangbu_bench::publish(args, &done)?;
     Ok(Exit::Code(done.verdict.exit_code(args.strict)))
 }
 
-/// Carries the code of a failed run to the exit.
-#[derive(Debug)]
-pub(crate) struct Code(pub u8);
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the run failed")
-    }
-}
+/// A run that did not come to its end, with the exit code that it asks for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failed(pub jangbu_bench::Error);
 
 fn prove(data: &Path, acks: &Path) -> Result<Proof> {
     let options = Options { acks: Some(acks.to_owned()), ..Options::new(data) };
     let report = serde_json::to_value(jangbu_audit::prove(&options)?)?;
-    Ok(Proof { sums: Sums::of_report(&report), report })
+    let sums = Sums::of_report(&report).context("the report has no sums")?;
+    Ok(Proof { sums, report })
 }
 
 /// The sources that the working directory holds, if it is a checkout.

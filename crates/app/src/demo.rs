@@ -49,7 +49,11 @@ fn agent() -> ureq::Agent {
 }
 
 impl Target {
-    fn product(&self, at: usize, (name, merchant, price, stock): &(&str, &str, i64, i64)) -> Result<Value> {
+    fn product(
+        &self,
+        at: usize,
+        (name, merchant, price, stock): &(&str, &str, i64, i64),
+    ) -> Result<Value> {
         let price = json!({ "amount": price, "currency": "KRW" });
         let sku = json!({ "name": "one size", "price": price, "stock": stock });
         let body = json!({ "merchantId": merchant, "name": name, "publish": true, "skus": [sku] });
@@ -95,9 +99,11 @@ fn welcome(url: &str, files: &KeyFiles, products: &[Value]) -> String {
         products.len(),
         order("first-order", &sku(0), PRODUCTS[0].2, "tok_demo"),
         order("declined-order", &sku(2), PRODUCTS[2].2, "tok_declined"),
-        files.client.parent().and_then(std::path::Path::parent).map_or_else(String::new, |p| p
-            .display()
-            .to_string()),
+        files
+            .client
+            .parent()
+            .and_then(std::path::Path::parent)
+            .map_or_else(String::new, |p| p.display().to_string()),
     );
     text
 }

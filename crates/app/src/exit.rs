@@ -7,6 +7,8 @@ use anyhow::Result;
 use jangbu_engine::port::Fault;
 use jangbu_store::DirError;
 
+use crate::bench::Failed;
+
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -41,6 +43,9 @@ fn number(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<Usage>() {
             return 2;
+        }
+        if let Some(Failed(error)) = cause.downcast_ref() {
+            return error.exit_code();
         }
         if cause.is::<DirError>() || matches!(cause.downcast_ref(), Some(Fault::Full(_))) {
             return 3;

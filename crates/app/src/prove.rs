@@ -18,7 +18,10 @@ pub(crate) fn prove(args: &args::Prove) -> Result<Exit> {
     }
     let bar = bar();
     let shown = bar.clone();
-    let progress = move |progress: Progress| show(&shown, &progress);
+    let progress = move |progress: Progress| {
+        shown.set_message(progress.phase);
+        shown.set_position(progress.rows);
+    };
     let options = Options {
         acks: args.acks.clone(),
         live: is_served(&args.data),
@@ -46,6 +49,6 @@ fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {msg} {pos}");
+    let style = ProgressStyle::with_template("{spinner} {msg}: {pos} rows and records");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jangbu_api::{Api, Keys, Settings};
+use jangbu_api::{Api, Keys, Parts, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -102,9 +102,10 @@ impl House {
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
         let projections = Projections::follow(&*truth, Arc::clone(&derived))?;
-        let api = Arc::new(Api {
+        let api = Api::new(Parts {
             shop: Arc::clone(&shop),
-            queries: Arc::new(Queries::new(truth, derived)),
+            queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            truth,
             keys: Keys { client: keys.0, operator: keys.1 },
             settings: settings(config),
             prove: prover(dir),
@@ -137,8 +138,6 @@ impl House {
     fn close(self) -> Result<()> {
         let Self { api, projections, shop } = self;
         drop(api);
-        let shop = Arc::try_unwrap(shop);
-        let shop = shop.map_err(|_| anyhow::anyhow!("somebody still uses the shop"))?;
         shop.close(PATIENCE)?;
         projections.stop()?;
         Ok(())
@@ -148,8 +147,8 @@ impl House {
 fn settings(config: &Config) -> Settings {
     Settings {
         wait: Duration::from_millis(config.server.wait_ms),
-        queue: Duration::from_millis(config.server.queue_ms),
-        body_bytes: config.server.body_bytes,
+        start: Duration::from_millis(config.server.queue_ms),
+        body: config.server.body_bytes,
         ..Settings::default()
     }
 }
@@ -170,7 +169,7 @@ fn gateway(
     Ok(Arc::new(started.with_context(|| format!("the gateway's log {}", log.display()))?))
 }
 
-fn prover(dir: &DataDir) -> jangbu_api::Prover {
+fn prover(dir: &DataDir) -> jangbu_api::Prove {
     let data = dir.path().to_owned();
     Arc::new(move || {
         let options = jangbu_audit::Options { live: true, ..jangbu_audit::Options::new(&data) };

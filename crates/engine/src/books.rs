@@ -14,7 +14,7 @@ use crate::port::{By, Col, Fault, Mode, Read, Table, Tx, WritePlan};
 use crate::unit::Sink;
 
 /// Counters and clock of the shard: one row.
-pub const SHARD: Table = Table {
+pub static SHARD: Table = Table {
     rank: 900,
     name: "shard",
     key: &["id"],
@@ -30,7 +30,7 @@ pub const SHARD: Table = Table {
 };
 
 /// Finds a request by the hash of its scope and key.
-pub const IDEM: Table = Table {
+pub static IDEM: Table = Table {
     rank: 910,
     name: "idem",
     key: &["hash"],
@@ -40,7 +40,7 @@ pub const IDEM: Table = Table {
 };
 
 /// A client command that was carried out.
-pub const REQUEST: Table = Table {
+pub static REQUEST: Table = Table {
     rank: 911,
     name: "request",
     key: &["id"],
@@ -56,7 +56,7 @@ pub const REQUEST: Table = Table {
 };
 
 /// Events in the order of their commits, numbered without gaps.
-pub const OUTBOX: Table = Table {
+pub static OUTBOX: Table = Table {
     rank: 920,
     name: "outbox",
     key: &["seq"],
@@ -74,7 +74,7 @@ pub const OUTBOX: Table = Table {
 };
 
 /// Commands that could not be processed, kept for an operator.
-pub const POISON: Table = Table {
+pub static POISON: Table = Table {
     rank: 930,
     name: "poison",
     key: &["id"],

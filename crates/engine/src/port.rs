@@ -57,7 +57,8 @@ impl Col {
     }
 }
 
-/// A table, declared once as const data.
+/// A table, declared once as data. It must be a `static`: tables are told apart by their address,
+/// and a `const` may have several.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     /// Writes go out by ascending rank, so that all owners lock in one order.

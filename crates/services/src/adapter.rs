@@ -284,11 +284,15 @@ impl<S: Service> Unit for DomainUnit<S> {
     }
 
     fn absorb(&mut self, table: &'static Table, row: &dyn Fields) {
+        let mut taken = false;
         self.bound(|bound| {
             if std::ptr::eq(bound.table(), table) {
                 bound.absorb(row);
+                taken = true;
             }
         });
+        // A row that nobody takes in would be mistaken for one that is not there.
+        assert!(taken, "{:?} has no table {}", S::Domain::UNIT, table.name);
     }
 
     fn absorbed(&mut self) {

@@ -16,7 +16,7 @@ use crate::events::Fact;
 use crate::packed;
 
 /// What merchants sell.
-pub const PRODUCT: Table = Table {
+pub static PRODUCT: Table = Table {
     rank: 100,
     name: "product",
     key: &["id"],
@@ -32,7 +32,7 @@ pub const PRODUCT: Table = Table {
 };
 
 /// Its variants.
-pub const SKU: Table = Table {
+pub static SKU: Table = Table {
     rank: 110,
     name: "sku",
     key: &["id"],

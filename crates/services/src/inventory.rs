@@ -15,7 +15,7 @@ use crate::events::Fact;
 use crate::{order, packed};
 
 /// Counters by SKU.
-pub const STOCK: Table = Table {
+pub static STOCK: Table = Table {
     rank: 200,
     name: "stock",
     key: &["sku"],
@@ -33,7 +33,7 @@ pub const STOCK: Table = Table {
 };
 
 /// Receipts and adjustments.
-pub const MOVEMENT: Table = Table {
+pub static MOVEMENT: Table = Table {
     rank: 210,
     name: "movement",
     key: &["id"],
@@ -50,7 +50,7 @@ pub const MOVEMENT: Table = Table {
 };
 
 /// What each order holds.
-pub const RESERVATION: Table = Table {
+pub static RESERVATION: Table = Table {
     rank: 220,
     name: "reservation",
     key: &["order_id"],

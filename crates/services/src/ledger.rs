@@ -13,7 +13,7 @@ use crate::adapter::{Bound, Service, Stored};
 use crate::packed;
 
 /// The accounts with their running sums.
-pub const ACCOUNT: Table = Table {
+pub static ACCOUNT: Table = Table {
     rank: 500,
     name: "account",
     key: &["id"],
@@ -29,7 +29,7 @@ pub const ACCOUNT: Table = Table {
 };
 
 /// One row for each leg of each posting, never changed.
-pub const ENTRY: Table = Table {
+pub static ENTRY: Table = Table {
     rank: 510,
     name: "entry",
     key: &["source", "seq", "leg"],
@@ -39,7 +39,7 @@ pub const ENTRY: Table = Table {
 };
 
 /// One row for each commit that posts.
-pub const CHAIN: Table = Table {
+pub static CHAIN: Table = Table {
     rank: 520,
     name: "chain",
     key: &["commit_no"],

@@ -17,7 +17,7 @@ use crate::events::Fact;
 use crate::packed;
 
 /// Order's own projection of the catalogue.
-pub const OFFER: Table = Table {
+pub static OFFER: Table = Table {
     rank: 300,
     name: "offer",
     key: &["sku"],
@@ -33,7 +33,7 @@ pub const OFFER: Table = Table {
 };
 
 /// Orders with their saga.
-pub const ORDERS: Table = Table {
+pub static ORDERS: Table = Table {
     rank: 310,
     name: "orders",
     key: &["id"],

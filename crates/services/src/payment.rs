@@ -18,7 +18,7 @@ use crate::events::Fact;
 use crate::{order, packed};
 
 /// Payments with their refunds.
-pub const PAYMENT: Table = Table {
+pub static PAYMENT: Table = Table {
     rank: 400,
     name: "payment",
     key: &["id"],

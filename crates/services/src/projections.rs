@@ -23,7 +23,7 @@ use crate::events::Fact;
 use crate::ledger::ENTRY;
 
 /// The last event that was taken in.
-pub const OFFSET: Table = Table {
+pub static OFFSET: Table = Table {
     rank: 1,
     name: "offset",
     key: &["id"],
@@ -33,7 +33,7 @@ pub const OFFSET: Table = Table {
 };
 
 /// Orders by user.
-pub const USER_ORDER: Table = Table {
+pub static USER_ORDER: Table = Table {
     rank: 2,
     name: "user_order",
     key: &["user_id", "order_id"],
@@ -43,7 +43,7 @@ pub const USER_ORDER: Table = Table {
 };
 
 /// What happened to an order.
-pub const TIMELINE: Table = Table {
+pub static TIMELINE: Table = Table {
     rank: 3,
     name: "timeline",
     key: &["order_id", "seq"],
@@ -53,7 +53,7 @@ pub const TIMELINE: Table = Table {
 };
 
 /// Entries by account, with the balance after each.
-pub const ACCOUNT_ENTRY: Table = Table {
+pub static ACCOUNT_ENTRY: Table = Table {
     rank: 4,
     name: "account_entry",
     key: &["account", "at", "n"],
@@ -69,7 +69,7 @@ pub const ACCOUNT_ENTRY: Table = Table {
 };
 
 /// The latest balance of each account.
-pub const ACCOUNT_TAIL: Table = Table {
+pub static ACCOUNT_TAIL: Table = Table {
     rank: 5,
     name: "account_tail",
     key: &["account"],

@@ -22,6 +22,7 @@ use jangbu_engine::port::{Backend, Fault};
 use jangbu_engine::unit::Signal;
 use jangbu_kernel::{Envelope, Job, Mint, UnitId};
 use jangbu_psp::Gateway;
+use parking_lot::Mutex;
 
 use crate::gateway::PaymentCaller;
 use crate::hub::Hub;
@@ -175,10 +176,10 @@ impl Outlet for Exit {
 #[derive(Debug)]
 pub struct Shop {
     directory: Directory,
-    owners: Vec<Owner>,
+    owners: Mutex<Vec<Owner>>,
     counters: Vec<Arc<Counters>>,
     executor: Executor,
-    ticker: Option<Ticker>,
+    ticker: Mutex<Option<Ticker>>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     mint: Mint,
@@ -208,10 +209,10 @@ impl Shop {
         let ticker = ticker.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
         let mut shop = Self {
             directory: directory.clone(),
-            owners: Vec::new(),
+            owners: Mutex::default(),
             counters: Vec::new(),
             executor: executor.clone(),
-            ticker: Some(ticker),
+            ticker: Mutex::new(Some(ticker)),
             hub: Arc::clone(&hub),
             clock: Arc::clone(&clock),
             mint: Mint::new(0),
@@ -231,7 +232,7 @@ impl Shop {
             };
             let of_owner = Arc::clone(&counters);
             let owner = Owner::start(cell.backend, mailbox, Arc::clone(&clock), of_owner, make)?;
-            shop.owners.push(owner);
+            shop.owners.get_mut().push(owner);
             shop.counters.push(counters);
         }
         Ok(shop)
@@ -301,15 +302,15 @@ impl Shop {
 
     /// Takes nothing new, waits up to `patience` for the answers of calls that are under way,
     /// finishes what waits and closes the stores. Payments whose answer did not come are asked
-    /// about after the next start.
-    pub fn close(mut self, patience: Duration) -> Result<(), Fault> {
+    /// about after the next start. Whoever asks later is refused.
+    pub fn close(&self, patience: Duration) -> Result<(), Fault> {
         for mailbox in self.mailboxes() {
             mailbox.set_read_only(Some(Why::Stopping));
         }
         self.executor.drain(patience);
-        drop(self.ticker.take());
+        drop(self.ticker.lock().take());
         let mut ended = Ok(());
-        for owner in std::mem::take(&mut self.owners) {
+        for owner in std::mem::take(&mut *self.owners.lock()) {
             ended = ended.and(owner.stop());
         }
         ended

@@ -1,9 +1,12 @@
 //! The contract of the loop, over every domain. Each file begins with what it pins.
 
 mod cascade;
+mod faults;
 mod gateway;
 mod history;
 mod idem;
+mod poison;
+mod pressure;
 mod reject;
 mod rig;
 mod split;

@@ -186,6 +186,16 @@ impl Rig {
         self.stations = self.layout.iter().map(station).collect();
     }
 
+    /// A new cell on the same mailboxes: its caches are cold, what waits still waits.
+    pub(crate) fn restart_cell_only(&mut self) {
+        for station in &mut self.stations {
+            let wire = Box::new(Wire(Arc::clone(&self.record)));
+            let parts = registry::units(&station.units, &Rules::new("sim"));
+            let (mailbox, counters) = (&station.mailbox, &station.counters);
+            station.cell = Cell::new(parts, Arc::clone(mailbox), wire, Arc::clone(counters));
+        }
+    }
+
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
