@@ -17,6 +17,7 @@
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
 //! | `admin`, `health`, `metrics`, `openapi` | for operators and tools |
 
+mod admin;
 mod ask;
 mod auth;
 mod call;
@@ -26,12 +27,16 @@ mod gate;
 mod health;
 mod idempotency;
 mod inventory;
+mod ledger;
 mod metrics;
 mod money;
+mod openapi;
 mod order;
+mod payment;
 mod problem;
 mod reply;
 mod route;
+mod schemas;
 mod serve;
 mod text;
 mod wait;
@@ -44,6 +49,7 @@ use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
 pub use auth::Keys;
+pub use openapi::openapi_json;
 pub use serve::router;
 
 use gate::Gate;

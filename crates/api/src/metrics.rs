@@ -20,7 +20,7 @@ const OUTCOMES: usize = Outcome::ALL.len();
 /// What this crate counts by itself.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    /// Orders whose end was answered, by outcome.
+    /// Orders whose end a place or a confirm was answered with, by outcome.
     pub(crate) settled: [AtomicU64; OUTCOMES],
     /// Refusals by the sold-out gate.
     pub(crate) gated: AtomicU64,
@@ -198,7 +198,11 @@ fn gateway(page: &mut Page, calls: &ExecutorStats) {
 }
 
 fn own(page: &mut Page, counts: &Counts) {
-    page.family("jangbu_orders_settled_total", "counter", "Orders whose end was answered.");
+    page.family(
+        "jangbu_orders_settled_total",
+        "counter",
+        "Orders whose end was answered to a place or a confirm.",
+    );
     for (outcome, counter) in Outcome::ALL.iter().zip(&counts.settled) {
         let series = format!("jangbu_orders_settled_total{{outcome=\"{}\"}}", outcome.name());
         page.line(&series, counter.load(Ordering::Relaxed));

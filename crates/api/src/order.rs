@@ -19,7 +19,7 @@ use crate::problem::{Own, Problem};
 use crate::reply::Reply;
 use crate::route::{Doc, Route};
 use crate::text::{At, id, shown};
-use crate::wait::{Followed, follow};
+use crate::wait::{Followed, count, follow};
 
 const PATH: &str = "/api/v1/orders";
 /// How long a card token may be.
@@ -347,6 +347,7 @@ async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let under_way = envelope.key.as_deref().map(|key| api.gate.begin(key));
     let enough = |order: &Order| order.mode == PayMode::Client || order.state == State::Stuck;
     let followed = follow(api, call, (order, envelope), under_way, enough).await?;
+    count(api, &followed);
     learn(api, &followed);
     outcome(call, followed)
 }
@@ -396,6 +397,7 @@ async fn confirm(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let envelope = envelope(call, UNIT, Command::Confirm { order, amount, token }, canon);
     let enough = |order: &Order| order.state == State::Stuck;
     let followed = follow(api, call, (order, envelope), (), enough).await?;
+    count(api, &followed);
     outcome(call, followed)
 }
 
@@ -463,6 +465,9 @@ async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let command = Command::Refund { order, units, restock, reason };
     let envelope = envelope(call, UNIT, command, canon);
     let followed = follow(api, call, (order, envelope), (), |_| true).await?;
+    for line in followed.order.lines.iter() {
+        api.gate.open(line.sku);
+    }
     Ok(changed(call, &followed))
 }
 

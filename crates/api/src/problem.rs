@@ -49,6 +49,7 @@ pub(crate) enum Own {
 }
 
 impl Own {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 33] = [
         Self::MalformedJson,
         Self::UnknownField,

@@ -52,8 +52,16 @@ impl Route {
     }
 }
 
-const TABLES: [&[Route]; 4] =
-    [crate::order::ROUTES, crate::catalog::ROUTES, crate::inventory::ROUTES, crate::health::ROUTES];
+const TABLES: [&[Route]; 8] = [
+    crate::order::ROUTES,
+    crate::catalog::ROUTES,
+    crate::inventory::ROUTES,
+    crate::payment::ROUTES,
+    crate::ledger::ROUTES,
+    crate::admin::ROUTES,
+    crate::health::ROUTES,
+    crate::openapi::ROUTES,
+];
 
 /// Every endpoint, in a fixed order.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {

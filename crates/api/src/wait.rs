@@ -95,9 +95,7 @@ pub(crate) async fn follow(
     if let Ok(Err(problem)) = done {
         return Err(problem);
     }
-    let followed = seen.ok_or_else(unanswered)?;
-    count(api, &followed);
-    Ok(followed)
+    seen.ok_or_else(unanswered)
 }
 
 fn accepted(call: &Call, asked: Asked<Reply>) -> Result<Followed, Problem> {
@@ -133,8 +131,8 @@ async fn settle(
     Ok(())
 }
 
-/// For the metrics: what was answered, each order once.
-fn count(api: &Api, followed: &Followed) {
+/// For the metrics: the end of an order that a place or a confirm has waited for.
+pub(crate) fn count(api: &Api, followed: &Followed) {
     if followed.replayed || !followed.order.is_settled() {
         return;
     }

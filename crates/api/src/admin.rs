@@ -1,0 +1,80 @@
+//! For operators: prove the books, take no new business.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Api;
+use crate::auth::Role;
+use crate::call::Call;
+use crate::problem::{Own, Problem};
+use crate::reply::Reply;
+use crate::route::{Doc, Route};
+
+const READ_ONLY: &str = r#"{"on":true}"#;
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/api/v1/admin/prove",
+        name: "admin.prove",
+        role: Role::Operator,
+        keyed: false,
+        run: |api, call| Box::pin(async move { prove(&api, &call).await }),
+        doc: Doc {
+            summary: "Prove the books of the running server, as `jangbu prove --json` does",
+            query: &[],
+            body: None,
+            answers: &[(200, "Report", "The report, with its findings if there are any")],
+            codes: &["PROVE_FAILED"],
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/admin/read-only",
+        name: "admin.read-only",
+        role: Role::Operator,
+        keyed: false,
+        run: |api, call| Box::pin(async move { read_only(&api, &call) }),
+        doc: Doc {
+            summary: "Take no new business, or take it again; what was begun still ends",
+            query: &[],
+            body: Some(("SetReadOnly", READ_ONLY)),
+            answers: &[(200, "ReadOnly", "As it is now")],
+            codes: &[],
+        },
+    },
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadOnlyIn {
+    on: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadOnlyOut {
+    read_only: bool,
+}
+
+async fn prove(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let Nothing {} = call.json()?;
+    let prove = Arc::clone(&api.prove);
+    match tokio::task::spawn_blocking(move || prove()).await {
+        Ok(Ok(report)) => Ok(Reply::ok(&report)),
+        Ok(Err(why)) => Err(Problem::of(Own::ProveFailed, why)),
+        Err(_) => Err(Problem::of(Own::Internal, "the proof broke off; the log says where")),
+    }
+}
+
+fn read_only(api: &Api, call: &Call) -> Result<Reply, Problem> {
+    let ReadOnlyIn { on } = call.json()?;
+    tracing::warn!(on, correlation = &*call.correlation, "an operator sets read-only");
+    api.shop.set_read_only(on);
+    Ok(Reply::ok(&ReadOnlyOut { read_only: api.shop.read_only().is_some() }))
+}

@@ -1,0 +1,249 @@
+//! The OpenAPI 3.1 document, made from the table of routes: what a route does not have cannot be
+//! documented, and a route without a description does not compile.
+
+use serde_json::{Map, Value, json};
+
+use crate::auth::Role;
+use crate::problem::{Own, row_of};
+use crate::reply::Reply;
+use crate::route::{self, Doc, Route};
+use crate::schemas;
+
+pub(crate) const ROUTES: &[Route] = &[Route {
+    method: "GET",
+    path: "/openapi.json",
+    name: "openapi",
+    role: Role::Anybody,
+    keyed: false,
+    run: |_, _| Box::pin(async { Ok(Reply::ok(&document())) }),
+    doc: Doc {
+        summary: "This document",
+        query: &[],
+        body: None,
+        answers: &[(200, "OpenApi", "OpenAPI 3.1")],
+        codes: &[],
+    },
+}];
+
+/// The document as text, indented.
+pub fn openapi_json() -> String {
+    let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Jangbu",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Orders that are paid, stock that is right, books that balance. \
+                API.md explains the conventions: keys, money, pages, errors, waiting.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "http://127.0.0.1:7070" }],
+        "paths": paths(),
+        "components": {
+            "securitySchemes": {
+                "client": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The client key (keys/client.key), or the operator key.",
+                },
+                "operator": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The operator key (keys/operator.key).",
+                },
+            },
+            "parameters": parameters(),
+            "schemas": schemas::all(),
+        },
+    })
+}
+
+fn paths() -> Value {
+    let mut paths = Map::new();
+    for route in route::all() {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.to_ascii_lowercase()] = operation(route);
+    }
+    Value::Object(paths)
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "operationId": route.name,
+        "tags": [route.name.split('.').next().unwrap_or_default()],
+        "summary": route.doc.summary,
+        "parameters": parameters_of(route),
+        "responses": responses(route),
+        "security": security(route.role),
+    });
+    if let Some((schema, example)) = route.doc.body {
+        let example: Value = serde_json::from_str(example).unwrap_or_default();
+        operation["requestBody"] = json!({
+            // A cancellation may come without any words.
+            "required": schema != "CancelOrder",
+            "content": { "application/json": { "schema": reference(schema), "example": example } },
+        });
+    }
+    operation
+}
+
+fn security(role: Role) -> Value {
+    match role {
+        Role::Anybody => json!([]),
+        Role::Client => json!([{ "client": [] }, { "operator": [] }]),
+        Role::Operator => json!([{ "operator": [] }]),
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn parameters_of(route: &Route) -> Value {
+    let mut found: Vec<Value> = Vec::new();
+    for name in route.params() {
+        let example = match (name, route.name.split('.').next()) {
+            ("sku", _) | (_, Some("sku")) => "sku_01H9Z8D0G8000",
+            ("code", _) => "merchant:m-1:payable",
+            (_, Some("order")) => "ord_01H9Z8D0GC000",
+            (_, Some("product")) => "prd_01H9Z8D0GG000",
+            _ => "pay_01H9Z8D0GC000",
+        };
+        found.push(json!({
+            "name": name, "in": "path", "required": true,
+            "schema": { "type": "string" }, "example": example,
+        }));
+    }
+    for name in route.doc.query {
+        let (name, required) = name.strip_suffix('!').map_or((*name, false), |name| (name, true));
+        found.push(query_parameter(name, required));
+    }
+    if route.keyed {
+        found.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
+    if matches!(route.name, "order.place" | "order.confirm" | "order.cancel") {
+        found.push(json!({ "$ref": "#/components/parameters/Prefer" }));
+    }
+    found.push(json!({ "$ref": "#/components/parameters/CorrelationId" }));
+    Value::Array(found)
+}
+
+fn query_parameter(name: &str, required: bool) -> Value {
+    let (description, schema) = match name {
+        "limit" => (
+            "Items on a page",
+            json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
+        ),
+        "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
+        "userId" => ("Whose orders", json!({ "type": "string" })),
+        "currency" => ("ISO 4217", json!({ "type": "string", "pattern": "^[A-Z]{3}$" })),
+        _ => ("RFC 3339; that moment included", json!({ "type": "string", "format": "date-time" })),
+    };
+    json!({
+        "name": name, "in": "query", "required": required,
+        "description": description, "schema": schema,
+    })
+}
+
+fn parameters() -> Value {
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "Names this request. The same key and body again has one effect.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+            "example": "6f1c1f0e-7d0b-4a55-9a5e-2f1f6c6f0a11",
+        },
+        "CorrelationId": {
+            "name": "X-Correlation-ID", "in": "header", "required": false,
+            "description": "Goes through everything that follows, and comes back with the answer.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" },
+        },
+        "Prefer": {
+            "name": "Prefer", "in": "header", "required": false,
+            "description": "`respond-async`: do not wait for the outcome.",
+            "schema": { "type": "string" }, "example": "respond-async",
+        },
+    })
+}
+
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for (status, schema, description) in route.doc.answers {
+        let content = match *schema {
+            "" => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            schema => json!({ "application/json": { "schema": reference(schema) } }),
+        };
+        let answer = json!({
+            "description": description, "content": content, "headers": headers(route, *status),
+        });
+        responses.insert(status.to_string(), answer);
+    }
+    let mut codes = codes(route);
+    codes.sort_by_key(|code| row_of(code).status);
+    for group in codes.chunk_by(|a, b| row_of(a).status == row_of(b).status) {
+        let status = row_of(group[0]).status.to_string();
+        let problem = json!({
+            "description": group.join(", "),
+            "content": { "application/problem+json": { "schema": reference("Problem") } },
+        });
+        responses.entry(status).or_insert(problem);
+    }
+    Value::Object(responses)
+}
+
+fn headers(route: &Route, status: u16) -> Value {
+    let text =
+        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    let mut headers = json!({ "X-Correlation-ID": text("As sent, or made here") });
+    if route.keyed {
+        headers["Idempotency-Replayed"] = text("`true` when an earlier request did it");
+    }
+    if route.keyed && route.name.starts_with("order.") {
+        headers["Server-Timing"] = text("accept: first commit; settle: the outcome; milliseconds");
+    }
+    if status == 202 {
+        headers["Location"] = text("Where the order is");
+        headers["Preference-Applied"] = text("`respond-async` when that was asked");
+    }
+    headers
+}
+
+/// Every code that a route can give: what its form implies, and its own.
+pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
+    let mut own = vec![Own::CorrelationInvalid];
+    if route.role > Role::Anybody {
+        own.push(Own::Unauthorized);
+    }
+    if route.role == Role::Operator {
+        own.push(Own::Forbidden);
+    }
+    if route.method != "GET" {
+        own.extend([Own::MalformedJson, Own::UnknownField, Own::MissingField, Own::InvalidField]);
+        own.extend([Own::BodyTooLarge, Own::BodyTimeout, Own::BodyBroken, Own::MediaType]);
+    }
+    if route.params().any(|name| name != "code") || route.name == "order.list" {
+        own.push(Own::InvalidId);
+    }
+    if !route.doc.query.is_empty() {
+        own.push(Own::InvalidParameter);
+    }
+    if route.keyed {
+        own.extend([Own::KeyRequired, Own::KeyInvalid, Own::KeyReused]);
+        own.extend([Own::Shed, Own::TooLate, Own::ReadOnly, Own::StoreFailed, Own::Poisoned]);
+        own.extend([Own::Stopping, Own::Unanswered]);
+    } else if route.role > Role::Anybody && route.method == "GET" || route.name == "metrics" {
+        own.push(Own::ReadFailed);
+    }
+    own.push(Own::Internal);
+    let mut codes: Vec<_> = own.into_iter().map(Own::code).collect();
+    codes.extend(route.doc.codes);
+    if route.name == "order.place" {
+        codes.push(Own::InvalidId.code());
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}

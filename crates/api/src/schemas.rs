@@ -1,0 +1,326 @@
+//! The schemas of all bodies, for the OpenAPI document. A test holds every answer of the tests
+//! against them.
+
+use serde_json::{Map, Value, json};
+
+/// Every schema by name.
+pub(crate) fn all() -> Value {
+    let mut all = Map::new();
+    for part in [basics(), orders(), goods(), books(), rest()] {
+        if let Value::Object(part) = part {
+            all.extend(part);
+        }
+    }
+    Value::Object(all)
+}
+
+/// An object all of whose fields are there, and no others.
+fn object(properties: &Value) -> Value {
+    optional(properties, &[])
+}
+
+/// An object in which the fields of `optional` may be missing.
+fn optional(properties: &Value, optional: &[&str]) -> Value {
+    let names = properties.as_object().into_iter().flat_map(|fields| fields.keys());
+    let required: Vec<_> = names.filter(|name| !optional.contains(&name.as_str())).collect();
+    json!({
+        "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn of(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn list(schema: &str) -> Value {
+    json!({ "type": "array", "items": of(schema) })
+}
+
+fn page(schema: &str) -> Value {
+    object(&json!({ "items": list(schema), "nextCursor": nullable("string") }))
+}
+
+fn nullable(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn whole() -> Value {
+    json!({ "type": "integer", "format": "int64" })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn words(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn id(prefix: &str) -> Value {
+    json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-HJKMNP-TV-Z]{{13}}$") })
+}
+
+fn id_in(prefix: &str) -> Value {
+    json!({
+        "type": "string", "pattern": format!("^{prefix}_[0-9A-Za-z]{{13}}$"),
+        "description": "Crockford base32; any case, I and L read as 1, O as 0.",
+    })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
+}
+
+fn basics() -> Value {
+    json!({
+        "Money": object(&json!({
+            "amount": {
+                "type": "integer", "format": "int64",
+                "description": "Minor units: won, cents.",
+            },
+            "currency": { "type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217." },
+        })),
+        "Problem": optional(
+            &json!({
+                "type": text(), "title": text(),
+                "status": { "type": "integer" },
+                "code": { "type": "string", "description": "Stable; API.md lists all." },
+                "detail": text(),
+                "requestId": { "type": "string", "description": "The correlation id." },
+                "retryable": {
+                    "type": "boolean",
+                    "description": "The same request with the same key may succeed later.",
+                },
+                "orderId": id("ord"),
+                "outcome": text(),
+                "details": {
+                    "type": "array",
+                    "items": object(&json!({ "field": text(), "message": text() })),
+                },
+            }),
+            &["orderId", "outcome"],
+        ),
+        "Health": optional(&json!({ "status": words(&["UP", "DOWN"]), "reason": text() }), &["reason"]),
+        "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
+        "OpenApi": { "type": "object" },
+        "SetReadOnly": object(&json!({ "on": flag() })),
+        "ReadOnly": object(&json!({ "readOnly": flag() })),
+    })
+}
+
+const OUTCOMES: [&str; 7] =
+    ["SOLD", "SOLD_OUT", "DECLINED", "EXPIRED", "CANCELLED", "SHED", "ERROR"];
+
+fn orders() -> Value {
+    let states = [
+        "HOLDING",
+        "AWAIT_PAY",
+        "PAYING",
+        "PAY_UNKNOWN",
+        "COMMITTING",
+        "REVERSING",
+        "UNWINDING",
+        "COMPLETED",
+        "CANCELLED",
+        "STUCK",
+    ];
+    let refund_states = ["REQUESTED", "PSP_REFUND", "RESTORING", "DONE", "REFUSED"];
+    let mut outcome = or_null(words(&OUTCOMES));
+    outcome["enum"] = json!(OUTCOMES.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+    json!({
+        "Units": object(&json!({
+            "skuId": id_in("sku"),
+            "quantity": { "type": "integer", "minimum": 1, "maximum": 10_000 },
+        })),
+        "PlaceOrder": object(&json!({
+            "userId": id_in("usr"),
+            "lines": { "type": "array", "items": of("Units"), "minItems": 1, "maxItems": 100 },
+            "expectedTotal": of("Money"),
+            "payment": optional(
+                &json!({
+                    "mode": words(&["SERVER", "CLIENT"]),
+                    "token": { "type": ["string", "null"], "minLength": 1, "maxLength": 255 },
+                }),
+                &["token"],
+            ),
+        })),
+        "ConfirmOrder": object(&json!({
+            "amount": of("Money"),
+            "token": { "type": "string", "minLength": 1, "maxLength": 255 },
+        })),
+        "CancelOrder": optional(&json!({ "reason": nullable("string") }), &["reason"]),
+        "RefundOrder": optional(
+            &json!({
+                "reason": { "type": "string", "maxLength": 500 },
+                "lines": { "type": ["array", "null"], "items": of("Units") },
+                "restock": { "type": ["boolean", "null"], "default": true },
+            }),
+            &["lines", "restock"],
+        ),
+        "Line": object(&json!({
+            "skuId": id("sku"), "merchantId": text(), "quantity": whole(),
+            "unitPrice": of("Money"), "amount": of("Money"),
+        })),
+        "OrderRefund": object(&json!({
+            "no": {
+                "type": "integer",
+                "description": "From 1; 0 gives back a whole payment that must not have happened.",
+            },
+            "state": words(&refund_states),
+            "amount": of("Money"),
+            "lines": {
+                "type": "array",
+                "items": object(&json!({ "skuId": id("sku"), "quantity": whole() })),
+            },
+            "restock": flag(), "reason": text(),
+        })),
+        "Order": object(&json!({
+            "id": id("ord"), "state": words(&states), "outcome": outcome, "userId": id("usr"),
+            "lines": list("Line"), "total": of("Money"), "refunded": of("Money"),
+            "paymentId": or_null(id("pay")), "refunds": list("OrderRefund"),
+            "reason": nullable("string"), "placedAt": time(), "settledAt": or_null(time()),
+        })),
+        "OrderPage": page("Order"),
+        "Timeline": object(&json!({
+            "orderId": id("ord"), "state": words(&states), "sentence": text(),
+            "items": {
+                "type": "array",
+                "items": object(&json!({ "at": time(), "event": text(), "detail": text() })),
+            },
+        })),
+    })
+}
+
+fn goods() -> Value {
+    json!({
+        "CreateProduct": optional(
+            &json!({
+                "merchantId": { "type": "string", "minLength": 1, "maxLength": 200 },
+                "name": { "type": "string", "minLength": 1, "maxLength": 200 },
+                "publish": { "type": "boolean", "default": false },
+                "skus": {
+                    "type": "array", "minItems": 1, "maxItems": 100,
+                    "items": optional(
+                        &json!({
+                            "name": { "type": "string", "minLength": 1, "maxLength": 200 },
+                            "price": of("Money"),
+                            "stock": {
+                                "type": ["integer", "null"], "minimum": 0,
+                                "description": "Units received at once.",
+                            },
+                        }),
+                        &["stock"],
+                    ),
+                },
+            }),
+            &["publish"],
+        ),
+        "SetPrice": object(&json!({ "price": of("Money") })),
+        "Sku": object(&json!({
+            "id": id("sku"), "name": text(), "price": of("Money"), "priceVersion": whole(),
+        })),
+        "Product": object(&json!({
+            "id": id("prd"), "merchantId": text(), "name": text(),
+            "state": words(&["DRAFT", "PUBLISHED"]), "skus": list("Sku"), "createdAt": time(),
+        })),
+        "ProductPage": page("Product"),
+        "Stock": object(&json!({
+            "skuId": id("sku"), "received": whole(), "adjusted": whole(), "returned": whole(),
+            "available": whole(), "reserved": whole(), "sold": whole(), "writtenOff": whole(),
+        })),
+        "ReceiveStock": optional(
+            &json!({ "quantity": { "type": "integer", "minimum": 1 }, "reason": nullable("string") }),
+            &["reason"],
+        ),
+        "AdjustStock": object(&json!({ "delta": whole(), "reason": text() })),
+        "Movement": object(&json!({
+            "movementId": id("mov"), "skuId": id("sku"), "quantity": whole(), "available": whole(),
+        })),
+    })
+}
+
+fn books() -> Value {
+    let kinds = words(&["ASSET", "LIABILITY", "EQUITY", "INCOME", "EXPENSE"]);
+    let side = words(&["DEBIT", "CREDIT"]);
+    json!({
+        "Account": object(&json!({
+            "code": text(), "currency": text(), "kind": kinds, "normalSide": side,
+            "debits": whole(), "credits": whole(), "balance": whole(),
+        })),
+        "AccountPage": page("Account"),
+        "Entry": object(&json!({
+            "at": time(), "source": id("pay"), "posting": whole(), "leg": whole(), "side": side,
+            "amount": of("Money"), "balance": of("Money"),
+        })),
+        "EntryPage": page("Entry"),
+        "Balance": optional(
+            &json!({
+                "code": text(), "kind": kinds, "normalSide": side, "at": time(),
+                "balance": of("Money"), "debits": of("Money"), "credits": of("Money"),
+            }),
+            &["at", "debits", "credits"],
+        ),
+        "TrialBalance": object(&json!({
+            "accounts": list("Account"),
+            "totals": {
+                "type": "array",
+                "items": object(&json!({
+                    "currency": text(), "debits": { "type": "integer" },
+                    "credits": { "type": "integer" }, "balanced": flag(),
+                })),
+            },
+            "balanced": flag(),
+        })),
+    })
+}
+
+fn rest() -> Value {
+    let states = [
+        "INTENT",
+        "SENT",
+        "AUTHORIZED",
+        "CAPTURE_SENT",
+        "VOID_SENT",
+        "CAPTURED",
+        "DECLINED",
+        "VOIDED",
+        "UNKNOWN",
+    ];
+    json!({
+        "ResolvePayment": object(&json!({
+            "verdict": words(&["CAPTURED", "NOT_CHARGED"]),
+            "evidence": { "type": "string", "minLength": 1, "maxLength": 500 },
+        })),
+        "Payment": object(&json!({
+            "id": id("pay"), "orderId": or_null(id("ord")), "state": words(&states),
+            "pendingOperation": words(&["NONE", "CHARGE", "AUTHORIZE", "CAPTURE", "VOID"]),
+            "mode": words(&["CHARGE", "AUTHORIZE"]),
+            "amount": of("Money"), "authorized": of("Money"), "captured": of("Money"),
+            "refunded": of("Money"), "refundPending": of("Money"),
+            "split": {
+                "type": "array",
+                "items": object(&json!({ "merchantId": text(), "amount": of("Money") })),
+            },
+            "psp": text(), "pspRef": nullable("string"), "reason": nullable("string"),
+            "refunds": {
+                "type": "array",
+                "items": object(&json!({
+                    "no": { "type": "integer" },
+                    "state": words(&["SENT", "UNKNOWN", "DONE", "REFUSED"]),
+                    "amount": of("Money"),
+                })),
+            },
+            "createdAt": time(), "sentAt": or_null(time()),
+        })),
+    })
+}

@@ -1,0 +1,102 @@
+//! The OpenAPI document.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use crate::schema::DOCUMENT;
+use crate::world::{OPERATOR, World};
+
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+/// `UPDATE=1 cargo test -p jangbu-api` writes the document anew.
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let made = jangbu_api::openapi_json();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(COMMITTED, &made).unwrap();
+    }
+    let committed = std::fs::read_to_string(COMMITTED).unwrap();
+    assert_eq!(committed, made, "UPDATE=1 cargo test -p jangbu-api");
+}
+
+#[tokio::test]
+async fn every_operation_is_a_route() {
+    let world = World::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let path = path.replace(['{', '}'], "");
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(&path)
+                .header("authorization", format!("Bearer {OPERATOR}"));
+            let answer = world.send(request.body(Body::empty()).unwrap()).await;
+            let routed = !["NOT_FOUND", "METHOD_NOT_ALLOWED"].contains(&answer.code());
+            assert!(routed, "{method} {path}: {}", answer.text);
+        }
+    }
+}
+
+/// The contract's list, so that an endpoint cannot vanish from table and document together.
+#[test]
+fn the_document_has_the_agreed_endpoints() {
+    let agreed = [
+        "get /actuator/health",
+        "get /api/v1/ledger/accounts",
+        "get /api/v1/ledger/accounts/{code}",
+        "get /api/v1/ledger/accounts/{code}/balance",
+        "get /api/v1/ledger/accounts/{code}/entries",
+        "get /api/v1/ledger/trial-balance",
+        "get /api/v1/orders",
+        "get /api/v1/orders/{id}",
+        "get /api/v1/orders/{id}/timeline",
+        "get /api/v1/payments/{id}",
+        "get /api/v1/products",
+        "get /api/v1/products/{id}",
+        "get /api/v1/stock/{sku}",
+        "get /livez",
+        "get /metrics",
+        "get /openapi.json",
+        "get /readyz",
+        "post /api/v1/admin/prove",
+        "post /api/v1/admin/read-only",
+        "post /api/v1/orders",
+        "post /api/v1/orders/{id}/cancel",
+        "post /api/v1/orders/{id}/confirm",
+        "post /api/v1/orders/{id}/refund",
+        "post /api/v1/payments/{id}/resolve",
+        "post /api/v1/products",
+        "post /api/v1/products/{id}/publish",
+        "post /api/v1/stock/{sku}/adjust",
+        "post /api/v1/stock/{sku}/receive",
+        "put /api/v1/skus/{id}/price",
+    ];
+    let mut found = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        found.extend(item.as_object().unwrap().keys().map(|method| format!("{method} {path}")));
+    }
+    assert_eq!(found, agreed.iter().map(|&line| line.to_owned()).collect());
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn walk(value: &Value, seen: &mut usize) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(target)) = fields.get("$ref") {
+                    let pointer = target.strip_prefix('#').unwrap();
+                    assert!(DOCUMENT.pointer(pointer).is_some(), "{target}");
+                    *seen += 1;
+                }
+                fields.values().for_each(|value| walk(value, seen));
+            }
+            Value::Array(items) => items.iter().for_each(|value| walk(value, seen)),
+            _ => {}
+        }
+    }
+    let mut seen = 0;
+    walk(&DOCUMENT, &mut seen);
+    assert!(seen > 100, "{seen}");
+}

@@ -1,0 +1,13 @@
+//! The interface over a real shop: on the store in memory and on a SQLite file, with the simulated
+//! gateway. Every good answer and every problem is held against the OpenAPI document.
+
+mod auth;
+mod books;
+mod document;
+mod forms;
+mod goods;
+mod orders;
+mod schema;
+mod server;
+mod sold_out;
+mod world;

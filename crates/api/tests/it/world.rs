@@ -1,0 +1,223 @@
+//! A shop with its interface, and short words to talk to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use jangbu_api::{Api, Keys, Parts, Settings, router};
+use jangbu_engine::books::SHARD;
+use jangbu_engine::clock::SystemClock;
+use jangbu_engine::port::{Backend, Mode, WritePlan};
+use jangbu_kernel::Secret;
+use jangbu_psp::simulator::Latency;
+use jangbu_psp::{SimConfig, Simulator};
+use jangbu_services::projections::Projections;
+use jangbu_services::queries::Queries;
+use jangbu_services::shop::{Layout, Shop};
+use jangbu_services::{projections, registry};
+use jangbu_store::{Memory, Sqlite};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::schema;
+
+pub(crate) const CLIENT: &str = "jbc_client";
+pub(crate) const OPERATOR: &str = "jbo_operator";
+pub(crate) const USER: &str = "usr_0000000001000";
+
+/// A running shop with its interface.
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) shop: Arc<Shop>,
+    pub(crate) memory: Option<Memory>,
+    _projections: Projections,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
+    }
+
+    /// Status and code of a problem.
+    pub(crate) fn problem(&self) -> (u16, &str) {
+        (self.status, self.code())
+    }
+
+    pub(crate) fn field(&self) -> &str {
+        self.json["details"][0]["field"].as_str().unwrap_or_default()
+    }
+}
+
+fn in_memory() -> Memory {
+    let memory = Memory::new();
+    memory
+        .with(&mut |store| {
+            let mut tx = store.begin().unwrap();
+            let mut plan = WritePlan::default();
+            let mut row = plan.row(&SHARD, Mode::Insert);
+            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
+            tx.write(&plan).unwrap();
+            tx.commit().unwrap();
+        })
+        .unwrap();
+    memory
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default(), true)
+    }
+
+    /// One on each store.
+    pub(crate) fn both() -> [Self; 2] {
+        [Self::with(Settings::default(), true), Self::with(Settings::default(), false)]
+    }
+
+    pub(crate) fn with(settings: Settings, memory: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = memory.then(in_memory);
+        let truth: Arc<dyn Backend> = match &kept {
+            Some(memory) => Arc::new(memory.clone()),
+            None => Arc::new(Sqlite::new(
+                dir.path().join("jangbu.db"),
+                &registry::TABLES,
+                &registry::MIGRATIONS,
+            )),
+        };
+        let derived: Arc<dyn Backend> = Arc::new(Sqlite::new(
+            dir.path().join("derived.db"),
+            &projections::TABLES,
+            &projections::MIGRATIONS,
+        ));
+        let latency = Latency { min_ms: 1, max_ms: 2, ..Latency::default() };
+        let config = SimConfig { latency, slow_ms: 400, ..SimConfig::default() };
+        let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
+        let clock = Arc::new(SystemClock);
+        let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), clock);
+        let shop = Arc::new(Shop::open(layout).unwrap());
+        let projections = Projections::follow(&*truth, Arc::clone(&derived)).unwrap();
+        let api = Api::new(Parts {
+            shop: Arc::clone(&shop),
+            queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            truth,
+            keys: Keys { client: Secret::new(CLIENT), operator: Secret::new(OPERATOR) },
+            settings,
+            prove: Arc::new(|| Ok(json!({ "findings": [] }))),
+        });
+        Self { router: router(api), shop, memory: kept, _projections: projections, _dir: dir }
+    }
+
+    /// Sends a request; its answer has been held against the document.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or_default();
+        let answer = Answer { status, headers, text, json };
+        schema::check(&method, &path, &answer);
+        answer
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(path).header("authorization", format!("Bearer {OPERATOR}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// As the operator, with a key.
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(post(path, key, OPERATOR, body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let mut request = post(path, key, OPERATOR, body);
+        *request.method_mut() = axum::http::Method::PUT;
+        self.send(request).await
+    }
+
+    /// A product on sale with one SKU of `price` won and `stock` units: the SKU's id.
+    pub(crate) async fn sku(&self, key: &str, price: i64, stock: i64) -> String {
+        let body = json!({
+            "merchantId": "m-1", "name": "Tee", "publish": true,
+            "skus": [{
+                "name": "M", "price": { "amount": price, "currency": "KRW" }, "stock": stock,
+            }],
+        });
+        let made = self.post("/api/v1/products", key, &body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json["skus"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Places an order, as a client.
+    pub(crate) async fn place(&self, key: &str, body: &Value) -> Answer {
+        self.send(post("/api/v1/orders", key, CLIENT, body)).await
+    }
+
+    /// Places an order and does not wait for its end.
+    pub(crate) async fn place_async(&self, key: &str, body: &Value) -> Answer {
+        let mut request = post("/api/v1/orders", key, CLIENT, body);
+        request.headers_mut().insert("prefer", "respond-async".parse().unwrap());
+        self.send(request).await
+    }
+
+    /// Asks for `path` until `wanted` is true of the answer.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer.json) {
+                return answer.json;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "{path}: {}", answer.text);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(crate) async fn stock(&self, sku: &str, field: &str) -> i64 {
+        let stock = self.get(&format!("/api/v1/stock/{sku}")).await;
+        stock.json[field].as_i64().unwrap_or(-1)
+    }
+}
+
+pub(crate) fn post(path: &str, key: &str, bearer: &str, body: &Value) -> Request<Body> {
+    let request = Request::post(path)
+        .header("authorization", format!("Bearer {bearer}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", key);
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    request.body(body).unwrap()
+}
+
+/// The body of an order of one line.
+pub(crate) fn order(sku: &str, quantity: i64, total: i64, token: &str) -> Value {
+    json!({
+        "userId": USER,
+        "lines": [{ "skuId": sku, "quantity": quantity }],
+        "expectedTotal": { "amount": total, "currency": "KRW" },
+        "payment": { "mode": "SERVER", "token": token },
+    })
+}
+
+/// The same, paid later by the client.
+pub(crate) fn unpaid(sku: &str, quantity: i64, total: i64) -> Value {
+    let mut body = order(sku, quantity, total, "");
+    body["payment"] = json!({ "mode": "CLIENT" });
+    body
+}
