@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jangbu_engine::mailbox::Why;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
@@ -41,7 +42,7 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("SetReadOnly", READ_ONLY)),
             answers: &[(200, "ReadOnly", "As it is now")],
-            codes: &[],
+            codes: &["READ_ONLY", "STORE_FAILED", "STOPPING"],
         },
     },
 ];
@@ -74,6 +75,10 @@ async fn prove(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 
 fn read_only(api: &Api, call: &Call) -> Result<Reply, Problem> {
     let ReadOnlyIn { on } = call.json()?;
+    // What the server has entered by itself is not an operator's to leave.
+    if let Some(why) = api.shop.read_only().filter(|why| *why != Why::ReadOnly) {
+        return Err(Problem::not_run(why));
+    }
     tracing::warn!(on, correlation = &*call.correlation, "an operator sets read-only");
     api.shop.set_read_only(on);
     Ok(Reply::ok(&ReadOnlyOut { read_only: api.shop.read_only().is_some() }))

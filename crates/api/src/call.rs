@@ -40,6 +40,8 @@ pub(crate) struct Call {
     params: Vec<Box<str>>,
     uri: Uri,
     body: Bytes,
+    /// Names of the query parameters that the endpoint knows.
+    known: &'static [&'static str],
 }
 
 impl Call {
@@ -63,7 +65,7 @@ impl Call {
             true => params(&mut parts).await?,
             false => Vec::new(),
         };
-        Ok(Self {
+        let call = Self {
             name: route.name,
             role,
             correlation,
@@ -73,7 +75,12 @@ impl Call {
             params,
             uri: parts.uri,
             body,
-        })
+            known: route.doc.query,
+        };
+        if route.role > Role::Anybody && route.doc.query.is_empty() && call.uri.query().is_some() {
+            call.query()?;
+        }
+        Ok(call)
     }
 
     /// The idempotency key; empty on routes without one.
@@ -97,15 +104,17 @@ impl Call {
         serde_json::from_slice(body).map_err(|error| explain::body::<T>(body, &error))
     }
 
-    /// The query parameters, each of which must be one of `known` and come once.
-    pub(crate) fn query(&self, known: &[&str]) -> Result<Params, Problem> {
+    /// The query parameters, each of which must be known and come once.
+    pub(crate) fn query(&self) -> Result<Params, Problem> {
         let invalid = |detail: String| Problem::of(Own::InvalidParameter, detail);
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&self.uri)
             .map_err(|_| invalid("the query cannot be read".to_owned()))?;
         for (at, (name, _)) in pairs.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                let message = format!("unknown; this call knows {}", known.join(", "));
-                return Err(invalid(format!("{name}: {message}")).at(name, message));
+            let known = self.known.iter().map(|known| known.trim_end_matches('!'));
+            if !known.clone().any(|known| known == name) {
+                let known: Vec<_> = known.collect();
+                let message = format!("is not known here; this call knows [{}]", known.join(", "));
+                return Err(invalid(format!("{name} {message}")).at(name, message));
             }
             if pairs[..at].iter().any(|(other, _)| other == name) {
                 return Err(invalid(format!("{name} comes twice")).at(name, "comes twice"));

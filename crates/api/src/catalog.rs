@@ -263,7 +263,7 @@ struct Page<'a> {
 }
 
 async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
-    let query = call.query(&["cursor", "limit"])?;
+    let query = call.query()?;
     let (limit, after) = (query.limit()?, query.cursor(ProductId::parse)?);
     let found = api.read(move |queries| queries.products(after, limit + 1)).await?;
     let page = found.len().min(limit as usize);

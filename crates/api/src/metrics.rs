@@ -8,6 +8,7 @@ use jangbu_domain::order::model::Outcome;
 use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
+use jangbu_services::queries::Queries;
 
 use crate::Api;
 use crate::call::Call;
@@ -49,14 +50,19 @@ impl Counts {
 }
 
 pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> {
-    let (events, projected) =
-        api.read(|queries| Ok((queries.progress()?.0, queries.projected()?))).await?;
+    // What cannot be read is left out: a missing series is honest, a zero is not.
+    let read = |queries: &Queries| Ok((queries.progress().ok(), queries.projected().ok()));
+    let (progress, projected) = api.read(read).await?;
     let mut page = Page::default();
     engine(&mut page, &sum(&api.shop.counters()));
     page.gauge("jangbu_mailbox_waiting", "Commands that wait.", api.shop.waiting() as u64);
-    page.gauge("jangbu_outbox_seq", "Number of the last event.", events.unsigned_abs());
-    page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
-    page.line("jangbu_projection_seq{name=\"derived\"}", projected.unsigned_abs());
+    if let Some((events, _)) = progress {
+        page.gauge("jangbu_outbox_seq", "Number of the last event.", events.unsigned_abs());
+    }
+    if let Some(seq) = projected {
+        page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
+        page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
+    }
     let read_only = u64::from(api.shop.read_only().is_some());
     page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
     gateway(&mut page, &api.shop.calls());

@@ -215,7 +215,7 @@ fn headers(route: &Route, status: u16) -> Value {
 pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     let mut own = vec![Own::CorrelationInvalid];
     if route.role > Role::Anybody {
-        own.push(Own::Unauthorized);
+        own.extend([Own::Unauthorized, Own::InvalidParameter]);
     }
     if route.role == Role::Operator {
         own.push(Own::Forbidden);
@@ -226,9 +226,6 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     }
     if route.params().any(|name| name != "code") || route.name == "order.list" {
         own.push(Own::InvalidId);
-    }
-    if !route.doc.query.is_empty() {
-        own.push(Own::InvalidParameter);
     }
     if route.keyed {
         own.extend([Own::KeyRequired, Own::KeyInvalid, Own::KeyReused]);

@@ -500,7 +500,7 @@ struct Page<'a> {
 }
 
 async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
-    let query = call.query(&["userId", "cursor", "limit"])?;
+    let query = call.query()?;
     let user = id(UserId::parse, UserId::PREFIX, query.required("userId")?, || "userId".into())?;
     let (limit, before) = (query.limit()?, query.cursor(OrderId::parse)?);
     let found = api.read(move |queries| queries.orders_of(user, before, limit + 1)).await?;

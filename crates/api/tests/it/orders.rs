@@ -131,7 +131,14 @@ async fn an_unpaid_order_is_cancelled_and_a_sold_one_refunded() {
     assert_eq!(cancel.header("location"), path);
     world.until(&path, |order| order["refunds"][0]["state"] == "DONE").await;
     let again = world.post(&format!("{path}/cancel"), "z", &json!({})).await;
-    assert_eq!(again.problem(), (409, "ORDER_NOT_CANCELLABLE"));
+    assert_eq!((again.status, &again.json["refunded"]["amount"]), (200, &json!(1_000)));
+
+    let sold = world.place("q", &order(&sku, 1, 1_000, "tok_visa")).await;
+    let path = format!("/api/v1/orders/{}", sold.json["id"].as_str().unwrap());
+    let refund = world.post(&format!("{path}/refund"), "r", &json!({ "reason": "" })).await;
+    assert_eq!(refund.status, 202);
+    let late = world.post(&format!("{path}/cancel"), "s", &json!({})).await;
+    assert_eq!((late.problem(), late.field()), ((409, "ORDER_NOT_CANCELLABLE"), "state"));
     let unknown = world.post("/api/v1/orders/ord_0000000001000/cancel", "u", &json!({})).await;
     assert_eq!(unknown.problem(), (404, "ORDER_UNKNOWN"));
 }
