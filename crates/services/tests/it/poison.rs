@@ -1,13 +1,15 @@
 //! A command that cannot be processed is set aside with its payload and the error; what is beside
 //! it in the batch does not notice.
 
+use jangbu_domain::ledger;
+use jangbu_domain::ledger::command::Leg;
 use jangbu_domain::order::command::{Command, SagaEvent, UNIT};
 use jangbu_engine::books::POISON;
 use jangbu_engine::cell::Step;
 use jangbu_engine::mailbox::Why;
 use jangbu_engine::port::{Fault, Mode};
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Envelope, OrderId, Origin};
+use jangbu_kernel::{Currency, Envelope, OrderId, Origin, Time};
 use jangbu_services::order::ORDERS;
 use jangbu_services::payment::PAYMENT;
 use jangbu_store::{Dump, On, OwnedValue};
@@ -124,7 +126,7 @@ fn nonsense() -> Envelope {
     Envelope::new(UNIT, Origin::Client, "nonsense")
 }
 
-/// A fact that its unit refuses: the books would lack it, which is a bug, and so a panic.
+/// What an order that nobody placed would hear.
 fn impossible_fact() -> Envelope {
     let event = SagaEvent::PayCaptured { amount: 1 };
     let mut fact = Envelope::new(UNIT, Origin::Event, ());
@@ -151,7 +153,7 @@ fn a_panic_costs_only_the_command_that_it_happened_in() {
 }
 
 #[test]
-fn a_command_that_nobody_waits_for_is_refused_without_harm() {
+fn a_message_about_an_order_that_does_not_exist_changes_nothing() {
     let mut bench = Bench::stocked();
     let before = bench.memory.dump();
     bench.rig.tell(impossible_fact());
@@ -214,4 +216,23 @@ fn a_due_row_that_cannot_be_processed_waits_a_minute_and_does_not_hold_up_the_ot
     bench.rig.advance(Span::secs(11));
     bench.settle();
     assert_eq!(poison(&bench.memory.dump()).len(), 2, "after a minute, once");
+}
+
+#[test]
+fn a_fact_that_the_ledger_cannot_book_is_set_aside_with_the_command_that_brought_it() {
+    let mut bench = Bench::stocked();
+    let most = i64::MAX - 500;
+    let leg = |code: &str, amount| Leg { code: code.into(), amount };
+    let legs = vec![leg("psp:sim:receivable", most), leg("merchant:m-7:payable", -most)];
+    let (source, seq, currency, at) = (70, 1, Currency::KRW, Time(1));
+    let post = ledger::Command::Post { source, seq, currency, at, legs };
+    assert!(bench.run(Envelope::new(ledger::UNIT, Origin::Client, post)).is_done());
+    assert!(bench.run(place(10, &[(0, 1)], "ok")).is_done());
+    assert!(bench.run(place(11, &[(0, 1)], "declined")).is_done());
+    bench.settle_with_gateway();
+    let poison = poison(&bench.memory.dump());
+    assert_eq!(poison.len(), 1);
+    assert!(poison[0].0 == "payment" && poison[0].2.contains("ledger refused a fact"));
+    assert_eq!(bench.order(10).unwrap().state.name(), "PAYING", "neither sold nor given up");
+    assert_eq!(bench.order(11).unwrap().state.name(), "CANCELLED");
 }
