@@ -34,7 +34,12 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
     let config = Config::load(args.config.as_deref(), args.listen).map_err(Usage)?;
     tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
     let dir = DataDir::open(&args.data)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut builder = match threads(config.server.threads) {
+        // Tasks that never change threads need no locks to be woken.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         .worker_threads(threads(config.server.threads))
         .enable_all()
         .thread_name("jangbu-http")
