@@ -62,7 +62,8 @@ impl Act<'_> {
             Turn::UndoAgain => self.undo(order),
             Turn::Orphan => self.orphan(order),
             Turn::OrphanDone => orphan_done(order),
-            Turn::LateHold => self.void_late(order),
+            Turn::LateHold => self.void_late(order, false),
+            Turn::LateHoldAgain => self.void_late(order, true),
             Turn::LateHoldGone => {
                 order.next_at = None;
                 order.tries = 0;
@@ -73,7 +74,14 @@ impl Act<'_> {
             Turn::RefundRefused(no) => self.refund_refused(order, no),
             Turn::Returned(no) => self.returned(order, no),
             Turn::RefundsAgain => self.refunds_again(order),
-            Turn::Unwind(outcome) => self.unwind(order, outcome),
+            Turn::Unwind(outcome) => {
+                settle_refused_steps(order, outcome);
+                self.unwind(order, outcome);
+            }
+            Turn::UnwindUnasked => {
+                self.ask_intent(order);
+                self.unwind(order, Outcome::Shed);
+            }
             Turn::Stuck => self.stuck(order),
         }
     }
@@ -142,9 +150,7 @@ impl Act<'_> {
     fn intend(&mut self, order: &mut Order) {
         order.stock = Step::Done;
         order.pay = Step::Asked;
-        let intent = self.intent(order);
-        let deadline = self.deadline();
-        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
+        self.ask_intent(order);
         self.enter(order, State::AwaitPay, Span(0));
         order.next_at = Some(order.placed_at + self.rules.hold);
     }
@@ -178,11 +184,15 @@ impl Act<'_> {
     /// Row 8: has the hinted payment happened? Payment must know of it to be able to ask.
     fn find_out(&mut self, order: &mut Order, stock: Step) {
         order.stock = stock;
-        let deadline = self.deadline();
-        order.next_at = Some(deadline + self.rules.grace);
-        let intent = self.intent(order);
-        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
+        order.next_at = Some(self.deadline() + self.rules.grace);
+        self.ask_intent(order);
         self.ask_inquiry(None);
+    }
+
+    /// Has the intent written down, without a charge.
+    fn ask_intent(&mut self, order: &Order) {
+        let (intent, deadline) = (self.intent(order), self.deadline());
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
     }
 
     // Rows 9 to 18: what the gateway says.
@@ -281,9 +291,6 @@ impl Act<'_> {
     pub(super) fn unwind(&mut self, order: &mut Order, outcome: Outcome) {
         order.token = None;
         order.outcome = Some(outcome);
-        if order.state != State::Unwinding {
-            settle_refused_steps(order, outcome);
-        }
         order.state = State::Unwinding;
         order.tries = 0;
         self.undo(order);
@@ -325,16 +332,14 @@ impl Act<'_> {
         self.out.emit(Event::Cancelled { order: self.id });
     }
 
-    /// Row 25: money that came too late. A total of 0 is no money.
+    /// Row 25: money that came too late.
     fn orphan(&mut self, order: &mut Order) {
         let state = order.state;
         let why = "late_capture".into();
         self.out.emit(Event::Advanced { order: self.id, from: state, to: state, why });
         order.pay = Step::Undone;
-        if order.total > 0 {
-            order.next_at = Some(self.ctx.now + self.rules.refund);
-            self.give_money_back(order, "late_capture");
-        }
+        order.next_at = Some(self.ctx.now + self.rules.refund);
+        self.give_money_back(order, "late_capture");
         if order.state == State::Unwinding {
             self.end_if_undone(order);
         }
@@ -342,8 +347,7 @@ impl Act<'_> {
 
     /// Row 25: a hold that came too late. While an order is CANCELLED and has no refund 0, its
     /// timer says that the void has not been answered yet.
-    fn void_late(&mut self, order: &mut Order) {
-        let again = order.next_at.is_some();
+    fn void_late(&mut self, order: &mut Order, again: bool) {
         if order.state == State::Unwinding {
             order.pay = Step::UndoAsked;
         } else {
@@ -354,10 +358,11 @@ impl Act<'_> {
     }
 }
 
-/// A step that has said no needs no undo.
+/// A step that has said no needs no undo. A reservation that was asked twice may have said yes to
+/// the other.
 fn settle_refused_steps(order: &mut Order, outcome: Outcome) {
     match (order.state, outcome) {
-        (State::Holding, Outcome::SoldOut) => order.stock = Step::Refused,
+        (State::Holding, Outcome::SoldOut) if order.tries <= 1 => order.stock = Step::Refused,
         (State::Paying | State::PayUnknown, Outcome::Declined | Outcome::Shed) => {
             order.pay = Step::Refused;
         }

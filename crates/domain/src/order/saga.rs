@@ -39,8 +39,8 @@
 //! - Row 8: the hold may be gone when a hint comes. The gateway is asked all the same, and what
 //!   it has taken goes back (row 10). A payment that it does not know is fenced (row 17).
 //! - Row 10 of a total of 0: there is nothing to give back, so the order unwinds at once.
-//! - Row 12, when payment has never heard of the payment: SHED. Should the lost intent arrive
-//!   after all, it charges, and row 25 gives the money back.
+//! - Rows 11 and 14, when payment has never heard of the payment: the intent is written without a
+//!   token and voided, so that a lost one finds it and charges nothing, should it arrive after all.
 //! - Rows 21, 25 and 26: an inquiry about a refund is asked as that refund's step. If payment
 //!   has never heard of the refund, or does not know its outcome, the same number is asked again.
 //! - Row 22: a refusal of the reservation is no proof that nothing is held, since an earlier
@@ -62,6 +62,9 @@ pub use super::model::Rules;
 
 /// Row 5: a step without an answer is asked so often.
 const ASK_LIMIT: i64 = 3;
+
+/// The reason of [`SagaEvent::PayNotSent`] when payment has never heard of the payment.
+pub const NEVER_ASKED: &str = "never_asked";
 
 /// What the saga does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,7 @@ pub(super) enum Turn {
     OrphanDone,
     /// Money is held for an order that has ended.
     LateHold,
+    LateHoldAgain,
     LateHoldGone,
     RefundAgain(u32),
     Restore(u32),
@@ -106,6 +110,8 @@ pub(super) enum Turn {
     Returned(u32),
     RefundsAgain,
     Unwind(Outcome),
+    /// Payment has never heard of the payment: nor shall it charge when it does.
+    UnwindUnasked,
     Stuck,
 }
 
@@ -130,7 +136,7 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
         (S::Paying, E::PayCaptured { .. }) if order.cancel_wanted => (10, Turn::Reverse),
         (S::Paying, E::PayCaptured { .. }) => (9, Turn::Commit),
         (S::Paying, E::PayDeclined { .. } | E::PayVoided) => (11, Turn::Unwind(Outcome::Declined)),
-        (S::Paying, E::PayNotSent { .. }) => (11, Turn::Unwind(Outcome::Shed)),
+        (S::Paying, E::PayNotSent { why }) => (11, shed(why)),
         (S::Paying, E::PayUnknown { .. } | E::PayNotFound | E::Timer) => (12, Turn::Unsure),
         (S::Paying | S::PayUnknown, E::PayAuthorized) if order.cancel_wanted => {
             (15, Turn::Unwind(turned_back(order)))
@@ -145,7 +151,7 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
         (S::PayUnknown, E::PayDeclined { .. } | E::PayVoided) => {
             (14, Turn::Unwind(Outcome::Declined))
         }
-        (S::PayUnknown, E::PayNotSent { .. }) => (14, Turn::Unwind(Outcome::Shed)),
+        (S::PayUnknown, E::PayNotSent { why }) => (14, shed(why)),
         (S::PayUnknown, E::PayNotFound) => (16, Turn::Note),
         (S::PayUnknown, E::Timer) if order.tries < rules.inquiry_limit => (12, Turn::Inquire),
         (S::PayUnknown, E::Timer) => (18, Turn::Stuck),
@@ -192,10 +198,13 @@ fn unwinding(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Tur
     Some(match event {
         E::StockReserved | E::StockPinned | E::StockRefused { .. } => (22, Turn::Nothing),
         E::PayAuthorized if pay_is_owed => (22, Turn::Nothing),
+        // The answer to the void says so as well, and only then it cannot be asked any more.
+        E::PayNotSent { why } if &**why == NEVER_ASKED => (22, Turn::Nothing),
         E::StockReleased if is_owed(order.stock) => (23, Turn::StockUndone),
         E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. } if pay_is_owed => {
             (23, Turn::PayUndone)
         }
+        E::PayCaptured { .. } if pay_is_owed && order.total == 0 => (23, Turn::PayUndone),
         E::StockNotReleased { .. } => (24, Turn::Note),
         E::Timer if order.tries < rules.undo_limit => (24, Turn::UndoAgain),
         E::Timer => (24, Turn::Stuck),
@@ -211,7 +220,7 @@ fn late(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
     let is_open = orphan.is_some_and(Refund::is_open);
     let is_cancelled = order.stuck_in.unwrap_or(order.state) == State::Cancelled;
     let turn = match event {
-        E::PayCaptured { .. } if orphan.is_none() => Turn::Orphan,
+        E::PayCaptured { .. } if orphan.is_none() && order.total > 0 => Turn::Orphan,
         E::PayAuthorized if orphan.is_none() => Turn::LateHold,
         E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. }
             if is_cancelled && !is_open && order.next_at.is_some() =>
@@ -223,7 +232,7 @@ fn late(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
         E::RefundRefused { no: 0, .. } if is_open && is_cancelled => Turn::Stuck,
         E::RefundRefused { no: 0, .. } if is_open => Turn::Note,
         E::Timer if is_cancelled && is_open => Turn::AskRefund,
-        E::Timer if is_cancelled && order.tries < rules.undo_limit => Turn::LateHold,
+        E::Timer if is_cancelled && order.tries < rules.undo_limit => Turn::LateHoldAgain,
         E::Timer if is_cancelled => Turn::Stuck,
         _ => return None,
     };
@@ -245,6 +254,10 @@ fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
         E::Timer if order.refunds.iter().any(Refund::is_open) => Turn::RefundsAgain,
         _ => return None,
     })
+}
+
+fn shed(why: &str) -> Turn {
+    if why == NEVER_ASKED { Turn::UnwindUnasked } else { Turn::Unwind(Outcome::Shed) }
 }
 
 fn refused(code: &str) -> Outcome {

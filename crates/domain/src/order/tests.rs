@@ -7,5 +7,10 @@
 
 mod gateway;
 mod mapping;
+mod properties;
+mod reached;
 mod scenarios;
+mod sweep;
+mod tables;
+mod text;
 mod world;

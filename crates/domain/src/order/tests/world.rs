@@ -16,7 +16,7 @@ use crate::inventory::Inventory;
 use crate::inventory::command as stock;
 use crate::ledger::{self, Ledger};
 use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
-use crate::order::model::{Offer, Order, PayMode, State};
+use crate::order::model::{Offer, Order, PayMode, State, Step};
 use crate::order::saga;
 use crate::order::{self, Orders};
 use crate::payment::command as pay;
@@ -51,7 +51,7 @@ impl Msg {
         Self { reply: None, body: Body::Order(Command::Hear { order: ID, event }) }
     }
 
-    fn said(ask: pay::Ask, said: pay::Said) -> Self {
+    pub(super) fn said(ask: pay::Ask, said: pay::Said) -> Self {
         Self { reply: None, body: Body::Pay(pay::Command::Said { payment: PAYMENT, ask, said }) }
     }
 
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// Whether nobody would ever ask for it again: a hint, a success that the gateway has denied
-    /// before, and what an order without a timer has to hear of it. The gateway tells until it is
+    /// before, and what an order has to hear of it that has no timer for it. The gateway tells until it is
     /// heard, and the payment's fact is of the commit (or the outbox) of the payment's row.
     pub(super) fn is_told_until_heard(&self, msg: &Msg) -> bool {
         match &msg.body {
@@ -179,6 +179,12 @@ impl World {
                 }
             }
             Body::Order(Command::Hear { event: SagaEvent::PaidHint, .. }) => true,
+            Body::Order(Command::Hear {
+                event: SagaEvent::PayCaptured { .. } | SagaEvent::PayAuthorized,
+                ..
+            }) => self
+                .order()
+                .is_some_and(|order| order.pay == Step::Refused || order.next_at.is_none()),
             Body::Order(_) => self.order().is_some_and(|order| order.next_at.is_none()),
             Body::Pay(_) | Body::Stock(_) | Body::Post(_) => false,
         }
@@ -248,6 +254,15 @@ impl World {
                 decide::<Ledger>(&command, &ctx, &mut self.ledger, ledger_rows).unwrap();
             }
         }
+    }
+
+    /// The commit of what an order's message led to does not happen.
+    pub(super) fn crash(&mut self, msg: &Msg) {
+        let Body::Order(command) = &msg.body else { panic!("not the order's: {msg:?}") };
+        let before = self.order().cloned();
+        let _ = decide::<Orders>(command, &self.ctx(), &mut self.orders, order_rows);
+        order_rows(&mut self.orders).into_iter().for_each(RowSet::rollback);
+        assert_eq!(self.order(), before.as_ref());
     }
 
     fn follow_order(&mut self, out: Out<Event>) {
@@ -376,6 +391,9 @@ impl World {
         assert_eq!(payables, refunded - captured);
     }
 }
+
+/// What an order's decision brings.
+pub(super) type OrderOut = Out<Event>;
 
 type Sets<R> = fn(&mut R) -> Vec<&mut dyn RowSet>;
 type Decided<D> = Result<(<D as Domain>::Reply, Out<<D as Domain>::Event>), <D as Domain>::Reject>;

@@ -1,0 +1,297 @@
+//! The words of the tables: a line is `row: command => answer`. The row is that of the saga's
+//! table; a line without one is a set-up, a refusal, or an event that changes nothing.
+
+use jangbu_kernel::domain::{Coded, Send};
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{Ctx, Currency, Domain, Money, OrderId, Out, Secret, SkuId, Time, UserId};
+
+use super::world::{ID, START, decide, order_rows};
+use crate::inventory::command as stock;
+use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
+use crate::order::model::{Offer, Order, PayMode, Step};
+use crate::order::{Orders, Rows, saga};
+use crate::payment::command as pay;
+
+pub(super) fn check(table: &str) {
+    let mut bench = Bench { rows: Rows::default(), now: START };
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (row, rest) = row_of(line);
+        let (asked, expected) = rest.split_once(" => ").unwrap_or((rest, ""));
+        assert_eq!(bench.answer(row, asked.trim()), expected.trim(), "{line}");
+    }
+}
+
+/// The row that a line names, and the rest of the line.
+pub(super) fn row_of(line: &str) -> (Option<u8>, &str) {
+    match line.split_once(": ") {
+        Some((row, rest)) if row.parse::<u8>().is_ok() => (row.parse().ok(), rest),
+        _ => (None, line),
+    }
+}
+
+struct Bench {
+    rows: Rows,
+    now: Time,
+}
+
+impl Bench {
+    fn order(&self) -> Option<&Order> {
+        let rows = &self.rows.order;
+        if rows.holds(ID) { rows.get(ID) } else { None }
+    }
+
+    fn answer(&mut self, row: Option<u8>, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["refunds"] => return show_refunds(self.order().unwrap()),
+            ["steps"] => return show_steps(self.order().unwrap()),
+            ["timers", times] => {
+                for _ in 1..number(times) {
+                    self.due();
+                    let row = saga::row(self.order().unwrap(), &SagaEvent::Timer, &self.rules());
+                    _ = self.run(row, &Orders::wake("orders", ID.0));
+                }
+                self.due();
+                return self.run(row, &Orders::wake("orders", ID.0));
+            }
+            ["timer"] => self.due(),
+            _ => {}
+        }
+        self.run(row, &command(&words))
+    }
+
+    fn due(&mut self) {
+        self.now = self.order().and_then(|order| order.next_at).expect("a timer");
+    }
+
+    fn run(&mut self, row: Option<u8>, command: &Command) -> String {
+        if let Command::Hear { event, .. } = command
+            && let Some(order) = self.order()
+        {
+            let taken = saga::concerns(order, event, &self.rules(), self.now);
+            let found = saga::row(order, event, &self.rules()).filter(|_| taken || row.is_some());
+            assert_eq!(found, row, "{event:?}");
+        }
+        let before = self.order().cloned();
+        let ctx = Ctx { now: self.now, commit: 1, correlation: None };
+        match decide::<Orders>(command, &ctx, &mut self.rows, order_rows) {
+            Err(reject) => {
+                assert_eq!(self.order(), before.as_ref());
+                show_reject(&reject)
+            }
+            Ok(_) if matches!(command, Command::Learn { .. }) => String::new(),
+            Ok((_, out)) => {
+                let order = self.order().unwrap();
+                let silent = out.sends.is_empty() && out.events.is_empty();
+                if silent && Some(order) == before.as_ref() {
+                    return "nothing".to_owned();
+                }
+                show(order, &out, self.now)
+            }
+        }
+    }
+
+    fn rules(&self) -> saga::Rules {
+        self.rows.rules.clone()
+    }
+}
+
+fn command(words: &[&str]) -> Command {
+    let (order, reason) = (ID, Box::from("changed_my_mind"));
+    let won = |word: &str| Money::new(number(word), Currency::KRW);
+    match *words {
+        ["offer", sku, price, ref more @ ..] => {
+            let currency = if more.contains(&"USD") { "USD" } else { "KRW" };
+            let merchant = more.iter().find(|word| word.starts_with("m-")).unwrap_or(&"m-1");
+            let version = more.iter().find_map(|word| word.strip_prefix('v')).map_or(1, number);
+            let offer = Offer {
+                merchant: (*merchant).into(),
+                currency: Currency::parse(currency).unwrap(),
+                price: number(price),
+                on_sale: !more.contains(&"off"),
+                price_version: version,
+            };
+            Command::Learn { sku: SkuId(number(sku)), offer }
+        }
+        ["place", mode, ref given @ .., total] => {
+            let client = mode.starts_with("client");
+            let mode_of = if client { PayMode::Client } else { PayMode::Server };
+            Command::Place {
+                order,
+                user: UserId(3),
+                lines: units(given),
+                expected: won(total.trim_start_matches('@')),
+                mode: mode_of,
+                token: (mode == "server").then(|| Secret::new("tok")),
+            }
+        }
+        ["confirm", amount] => {
+            Command::Confirm { order, amount: won(amount), token: Secret::new("tok") }
+        }
+        ["cancel"] => Command::Cancel { order, reason },
+        ["refund", "all"] => Command::Refund { order, units: None, restock: true, reason },
+        ["refund", ref given @ .., how] => {
+            let restock = how == "restock";
+            Command::Refund { order, units: Some(units(given)), restock, reason }
+        }
+        ["timer" | "early"] => Orders::wake("orders", ID.0),
+        ["hear", name, ref more @ ..] => Command::Hear { order, event: event(name, more) },
+        _ => panic!("no command: {words:?}"),
+    }
+}
+
+fn event(name: &str, more: &[&str]) -> SagaEvent {
+    use SagaEvent as E;
+    let word = more.first().copied().unwrap_or("0");
+    let text = || Box::<str>::from(word);
+    let code = || match word {
+        "INSUFFICIENT_STOCK" => "INSUFFICIENT_STOCK",
+        "RESERVATION_EXPIRED" => "RESERVATION_EXPIRED",
+        _ => "QUANTITY_OVERFLOW",
+    };
+    let no = u32::try_from(word.parse::<i64>().unwrap_or(0)).unwrap();
+    match name {
+        "reserved" => E::StockReserved,
+        "refused" => E::StockRefused { code: code() },
+        "pinned" => E::StockPinned,
+        "not-pinned" => E::StockNotPinned { code: code() },
+        "committed" => E::StockCommitted,
+        "not-committed" => E::StockNotCommitted { code: code() },
+        "released" => E::StockReleased,
+        "not-released" => E::StockNotReleased { code: code() },
+        "returned" => E::StockReturned { no },
+        "authorized" => E::PayAuthorized,
+        "captured" => E::PayCaptured { amount: 2_500 },
+        "declined" => E::PayDeclined { code: text() },
+        "not-sent" => E::PayNotSent { why: text() },
+        "unknown" => E::PayUnknown { why: text() },
+        "not-found" => E::PayNotFound,
+        "voided" => E::PayVoided,
+        "hint" => E::PaidHint,
+        "refunded" => E::Refunded { no },
+        "refund-unknown" => E::RefundUnknown { no },
+        "refund-refused" => E::RefundRefused { no, code: "too_old".into() },
+        _ => panic!("no event: {name}"),
+    }
+}
+
+/// `S1` is number 1; `MAX` is the largest amount.
+fn number(word: &str) -> i64 {
+    if word == "MAX" { Money::MAX } else { word.trim_start_matches('S').parse().unwrap() }
+}
+
+/// `S1x2`; `S1x1*101` is the line 101 times.
+fn units(words: &[&str]) -> Vec<Units> {
+    let parts = words.iter().flat_map(|word| {
+        let (line, times) = word.split_once('*').unwrap_or((word, "1"));
+        let (sku, quantity) = line.split_once('x').unwrap();
+        let one = Units { sku: SkuId(number(sku)), quantity: number(quantity) };
+        std::iter::repeat_n(one, times.parse().unwrap())
+    });
+    parts.collect()
+}
+
+fn show_reject(reject: &Reject) -> String {
+    let code = reject.code();
+    match reject {
+        Reject::QuantityInvalid { sku }
+        | Reject::SkuNotOnSale { sku }
+        | Reject::CurrencyMismatch { sku }
+        | Reject::RefundExceedsOrder { sku } => format!("{code} S{}", sku.0),
+        Reject::PriceChanged { total } | Reject::AmountDiffers { total } => {
+            format!("{code} {total}")
+        }
+        Reject::NotAwaitingPayment { state }
+        | Reject::OrderNotCancellable { state }
+        | Reject::OrderNotRefundable { state } => format!("{code} {}", state.name()),
+        _ => code.to_owned(),
+    }
+}
+
+/// `STATE(OUTCOME) cancel-wanted: asks; says; timer`, what there is of it.
+fn show(order: &Order, out: &Out<Event>, now: Time) -> String {
+    let mut text = order.state.name().to_owned();
+    if let Some(from) = order.stuck_in {
+        text = format!("{text}[{}]", from.name());
+    }
+    if let Some(outcome) = order.outcome {
+        text = format!("{text}({})", outcome.name());
+    }
+    if order.cancel_wanted {
+        text += " unwanted";
+    }
+    let asks: Vec<_> = out.sends.iter().map(show_send).collect();
+    if !asks.is_empty() {
+        text = format!("{text} asks {}", asks.join(", "));
+    }
+    if let Some(at) = order.next_at {
+        text = format!("{text} in {}s", (at - now).as_millis() / 1_000);
+    }
+    text
+}
+
+fn show_send(send: &Send) -> String {
+    let said = if send.to == stock::UNIT {
+        show_stock(send.body.expect_ref())
+    } else {
+        show_pay(send.body.expect_ref())
+    };
+    let (parent, step) = send.reply.unwrap();
+    assert_eq!(OrderId(parent), ID);
+    if step >= 1_000 { format!("{said}/{step}") } else { said }
+}
+
+fn show_stock(command: &stock::Command) -> String {
+    use stock::Command as C;
+    match command {
+        C::Reserve { pin: true, .. } => "reserve-pinned".to_owned(),
+        C::Reserve { expires_at, .. } => {
+            assert_eq!(*expires_at, START + Span::mins(15));
+            "reserve".to_owned()
+        }
+        C::Pin { .. } => "pin".to_owned(),
+        C::Commit { .. } => "commit".to_owned(),
+        C::Release { .. } => "release".to_owned(),
+        C::Return { lines, restock, .. } => {
+            let lines = lines.iter().map(|line| format!("S{}x{}", line.sku.0, line.quantity));
+            let how = if *restock { "restock" } else { "lost" };
+            format!("return {} {how}", lines.collect::<Vec<_>>().join(" "))
+        }
+        other => panic!("not asked by orders: {other:?}"),
+    }
+}
+
+fn show_pay(command: &pay::Command) -> String {
+    use pay::Command as C;
+    let shares = |parts: &[pay::Part]| {
+        let parts = parts.iter().map(|part| format!("{}={}", part.merchant, part.amount));
+        parts.collect::<Vec<_>>().join(" ")
+    };
+    match command {
+        C::Intend { intent, token, .. } => {
+            assert_eq!(intent.order, Some(ID));
+            let how = if token.is_some() { "charge" } else { "intend" };
+            [how, &shares(&intent.split)].join(" ").trim_end().to_owned()
+        }
+        C::Authorize { .. } => "charge".to_owned(),
+        C::Capture { .. } => "capture".to_owned(),
+        C::Void { .. } => "void".to_owned(),
+        C::Refund { parts, .. } => format!("refund {}", shares(parts)),
+        C::Inquire { refund: None, .. } => "inquire".to_owned(),
+        C::Inquire { refund: Some(no), .. } => format!("inquire {no}"),
+        other => panic!("not asked by orders: {other:?}"),
+    }
+}
+
+fn show_refunds(order: &Order) -> String {
+    let show = |refund: &crate::order::model::Refund| {
+        format!("{} {} {}", refund.no, refund.state.name(), refund.amount)
+    };
+    let refunds: Vec<_> = order.refunds.iter().map(show).collect();
+    format!("{}; {} of {} back", refunds.join(", "), order.refunded, order.total)
+}
+
+fn show_steps(order: &Order) -> String {
+    let name = |step: Step| step.name();
+    format!("stock {}, pay {}", name(order.stock), name(order.pay))
+}
