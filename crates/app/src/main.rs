@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Rebuild(args) => rebuild::rebuild(&args),
-        Command::Openapi => exit::print(""),
+        Command::Openapi => exit::print(&jangbu_api::openapi_json()),
         Command::DefaultConfig => exit::print(config::DEFAULT),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "jangbu", &mut std::io::stdout());

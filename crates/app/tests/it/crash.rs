@@ -80,7 +80,7 @@ fn check_replays(server: &Server, skus: &[String], journal: &Journal, round: u64
 fn wait_until_settled(server: &Server) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let report = server.operate("/api/v1/admin/prove", "none", &Value::Null).body;
+        let report = server.operate("/api/v1/admin/prove", "none", &serde_json::json!({})).body;
         if report["in_flight"]["orders_open"] == 0 {
             return;
         }
