@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_domain::ledger;
 use jangbu_domain::order::command::{SagaEvent, step};
+use jangbu_domain::order::saga::NEVER_ASKED;
 use jangbu_domain::payment::Payments;
 use jangbu_domain::payment::Rows;
 use jangbu_domain::payment::command::{About, Event, Part, Reject, Reply};
@@ -196,7 +197,7 @@ fn refused(reject: &Reject, asked: u16) -> Option<SagaEvent> {
         (step::VOID, Reject::PaymentUnknown) => Some(SagaEvent::PayVoided),
         (step::VOID, Reject::NotVoidable) => Some(SagaEvent::PayCaptured { amount: 0 }),
         (step::INQUIRE, Reject::PaymentUnknown) => {
-            Some(SagaEvent::PayNotSent { why: "never_asked".into() })
+            Some(SagaEvent::PayNotSent { why: NEVER_ASKED.into() })
         }
         _ => None,
     }

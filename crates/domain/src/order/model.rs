@@ -316,3 +316,32 @@ impl Rules {
 fn bits(tries: i64) -> u32 {
     u32::try_from(tries.clamp(0, 5)).unwrap_or(5)
 }
+
+/// What the timer of an order waits for, in one sentence for its timeline.
+pub fn sentence(order: &Order) -> String {
+    let reason = order.reason.as_deref().unwrap_or("no reason given");
+    match order.state {
+        State::Holding => "Stock is being held.".to_owned(),
+        State::AwaitPay => "The units are held; the client has not paid yet.".to_owned(),
+        State::Paying => "The payment gateway has been asked and has not answered yet.".to_owned(),
+        State::PayUnknown => format!(
+            "Whether the card was charged is open ({reason}); inquiry {} is scheduled.",
+            order.tries.saturating_add(1)
+        ),
+        State::Committing => format!("Paid; the stock is being committed ({reason})."),
+        State::Reversing => "Cancelled after the charge; the money is on its way back.".to_owned(),
+        State::Unwinding => format!("What was held is being given back ({reason})."),
+        State::Completed if order.refunds.iter().any(Refund::is_open) => {
+            "Sold; a refund is under way.".to_owned()
+        }
+        State::Completed => "Sold.".to_owned(),
+        State::Cancelled => {
+            let outcome = order.outcome.map_or("CANCELLED", Outcome::name);
+            format!("Ended without a sale: {outcome} ({reason}).")
+        }
+        State::Stuck => {
+            let from = order.stuck_in.map_or("?", State::name);
+            format!("Stuck in {from} ({reason}): an operator must resolve it.")
+        }
+    }
+}

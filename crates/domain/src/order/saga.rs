@@ -58,15 +58,16 @@ use super::act::Act;
 use super::command::SagaEvent;
 use super::model::{Order, Outcome, PayMode, Refund, RefundState, State, Step};
 
-pub use super::model::Rules;
+pub use super::model::{Rules, sentence};
 
+const DECLINED: Outcome = Outcome::Declined;
 /// Row 5: a step without an answer is asked so often.
 const ASK_LIMIT: i64 = 3;
 
 /// The reason of [`SagaEvent::PayNotSent`] when payment has never heard of the payment.
 pub const NEVER_ASKED: &str = "never_asked";
 
-/// What the saga does next.
+/// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Nothing: the event was foreseen and is covered.
@@ -135,7 +136,7 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
         (S::Paying, _) if order.stock == Step::Asked => pinning(order, event)?,
         (S::Paying, E::PayCaptured { .. }) if order.cancel_wanted => (10, Turn::Reverse),
         (S::Paying, E::PayCaptured { .. }) => (9, Turn::Commit),
-        (S::Paying, E::PayDeclined { .. } | E::PayVoided) => (11, Turn::Unwind(Outcome::Declined)),
+        (S::Paying, E::PayDeclined { .. } | E::PayVoided) => (11, Turn::Unwind(DECLINED)),
         (S::Paying, E::PayNotSent { why }) => (11, shed(why)),
         (S::Paying, E::PayUnknown { .. } | E::PayNotFound | E::Timer) => (12, Turn::Unsure),
         (S::Paying | S::PayUnknown, E::PayAuthorized) if order.cancel_wanted => {
@@ -145,12 +146,8 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
 
         (S::PayUnknown, E::PayCaptured { .. }) if order.cancel_wanted => (14, Turn::Reverse),
         (S::PayUnknown, E::PayCaptured { .. }) => (14, Turn::Commit),
-        (S::PayUnknown, E::PayDeclined { code }) if &**code == "not_found" => {
-            (17, Turn::Unwind(Outcome::Declined))
-        }
-        (S::PayUnknown, E::PayDeclined { .. } | E::PayVoided) => {
-            (14, Turn::Unwind(Outcome::Declined))
-        }
+        (S::PayUnknown, E::PayDeclined { code }) if is_fenced(code) => (17, Turn::Unwind(DECLINED)),
+        (S::PayUnknown, E::PayDeclined { .. } | E::PayVoided) => (14, Turn::Unwind(DECLINED)),
         (S::PayUnknown, E::PayNotSent { why }) => (14, shed(why)),
         (S::PayUnknown, E::PayNotFound) => (16, Turn::Note),
         (S::PayUnknown, E::Timer) if order.tries < rules.inquiry_limit => (12, Turn::Inquire),
@@ -194,17 +191,17 @@ fn pinning(order: &Order, event: &SagaEvent) -> Option<(u8, Turn)> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
 fn unwinding(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
     use SagaEvent as E;
-    let pay_is_owed = is_owed(order.pay);
+    let owes = is_owed(order.pay);
     Some(match event {
         E::StockReserved | E::StockPinned | E::StockRefused { .. } => (22, Turn::Nothing),
-        E::PayAuthorized if pay_is_owed => (22, Turn::Nothing),
+        E::PayAuthorized if owes => (22, Turn::Nothing),
         // The answer to the void says so as well, and only then it cannot be asked any more.
         E::PayNotSent { why } if &**why == NEVER_ASKED => (22, Turn::Nothing),
         E::StockReleased if is_owed(order.stock) => (23, Turn::StockUndone),
-        E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. } if pay_is_owed => {
+        E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. } if owes => {
             (23, Turn::PayUndone)
         }
-        E::PayCaptured { .. } if pay_is_owed && order.total == 0 => (23, Turn::PayUndone),
+        E::PayCaptured { .. } if owes && order.total == 0 => (23, Turn::PayUndone),
         E::StockNotReleased { .. } => (24, Turn::Note),
         E::Timer if order.tries < rules.undo_limit => (24, Turn::UndoAgain),
         E::Timer => (24, Turn::Stuck),
@@ -254,6 +251,11 @@ fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
         E::Timer if order.refunds.iter().any(Refund::is_open) => Turn::RefundsAgain,
         _ => return None,
     })
+}
+
+/// Payment's code for what the gateway does not know and has promised to refuse.
+fn is_fenced(code: &str) -> bool {
+    code == "not_found"
 }
 
 fn shed(why: &str) -> Turn {
@@ -369,34 +371,5 @@ fn reason(event: &SagaEvent) -> Option<Box<str>> {
         | E::Refunded { .. }
         | E::RefundUnknown { .. }
         | E::Timer => None,
-    }
-}
-
-/// What the timer of an order waits for, in one sentence for its timeline.
-pub fn sentence(order: &Order) -> String {
-    let reason = order.reason.as_deref().unwrap_or("no reason given");
-    match order.state {
-        State::Holding => "Stock is being held.".to_owned(),
-        State::AwaitPay => "The units are held; the client has not paid yet.".to_owned(),
-        State::Paying => "The payment gateway has been asked and has not answered yet.".to_owned(),
-        State::PayUnknown => format!(
-            "Whether the card was charged is open ({reason}); inquiry {} is scheduled.",
-            order.tries.saturating_add(1)
-        ),
-        State::Committing => format!("Paid; the stock is being committed ({reason})."),
-        State::Reversing => "Cancelled after the charge; the money is on its way back.".to_owned(),
-        State::Unwinding => format!("What was held is being given back ({reason})."),
-        State::Completed if order.refunds.iter().any(Refund::is_open) => {
-            "Sold; a refund is under way.".to_owned()
-        }
-        State::Completed => "Sold.".to_owned(),
-        State::Cancelled => {
-            let outcome = order.outcome.map_or("CANCELLED", Outcome::name);
-            format!("Ended without a sale: {outcome} ({reason}).")
-        }
-        State::Stuck => {
-            let from = order.stuck_in.map_or("?", State::name);
-            format!("Stuck in {from} ({reason}): an operator must resolve it.")
-        }
     }
 }

@@ -91,7 +91,9 @@ impl Reach {
             }
             let wanted =
                 if is(&world, State::Completed) { std::mem::take(&mut refunds) } else { &[] };
-            wanted.iter().for_each(|sku| world.client(&refund_of(*sku)).unwrap());
+            for sku in wanted {
+                world.client(&refund_of(*sku)).unwrap();
+            }
             if (self.until)(&world) {
                 return world;
             }

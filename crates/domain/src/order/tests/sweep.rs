@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 use jangbu_kernel::{Ctx, Time};
 
+use super::engine::{OrderOut, decide, order_rows};
 use super::gateway::{Back, Book, Pay};
 use super::reached::{REACHED, Reach, refund_of};
-use super::world::{Body, FOREVER, ID, Msg, START, World, decide, order_rows};
+use super::world::{Body, FOREVER, ID, Msg, START, World};
 use crate::inventory::command as stock;
 use crate::inventory::model::State as Held;
 use crate::order::command::{Command, SagaEvent};
@@ -217,7 +218,7 @@ fn show_to_the_row(order: &Order, now: Time, event: &SagaEvent) {
     assert!(second.calls.is_empty() && first.calls.is_empty());
     let news = second.events.len();
     assert!(news == 0 || *event == SagaEvent::Timer, "{event:?} was stated twice");
-    let asked = |out: &super::world::OrderOut| -> BTreeSet<String> {
+    let asked = |out: &OrderOut| -> BTreeSet<String> {
         out.sends.iter().map(|send| format!("{send:?}")).collect()
     };
     assert!(asked(&second).is_subset(&asked(&first)), "{event:?} led to something else");

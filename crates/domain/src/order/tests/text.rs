@@ -5,7 +5,8 @@ use jangbu_kernel::domain::{Coded, Send};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Ctx, Currency, Domain, Money, OrderId, Out, Secret, SkuId, Time, UserId};
 
-use super::world::{ID, START, decide, order_rows};
+use super::engine::{decide, order_rows};
+use super::world::{ID, START};
 use crate::inventory::command as stock;
 use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
 use crate::order::model::{Offer, Order, PayMode, Step};

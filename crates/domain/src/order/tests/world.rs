@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use jangbu_kernel::domain::Coded;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{
     Ctx, Currency, Domain, Money, OrderId, Out, PaymentId, RowSet, Secret, SkuId, Time, UserId,
 };
 
+use super::engine::{decide, ledger_rows, order_rows, pay_rows, stock_rows};
 use super::gateway::{Back, Gateway, Pay};
 use super::mapping;
 use crate::inventory::Inventory;
@@ -27,7 +27,7 @@ pub(super) const ID: OrderId = OrderId(7);
 pub(super) const PAYMENT: PaymentId = PaymentId(7);
 pub(super) const START: Time = Time(1_800_000_000_000_000);
 /// Two SKUs of two merchants: `(sku, quantity, price, merchant)`.
-const LINES: [(i64, i64, i64, &str); 2] = [(1, 2, 1_000, "m-1"), (2, 1, 500, "m-2")];
+pub(super) const LINES: [(i64, i64, i64, &str); 2] = [(1, 2, 1_000, "m-1"), (2, 1, 500, "m-2")];
 pub(super) const TOTAL: i64 = 2_500;
 const RECEIVED: i64 = 10;
 
@@ -317,160 +317,6 @@ impl World {
             return Some(Msg { reply: None, body });
         }
         Some(Msg { reply: None, body: Body::Order(Orders::wake("orders", ID.0)) })
-    }
-
-    /// Nothing is left to do, and all books are right.
-    pub(super) fn assert_right(&self) {
-        let order = self.order().expect("an order that was placed");
-        let ended = matches!(order.state, State::Completed | State::Cancelled | State::Stuck);
-        assert!(ended && order.next_at.is_none(), "{order:?}");
-        assert!(self.queue.is_empty() && self.later.is_empty());
-        self.assert_stock(order);
-        self.assert_money(order);
-        self.assert_ledger();
-        let ends = self.facts.iter().filter(|fact| matches!(**fact, "completed" | "cancelled"));
-        assert!(ends.count() <= 1, "an order ends once: {:?}", self.facts);
-    }
-
-    fn assert_stock(&self, order: &Order) {
-        use inventory::model::State as Held;
-        let held = self.reservation().map(|reservation| reservation.state);
-        let fits = match order.state {
-            State::Completed => held == Some(Held::Committed),
-            State::Cancelled => matches!(held, None | Some(Held::Released | Held::Expired)),
-            _ => held != Some(Held::Committed),
-        };
-        assert!(fits, "{:?} with a reservation {held:?}", order.state);
-        let pinned = matches!(held, Some(Held::Held | Held::Pinned));
-        for (index, (sku, quantity, ..)) in LINES.into_iter().enumerate() {
-            let stock = self.inventory.stock.get(SkuId(sku)).unwrap();
-            stock.assert_lawful(SkuId(sku));
-            let sold = if held == Some(Held::Committed) { quantity } else { 0 };
-            assert_eq!((stock.reserved, stock.sold), (if pinned { quantity } else { 0 }, sold));
-            let done = order.refunds.iter().filter(|refund| !refund.is_open());
-            let live = done.filter(|refund| refund.state != order::model::RefundState::Refused);
-            let units = live.flat_map(|refund| &refund.units).filter(|(line, _)| *line == index);
-            assert_eq!(stock.returned, units.map(|(_, quantity)| quantity).sum::<i64>());
-            assert!(stock.returned <= quantity);
-        }
-    }
-
-    fn assert_money(&self, order: &Order) {
-        use order::model::RefundState as R;
-        let net = self.gateway.net();
-        let done = order.refunds.iter().filter(|refund| refund.state == R::Done);
-        assert_eq!(order.refunded, done.map(|refund| refund.amount).sum::<i64>());
-        assert!(order.refunded <= order.total && self.gateway.charges <= 1);
-        let (captured, refunded) = self.payment().map_or((0, 0), |p| (p.captured, p.refunded));
-        if order.state == State::Stuck {
-            return; // an operator compares the gateway's book with ours
-        }
-        assert!(!order.refunds.iter().any(order::model::Refund::is_open), "{order:?}");
-        assert_eq!(net, captured - refunded, "{:?}", self.payment());
-        assert_eq!(refunded, order.refunded);
-        let owed = if order.state == State::Completed { order.total - order.refunded } else { 0 };
-        assert_eq!(net, owed, "{order:?} {:?}", self.payment());
-        assert_ne!(self.gateway.book, super::gateway::Book::Held, "a hold was forgotten");
-        if let Some(payment) = self.payment() {
-            assert_eq!(payment.unsound(), None);
-            let paid = payment.state == payment::model::State::Captured;
-            assert!(paid || order.state == State::Cancelled);
-        }
-    }
-
-    fn assert_ledger(&self) {
-        let (captured, refunded) = self.payment().map_or((0, 0), |p| (p.captured, p.refunded));
-        let sum = |code: &str| {
-            let id = ledger::AccountId::of(code, Currency::KRW);
-            let rows = &self.ledger.account;
-            let account = if rows.holds(id) { rows.get(id) } else { None };
-            account.map_or(0, |account| account.debits - account.credits)
-        };
-        let payables = sum("merchant:m-1:payable") + sum("merchant:m-2:payable");
-        assert_eq!(sum("psp:sim:receivable"), captured - refunded);
-        assert_eq!(payables, refunded - captured);
-    }
-}
-
-/// What an order's decision brings.
-pub(super) type OrderOut = Out<Event>;
-
-type Sets<R> = fn(&mut R) -> Vec<&mut dyn RowSet>;
-type Decided<D> = Result<(<D as Domain>::Reply, Out<<D as Domain>::Event>), <D as Domain>::Reject>;
-
-/// Tables of a domain whose rows are read as absent.
-pub(super) trait Absent {
-    fn absent(&mut self);
-}
-
-impl Absent for order::Rows {
-    fn absent(&mut self) {
-        self.order.take_wanted().into_iter().for_each(|key| self.order.load(key, None));
-        self.offer.take_wanted().into_iter().for_each(|key| self.offer.load(key, None));
-    }
-}
-
-impl Absent for inventory::model::Rows {
-    fn absent(&mut self) {
-        self.stock.take_wanted().into_iter().for_each(|key| self.stock.load(key, None));
-        self.movement.take_wanted().into_iter().for_each(|key| self.movement.load(key, None));
-        self.reservation.take_wanted().into_iter().for_each(|key| self.reservation.load(key, None));
-    }
-}
-
-impl Absent for payment::Rows {
-    fn absent(&mut self) {
-        self.payment.take_wanted().into_iter().for_each(|key| self.payment.load(key, None));
-    }
-}
-
-impl Absent for ledger::Rows {
-    fn absent(&mut self) {
-        self.account.take_wanted().into_iter().for_each(|key| self.account.load(key, None));
-        self.entry.take_wanted().into_iter().for_each(|key| self.entry.load(key, None));
-        self.chain.take_wanted().into_iter().for_each(|key| self.chain.load(key, None));
-    }
-}
-
-pub(super) fn order_rows(rows: &mut order::Rows) -> Vec<&mut dyn RowSet> {
-    vec![&mut rows.order, &mut rows.offer]
-}
-
-fn stock_rows(rows: &mut inventory::model::Rows) -> Vec<&mut dyn RowSet> {
-    vec![&mut rows.stock, &mut rows.movement, &mut rows.reservation]
-}
-
-fn pay_rows(rows: &mut payment::Rows) -> Vec<&mut dyn RowSet> {
-    vec![&mut rows.payment]
-}
-
-fn ledger_rows(rows: &mut ledger::Rows) -> Vec<&mut dyn RowSet> {
-    vec![&mut rows.account, &mut rows.entry]
-}
-
-/// What the engine does with one command.
-pub(super) fn decide<D: Domain>(
-    command: &D::Command,
-    ctx: &Ctx,
-    rows: &mut D::Rows,
-    sets: Sets<D::Rows>,
-) -> Decided<D>
-where
-    D::Rows: Absent,
-    D::Reject: Coded,
-{
-    for _pass in 0..2 {
-        D::want(command, rows);
-        rows.absent();
-    }
-    sets(rows).into_iter().for_each(RowSet::mark);
-    let mut out = Out::default();
-    match D::decide(command, ctx, rows, &mut out) {
-        Ok(reply) => Ok((reply, out)),
-        Err(reject) => {
-            sets(rows).into_iter().for_each(RowSet::rollback);
-            Err(reject)
-        }
     }
 }
 
