@@ -118,29 +118,45 @@ struct Projector {
     truth: Box<dyn Reader>,
     seq: i64,
     balances: BTreeMap<i64, i64>,
+    /// Whether `seq` and `balances` are what the store has: not at first, and not after a fault.
+    known: bool,
     plan: WritePlan,
 }
 
 impl Projector {
-    fn open(truth: Box<dyn Reader>, store: &mut dyn Store) -> Result<Self, Fault> {
-        let (mut seq, mut balances) = (0, BTreeMap::new());
-        let mut tx = store.begin()?;
+    fn new(truth: Box<dyn Reader>) -> Self {
+        let (balances, plan) = (BTreeMap::new(), WritePlan::default());
+        Self { truth, seq: 0, balances, known: false, plan }
+    }
+
+    /// Reads where the store stands.
+    fn load(&mut self, store: &mut dyn Store) -> Result<(), Fault> {
         let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
         let all = By::Range { from, to, descending: false, limit: u32::MAX };
         let offset = By::Keys(vec![[0; 3]]);
         let reads = [Read { table: &OFFSET, by: offset }, Read { table: &ACCOUNT_TAIL, by: all }];
-        tx.read(&reads, &mut |read, row| match read {
-            0 => seq = row.int(1),
+        let (seq, balances) = (&mut self.seq, &mut self.balances);
+        *seq = 0;
+        balances.clear();
+        store.begin()?.read(&reads, &mut |read, row| match read {
+            0 => *seq = row.int(1),
             _ => {
                 balances.insert(row.int(0), row.int(1));
             }
-        })?;
-        drop(tx);
-        Ok(Self { truth, seq, balances, plan: WritePlan::default() })
+        })
     }
 
     /// Takes in the next events; says how many.
     fn step(&mut self, store: &mut dyn Store) -> Result<usize, Fault> {
+        if !std::mem::take(&mut self.known) {
+            self.load(store)?;
+        }
+        let taken = self.advance(store)?;
+        self.known = true;
+        Ok(taken)
+    }
+
+    fn advance(&mut self, store: &mut dyn Store) -> Result<usize, Fault> {
         let events = self.next()?;
         let Some(last) = events.last() else { return Ok(0) };
         let seq = last.seq;
@@ -160,7 +176,8 @@ impl Projector {
         tx.write(&self.plan)?;
         tx.commit().map_err(|error| match error {
             CommitError::Failed(fault) => fault,
-            CommitError::Unknown(why) => Fault::Fatal(why),
+            // The offset tells, when it is read again.
+            CommitError::Unknown(why) => Fault::Transient(why),
         })?;
         self.seq = seq;
         Ok(events.len())
@@ -329,12 +346,14 @@ fn follow(
     seen: &AtomicI64,
     stop: &AtomicBool,
 ) -> Result<(), Fault> {
-    let mut projector = Projector::open(reader, store)?;
-    seen.store(projector.seq, Ordering::Relaxed);
+    let mut projector = Projector::new(reader);
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         let taken = match projector.step(store) {
-            Err(Fault::Transient(_)) => 0,
+            Err(Fault::Transient(why) | Fault::Full(why)) => {
+                tracing::warn!(why, "the projections wait");
+                0
+            }
             other => other?,
         };
         seen.store(projector.seq, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The contract of the loop, over every domain. Each file begins with what it pins.
 
 mod cascade;
+mod derived;
 mod faults;
 mod gateway;
 mod history;
@@ -9,7 +10,10 @@ mod outbox;
 mod poison;
 mod pressure;
 mod promises;
+mod races;
 mod reject;
 mod rig;
+mod schema;
 mod split;
 mod stage;
+mod timers;

@@ -48,7 +48,7 @@ pub(crate) enum Seen {
 }
 
 impl Seen {
-    fn of(answer: Answer) -> Self {
+    pub(crate) fn of(answer: Answer) -> Self {
         match answer {
             Answer::Done { reply, replayed } => Self::Done { reply: reply_text(&*reply), replayed },
             Answer::Refused(refusal) => Self::Refused(refusal.code, reject_text(&*refusal.reject)),

@@ -1,0 +1,220 @@
+//! Rows come back from both stores as they went in, and the tables that the program declares are
+//! those that the migrations make.
+
+use std::sync::Arc;
+
+use jangbu_domain::catalog::model::{Product, Sku};
+use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
+use jangbu_domain::ledger::model::{Account, Entry, Link};
+use jangbu_domain::order::model::{Offer, Order};
+use jangbu_domain::payment::model::Payment;
+use jangbu_engine::port::{Backend, By, Kind, Mode, Read, Table, WritePlan};
+use jangbu_services::adapter::{Keyed, Stored};
+use jangbu_services::{projections, registry};
+use jangbu_store::{Memory, Migration, Sqlite};
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use crate::history::{commerce, compile, everything, history};
+use crate::rig::{Bench, cases, rows, same_rows};
+
+const WHOLE: ([i64; 3], [i64; 3]) = ([i64::MIN; 3], [i64::MAX; 3]);
+
+/// Every row of a type, with key and version.
+fn load<R: Stored>(from: &dyn Backend) -> Vec<(R::Key, R, i64)> {
+    let mut found = Vec::new();
+    let by = By::Range { from: WHOLE.0, to: WHOLE.1, descending: false, limit: u32::MAX };
+    let read = [Read { table: R::TABLE, by }];
+    let mut take = |_: usize, row: &dyn jangbu_engine::port::Fields| {
+        let mut key = [0; 3];
+        for (at, part) in key.iter_mut().enumerate().take(R::TABLE.key.len()) {
+            *part = row.int(at);
+        }
+        let version = if R::TABLE.versioned { row.int(R::TABLE.width() - 1) } else { 1 };
+        found.push((R::Key::from_parts(key), R::read(row), version));
+    };
+    from.reader().unwrap().read(&read, &mut take).unwrap();
+    found
+}
+
+fn save<R: Stored>(loaded: &[(R::Key, R, i64)], plan: &mut WritePlan) {
+    for (key, row, version) in loaded {
+        let mut to = plan.row(R::TABLE, Mode::Insert);
+        for part in &key.parts()[..R::TABLE.key.len()] {
+            to.int(*part);
+        }
+        row.write(&mut to);
+        if R::TABLE.versioned {
+            to.int(*version);
+        }
+    }
+}
+
+/// Reads every row of every type from `from`, writes it to `to`, and counts them.
+fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
+    let mut plan = WritePlan::default();
+    macro_rules! each {
+        ($($row:ty),+) => {$({
+            let loaded = load::<$row>(from);
+            save::<$row>(&loaded, &mut plan);
+        })+};
+    }
+    each!(Product, Sku, Stock, Movement, Reservation, Offer, Order, Payment, Account, Entry, Link);
+    let copy = &mut |store: &mut dyn jangbu_engine::port::Store| {
+        let mut tx = store.begin().unwrap();
+        tx.write(&plan).unwrap();
+        tx.commit().unwrap();
+    };
+    to.with(copy).unwrap();
+    plan.len()
+}
+
+const OF_THE_ENGINE: [&str; 5] = ["shard", "idem", "request", "outbox", "poison"];
+
+fn of_domains(backend: &dyn Backend) -> jangbu_store::Dump {
+    let mut dump = rows(backend);
+    dump.retain(|(table, _), _| !OF_THE_ENGINE.contains(table));
+    dump
+}
+
+fn assert_round_trip(memory: &Memory) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Sqlite::new(dir.path().join("copy.db"), &registry::TABLES, &registry::MIGRATIONS);
+    let (copied, again) = (copy(memory, &file), Memory::new());
+    let before = of_domains(memory);
+    assert_eq!(copied, before.len(), "a table without a row type");
+    same_rows(&before, &of_domains(&file));
+    copy(&file, &again);
+    same_rows(&before, &of_domains(&again));
+}
+
+proptest! {
+    #![proptest_config(cases(12))]
+
+    #[test]
+    fn every_row_comes_back_from_both_stores_as_it_went_in(
+        ops in history(everything(), 20..60),
+        ends in any::<bool>(),
+    ) {
+        let mut bench = Bench::new();
+        for sent in compile(&ops) {
+            bench.rig.set(sent.now);
+            if sent.waits { bench.rig.ask(sent.envelope()); } else { bench.rig.tell(sent.envelope()); }
+            bench.settle();
+        }
+        if ends {
+            bench.settle_with_gateway();
+        }
+        assert_round_trip(&bench.memory);
+    }
+}
+
+#[test]
+fn a_cell_with_cold_caches_goes_on_as_one_that_remembers() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..12 {
+        let tree = history(commerce(), 10..40).new_tree(&mut runner).unwrap();
+        let sent = compile(&proptest::strategy::ValueTree::current(&tree));
+        let mut ends = Vec::new();
+        for forgets in [false, true] {
+            let mut bench = Bench::new();
+            for sent in &sent {
+                if forgets {
+                    bench.rig.restart();
+                }
+                bench.rig.set(sent.now);
+                bench.rig.ask(sent.envelope());
+                bench.settle_with_gateway();
+            }
+            bench.run_out();
+            ends.push((bench.rig.answers(), bench.memory.dump()));
+        }
+        assert_eq!(ends[0].0, ends[1].0);
+        same_rows(&ends[0].1, &ends[1].1);
+    }
+}
+
+/// Name, kind and nullability of each column, as the database has them.
+fn columns(db: &Connection, table: &str) -> Vec<(String, String, bool)> {
+    let mut info = db.prepare(&format!("PRAGMA table_info({table})")).unwrap();
+    let column = |row: &rusqlite::Row<'_>| {
+        let (not_null, key) = (row.get::<_, i64>("notnull")? > 0, row.get::<_, i64>("pk")? > 0);
+        Ok((row.get("name")?, row.get("type")?, !not_null && !key))
+    };
+    info.query_map([], column).unwrap().map(Result::unwrap).collect()
+}
+
+/// The same, as the program declares them.
+fn declared(table: &Table) -> Vec<(String, String, bool)> {
+    let kind = |kind| match kind {
+        Kind::Int => "INTEGER",
+        Kind::Text => "TEXT",
+        Kind::Blob => "BLOB",
+    };
+    let column = |name: &str, kind: &str, null| (name.to_owned(), kind.to_owned(), null);
+    let keys = table.key.iter().map(|name| column(name, "INTEGER", false));
+    let cols = table.cols.iter().map(|col| column(col.name, kind(col.kind), col.null));
+    let version = table.versioned.then(|| column("version", "INTEGER", false));
+    keys.chain(cols).chain(version).collect()
+}
+
+fn assert_schema(tables: &[&'static Table], migrations: &[Migration]) {
+    let db = Connection::open_in_memory().unwrap();
+    for migration in migrations {
+        db.execute_batch(migration.sql).unwrap();
+    }
+    let names = "SELECT name FROM sqlite_schema WHERE type = ?1 AND name NOT LIKE 'sqlite_%'";
+    let mut names = db.prepare(names).unwrap();
+    let mut all = |kind: &str| -> Vec<String> {
+        names.query_map([kind], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let (mut there, indexes) = (all("table"), all("index"));
+    let mut wanted: Vec<_> = tables.iter().map(|table| table.name.to_owned()).collect();
+    there.sort();
+    wanted.sort();
+    assert_eq!(there, wanted);
+    for table in tables {
+        assert_eq!(columns(&db, table.name), declared(table), "{}", table.name);
+        let index = format!("{}_due", table.name);
+        assert_eq!(indexes.contains(&index), table.due, "{index}");
+        let due = table.cols.iter().any(|col| col.name == "next_at" && col.null);
+        assert_eq!(due, table.due, "{}", table.name);
+    }
+    let ranks: std::collections::BTreeSet<_> = tables.iter().map(|table| table.rank).collect();
+    assert_eq!(ranks.len(), tables.len(), "each table has a rank of its own");
+}
+
+#[test]
+fn the_tables_of_the_truth_are_those_of_its_migrations() {
+    assert_schema(&registry::TABLES, &registry::MIGRATIONS);
+}
+
+#[test]
+fn the_tables_of_the_projections_are_those_of_their_migrations() {
+    assert_schema(&projections::TABLES, &projections::MIGRATIONS);
+}
+
+#[test]
+fn the_database_itself_refuses_what_the_limits_forbid() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jangbu.db");
+    let file: Arc<dyn Backend> =
+        Arc::new(Sqlite::new(&path, &registry::TABLES, &registry::MIGRATIONS));
+    file.with(&mut |_| {}).unwrap();
+    let db = Connection::open(&path).unwrap();
+    let refused = [
+        "INSERT INTO stock VALUES (1, 4, 0, 0, -1, 5, 0, 0, 1)",
+        "INSERT INTO stock VALUES (1, 4, 0, 0, 4, 1, 0, 0, 1)",
+        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,6,0,0,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
+        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,5,3,3,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
+        "INSERT INTO entry VALUES (1, 1, 0, 7, 0, 1, 1)",
+        "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1)",
+    ];
+    for sql in refused {
+        let error = db.execute(sql, []).unwrap_err();
+        let code = error.sqlite_error_code();
+        assert_eq!(code, Some(rusqlite::ErrorCode::ConstraintViolation), "{sql}: {error}");
+    }
+    let lawful = "INSERT INTO stock VALUES (1, 4, 0, 0, 3, 1, 0, 0, 1)";
+    assert_eq!(db.execute(lawful, []), Ok(1));
+}
