@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::Api;
 use crate::auth::Role;
 use crate::call::Call;
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route::{Doc, Route};
 

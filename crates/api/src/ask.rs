@@ -9,8 +9,9 @@ use jangbu_kernel::{Envelope, Lane, Origin, Payload, UnitId};
 use tokio::sync::oneshot;
 
 use crate::call::Call;
+use crate::codes::Own;
 use crate::idempotency::Canon;
-use crate::problem::{Own, Problem};
+use crate::problem::Problem;
 use crate::{Api, explain, idempotency};
 
 /// A command that was carried out.
@@ -25,7 +26,7 @@ pub(crate) struct Asked<R> {
 /// A command of a client, with its key and its fingerprint.
 pub(crate) fn envelope(call: &Call, to: UnitId, body: impl Payload, canon: Canon) -> Envelope {
     let mut envelope = Envelope::new(to, Origin::Client, body);
-    envelope.key = Some(idempotency::key(call.role, call.name, call.key(), canon));
+    envelope.key = Some(Box::new(idempotency::key(call.role, call.name, call.key(), canon)));
     envelope.correlation = Some(Arc::clone(&call.correlation));
     envelope.bytes = 256 + call.length();
     envelope

@@ -6,7 +6,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use jangbu_kernel::Secret;
 
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 
 /// The keys of this server.
 #[derive(Debug, Clone)]

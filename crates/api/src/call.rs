@@ -9,12 +9,13 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{Query, RawPathParams};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
 use crate::auth::{self, Role};
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 use crate::reply::CORRELATION;
 use crate::route::Route;
 use crate::{Api, Settings, explain, idempotency};
@@ -53,18 +54,16 @@ impl Call {
         (correlation, started): (Arc<str>, Instant),
     ) -> Result<Self, Problem> {
         let role = auth::admit(&api.keys, &parts.headers, route.role)?;
-        let key = match route.keyed {
-            true => idempotency::header(parts.headers.get(KEY).map(|value| value.as_bytes()))?,
-            false => Box::default(),
+        let key = if route.keyed {
+            idempotency::header(parts.headers.get(KEY).map(HeaderValue::as_bytes))?
+        } else {
+            Box::default()
         };
         let body = match route.method {
             "GET" => Bytes::new(),
             _ => read(&parts.headers, body, &api.settings).await?,
         };
-        let params = match route.path.contains('{') {
-            true => params(&mut parts).await?,
-            false => Vec::new(),
-        };
+        let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
             name: route.name,
             role,
@@ -181,7 +180,7 @@ fn wants_async(headers: &HeaderMap) -> bool {
 
 /// The correlation id that came, or one of ours; a bad one is a problem, reported under ours.
 pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(), Problem>) {
-    let given = headers.get(CORRELATION).map(|value| value.as_bytes());
+    let given = headers.get(CORRELATION).map(HeaderValue::as_bytes);
     if let Some(given) = given {
         let visible = given.iter().all(u8::is_ascii_graphic);
         match std::str::from_utf8(given) {
@@ -216,9 +215,10 @@ async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<By
     let bytes = read.map_err(|_| {
         Problem::of(Own::BodyTimeout, "the connection was too slow; nothing was done")
     })??;
-    match bytes.is_empty() || is_json(headers) {
-        true => Ok(bytes),
-        false => Err(Problem::of(Own::MediaType, "send `Content-Type: application/json`")),
+    if bytes.is_empty() || is_json(headers) {
+        Ok(bytes)
+    } else {
+        Err(Problem::of(Own::MediaType, "send `Content-Type: application/json`"))
     }
 }
 

@@ -4,7 +4,8 @@ use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_engine::unit::Refusal;
 use serde::Deserialize;
 
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 
 /// Why a body is not a `T`. The body is read once more, this time with the path on record.
 pub(crate) fn body<'a, T: Deserialize<'a>>(body: &'a [u8], first: &serde_json::Error) -> Problem {
@@ -61,21 +62,22 @@ pub(crate) fn refusal(refusal: &Refusal) -> Problem {
         .or_else(|| reject.downcast_ref().and_then(catalog))
         .or_else(|| reject.downcast_ref().and_then(payment))
         .or_else(|| reject.downcast_ref().and_then(ledger));
-    let title = crate::problem::row_of(refusal.code).title;
+    let title = crate::codes::row_of(refusal.code).title;
     let Some((field, message)) = told else { return Problem::coded(refusal.code, title) };
     let detail = format!("{field}: {message}");
     Problem::coded(refusal.code, detail).at(field, message)
 }
 
-type Told = Option<(String, String)>;
+/// A field and what is wrong with it.
+type Told = (String, String);
 
 fn told(field: &str, message: impl Into<String>) -> Told {
-    Some((field.to_owned(), message.into()))
+    (field.to_owned(), message.into())
 }
 
-fn order(reject: &order::command::Reject) -> Told {
+fn order(reject: &order::command::Reject) -> Option<Told> {
     use order::command::Reject as R;
-    match reject {
+    Some(match reject {
         R::LinesInvalid => told("lines", "must be 1 to 100"),
         R::QuantityInvalid { sku } => told("lines.quantity", format!("{sku}: must be 1 to 10000")),
         R::SkuNotOnSale { sku } => told("lines.skuId", format!("{sku} is not on sale")),
@@ -97,13 +99,13 @@ fn order(reject: &order::command::Reject) -> Told {
         R::RefundExceedsOrder { sku } => {
             told("lines.quantity", format!("{sku}: fewer units are left"))
         }
-        R::OrderDiffers | R::OrderUnknown | R::NothingToRefund | R::TooManyRefunds => None,
-    }
+        R::OrderDiffers | R::OrderUnknown | R::NothingToRefund | R::TooManyRefunds => return None,
+    })
 }
 
-fn inventory(reject: &inventory::command::Reject) -> Told {
+fn inventory(reject: &inventory::command::Reject) -> Option<Told> {
     use inventory::command::Reject as R;
-    match reject {
+    Some(match reject {
         R::QuantityInvalid => told("quantity", "must be at least 1, and a correction not 0"),
         R::InsufficientStock { sku, available } => {
             told("delta", format!("{sku} has {available} units available"))
@@ -118,24 +120,24 @@ fn inventory(reject: &inventory::command::Reject) -> Told {
         | R::ReservationCommitted
         | R::ReservationNotPinned
         | R::ReturnDiffers
-        | R::MovementDiffers => None,
-    }
+        | R::MovementDiffers => return None,
+    })
 }
 
-fn catalog(reject: &catalog::command::Reject) -> Told {
+fn catalog(reject: &catalog::command::Reject) -> Option<Told> {
     use catalog::command::Reject as R;
-    match reject {
+    Some(match reject {
         R::NameInvalid => told("name", "names and merchantId have 1 to 200 characters"),
         R::PriceInvalid => told("price.amount", "is out of range"),
         R::SkuCountInvalid => told("skus", "must be 1 to 100"),
         R::CurrencyMixed => told("price.currency", "must be that of the product's other prices"),
-        R::ProductUnknown | R::SkuUnknown | R::ProductDiffers => None,
-    }
+        R::ProductUnknown | R::SkuUnknown | R::ProductDiffers => return None,
+    })
 }
 
-fn payment(reject: &payment::command::Reject) -> Told {
+fn payment(reject: &payment::command::Reject) -> Option<Told> {
     use payment::command::Reject as R;
-    match reject {
+    Some(match reject {
         R::RefundExceedsCaptured { left } => told("amount", format!("{left} are left")),
         R::AmountInvalid => told("amount", "is out of range"),
         R::PaymentDiffers
@@ -146,16 +148,16 @@ fn payment(reject: &payment::command::Reject) -> Told {
         | R::OperationInFlight
         | R::RefundDiffers
         | R::RefundUnknown
-        | R::NotUnknown => None,
-    }
+        | R::NotUnknown => return None,
+    })
 }
 
-fn ledger(reject: &ledger::Reject) -> Told {
+fn ledger(reject: &ledger::Reject) -> Option<Told> {
     use ledger::Reject as R;
-    match reject {
+    Some(match reject {
         R::AccountUnknown { code } | R::AccountIdTaken { code } => told("code", &**code),
-        R::Unbalanced | R::PostingDiffers | R::BalanceOverflow => None,
-    }
+        R::Unbalanced | R::PostingDiffers | R::BalanceOverflow => return None,
+    })
 }
 
 #[cfg(test)]

@@ -117,12 +117,11 @@ impl std::fmt::Debug for Keys {
 impl Keys {
     /// As the engine hashes it; none: the store cannot be read.
     fn hash(&self, key: &IdemKey) -> Option<i64> {
-        let sip = match self.sip.get() {
-            Some(sip) => sip,
-            None => {
-                let read = self.sip_key().ok().flatten()?;
-                self.sip.get_or_init(|| read)
-            }
+        let sip = if let Some(sip) = self.sip.get() {
+            sip
+        } else {
+            let read = self.sip_key().ok().flatten()?;
+            self.sip.get_or_init(|| read)
         };
         let mut hasher = SipHasher24::new_with_key(sip);
         hasher.write(key.scope.as_bytes());

@@ -8,7 +8,8 @@ use jangbu_kernel::IdemKey;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Role;
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 
 /// The longest key.
 const MAX: usize = 255;
@@ -52,9 +53,9 @@ impl Canon {
 }
 
 /// The key of a command: scope `client:order.place`, the client's key, the fingerprint.
-pub(crate) fn key(role: Role, operation: &str, key: &str, canon: Canon) -> Box<IdemKey> {
+pub(crate) fn key(role: Role, operation: &str, key: &str, canon: Canon) -> IdemKey {
     let scope = [role.name(), ":", operation].concat().into();
-    Box::new(IdemKey { scope, key: key.into(), body: canon.finish() })
+    IdemKey { scope, key: key.into(), body: canon.finish() }
 }
 
 /// Reads the header.

@@ -11,7 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
-//! | `problem`, `explain` | every error code; from errors to words |
+//! | `codes`, `problem`, `explain` | every error code; from errors to words |
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
@@ -22,6 +22,7 @@ mod ask;
 mod auth;
 mod call;
 mod catalog;
+mod codes;
 mod explain;
 mod gate;
 mod health;
@@ -52,9 +53,10 @@ pub use auth::Keys;
 pub use openapi::openapi_json;
 pub use serve::router;
 
+use codes::Own;
 use gate::Gate;
 use metrics::Counts;
-use problem::{Own, Problem};
+use problem::Problem;
 
 /// Carries out `jangbu prove` over the running server; gives its report as JSON.
 pub type Prove = Arc<dyn Fn() -> Result<serde_json::Value, String> + Send + Sync>;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::auth::Role;
-use crate::problem::{Own, row_of};
+use crate::codes::{Own, row_of};
 use crate::reply::Reply;
 use crate::route::{self, Doc, Route};
 use crate::schemas;

@@ -9,7 +9,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::problem::{Problem, row_of};
+use crate::codes::row_of;
+use crate::problem::Problem;
 
 pub(crate) const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TIMING: HeaderName = HeaderName::from_static("server-timing");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// Every schema by name.
 pub(crate) fn all() -> Value {
     let mut all = Map::new();
-    for part in [basics(), orders(), goods(), books(), rest()] {
+    for part in [basics(), wishes(), orders(), goods(), books(), rest()] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -118,25 +118,63 @@ fn basics() -> Value {
     })
 }
 
+const STATES: [&str; 10] = [
+    "HOLDING",
+    "AWAIT_PAY",
+    "PAYING",
+    "PAY_UNKNOWN",
+    "COMMITTING",
+    "REVERSING",
+    "UNWINDING",
+    "COMPLETED",
+    "CANCELLED",
+    "STUCK",
+];
+
 const OUTCOMES: [&str; 7] =
     ["SOLD", "SOLD_OUT", "DECLINED", "EXPIRED", "CANCELLED", "SHED", "ERROR"];
 
 fn orders() -> Value {
-    let states = [
-        "HOLDING",
-        "AWAIT_PAY",
-        "PAYING",
-        "PAY_UNKNOWN",
-        "COMMITTING",
-        "REVERSING",
-        "UNWINDING",
-        "COMPLETED",
-        "CANCELLED",
-        "STUCK",
-    ];
     let refund_states = ["REQUESTED", "PSP_REFUND", "RESTORING", "DONE", "REFUSED"];
     let mut outcome = or_null(words(&OUTCOMES));
     outcome["enum"] = json!(OUTCOMES.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+    json!({
+        "Line": object(&json!({
+            "skuId": id("sku"), "merchantId": text(), "quantity": whole(),
+            "unitPrice": of("Money"), "amount": of("Money"),
+        })),
+        "OrderRefund": object(&json!({
+            "no": {
+                "type": "integer",
+                "description": "From 1; 0 gives back a whole payment that must not have happened.",
+            },
+            "state": words(&refund_states),
+            "amount": of("Money"),
+            "lines": {
+                "type": "array",
+                "items": object(&json!({ "skuId": id("sku"), "quantity": whole() })),
+            },
+            "restock": flag(), "reason": text(),
+        })),
+        "Order": object(&json!({
+            "id": id("ord"), "state": words(&STATES), "outcome": outcome, "userId": id("usr"),
+            "lines": list("Line"), "total": of("Money"), "refunded": of("Money"),
+            "paymentId": or_null(id("pay")), "refunds": list("OrderRefund"),
+            "reason": nullable("string"), "placedAt": time(), "settledAt": or_null(time()),
+        })),
+        "OrderPage": page("Order"),
+        "Timeline": object(&json!({
+            "orderId": id("ord"), "state": words(&STATES), "sentence": text(),
+            "items": {
+                "type": "array",
+                "items": object(&json!({ "at": time(), "event": text(), "detail": text() })),
+            },
+        })),
+    })
+}
+
+/// What is sent about orders.
+fn wishes() -> Value {
     json!({
         "Units": object(&json!({
             "skuId": id_in("sku"),
@@ -167,37 +205,6 @@ fn orders() -> Value {
             }),
             &["lines", "restock"],
         ),
-        "Line": object(&json!({
-            "skuId": id("sku"), "merchantId": text(), "quantity": whole(),
-            "unitPrice": of("Money"), "amount": of("Money"),
-        })),
-        "OrderRefund": object(&json!({
-            "no": {
-                "type": "integer",
-                "description": "From 1; 0 gives back a whole payment that must not have happened.",
-            },
-            "state": words(&refund_states),
-            "amount": of("Money"),
-            "lines": {
-                "type": "array",
-                "items": object(&json!({ "skuId": id("sku"), "quantity": whole() })),
-            },
-            "restock": flag(), "reason": text(),
-        })),
-        "Order": object(&json!({
-            "id": id("ord"), "state": words(&states), "outcome": outcome, "userId": id("usr"),
-            "lines": list("Line"), "total": of("Money"), "refunded": of("Money"),
-            "paymentId": or_null(id("pay")), "refunds": list("OrderRefund"),
-            "reason": nullable("string"), "placedAt": time(), "settledAt": or_null(time()),
-        })),
-        "OrderPage": page("Order"),
-        "Timeline": object(&json!({
-            "orderId": id("ord"), "state": words(&states), "sentence": text(),
-            "items": {
-                "type": "array",
-                "items": object(&json!({ "at": time(), "event": text(), "detail": text() })),
-            },
-        })),
     })
 }
 

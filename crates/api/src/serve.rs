@@ -10,7 +10,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::Api;
 use crate::call::{self, Call};
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 use crate::reply::{Reply, respond};
 use crate::route::{self, Route};
 
@@ -31,11 +32,12 @@ pub fn router(api: Arc<Api>) -> Router {
         router = router.route(path, methods);
     }
     let (lost, refused) = (Arc::clone(&api), api);
-    router
-        .fallback(move |request| no_route(lost, Own::NotFound, request))
-        .method_not_allowed_fallback(move |request| {
-            no_route(refused, Own::MethodNotAllowed, request)
-        })
+    let no_path =
+        move |request: Request| std::future::ready(no_route(&lost, Own::NotFound, &request));
+    let no_method = move |request: Request| {
+        std::future::ready(no_route(&refused, Own::MethodNotAllowed, &request))
+    };
+    router.fallback(no_path).method_not_allowed_fallback(no_method)
 }
 
 fn filter(route: &Route) -> MethodFilter {
@@ -63,13 +65,13 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
     answer(&api, Some(at), &correlation, result)
 }
 
-async fn no_route(api: Arc<Api>, own: Own, request: Request) -> Response {
-    let (correlation, _) = call::correlation(&api, request.headers());
+fn no_route(api: &Api, own: Own, request: &Request) -> Response {
+    let (correlation, _) = call::correlation(api, request.headers());
     let detail = match own {
         Own::NotFound => "there is no such path; GET /openapi.json lists all of them",
         _ => "the header Allow lists what the path knows",
     };
-    answer(&api, None, &correlation, Err(Problem::of(own, detail)))
+    answer(api, None, &correlation, Err(Problem::of(own, detail)))
 }
 
 fn answer(

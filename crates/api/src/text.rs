@@ -5,7 +5,8 @@ use std::fmt::{self, Display};
 use jangbu_kernel::Time;
 use serde::{Serialize, Serializer};
 
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 
 /// Serialises by `Display`.
 pub(crate) mod shown {

@@ -23,7 +23,8 @@ use tokio::sync::oneshot;
 use crate::Api;
 use crate::ask::{Asked, unanswered};
 use crate::call::Call;
-use crate::problem::{Own, Problem};
+use crate::codes::Own;
+use crate::problem::Problem;
 use crate::reply::Timing;
 
 /// An order after a command, ended or not.
@@ -119,7 +120,7 @@ async fn settle(
         let id = followed.id;
         let now = api.read(move |queries| queries.order(id)).await?;
         if let Some(now) = now.filter(Order::is_settled) {
-            followed.order = Box::new(now);
+            *followed.order = now;
             followed.timing.settle = Some(call.started.elapsed());
             return Ok(());
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, order};
 
-fn product(publish: bool, stock: Value) -> Value {
+fn product(publish: bool, stock: &Value) -> Value {
     json!({
         "merchantId": "m-1", "name": "Tee", "publish": publish,
         "skus": [
@@ -17,7 +17,7 @@ fn product(publish: bool, stock: Value) -> Value {
 #[tokio::test]
 async fn a_product_is_made_once_with_its_first_stock() {
     for world in World::both() {
-        let body = product(true, json!(100));
+        let body = product(true, &json!(100));
         let made = world.post("/api/v1/products", "p", &body).await;
         assert_eq!((made.status, &made.json["state"]), (201, &json!("PUBLISHED")));
         let again = world.post("/api/v1/products", "p", &body).await;
@@ -25,7 +25,7 @@ async fn a_product_is_made_once_with_its_first_stock() {
         assert_eq!(made.json, again.json);
         let sku = made.json["skus"][0]["id"].as_str().unwrap();
         assert_eq!(world.stock(sku, "received").await, 100, "received once");
-        let other = world.post("/api/v1/products", "p", &product(true, json!(101))).await;
+        let other = world.post("/api/v1/products", "p", &product(true, &json!(101))).await;
         assert_eq!(other.problem(), (422, "IDEMPOTENCY_KEY_REUSED"));
         let path = format!("/api/v1/products/{}", made.json["id"].as_str().unwrap());
         assert_eq!(world.get(&path).await.json, made.json);
@@ -42,7 +42,7 @@ async fn a_product_is_made_once_with_its_first_stock() {
 #[tokio::test]
 async fn a_draft_is_sold_once_it_is_published_at_the_price_of_the_day() {
     let world = World::new();
-    let made = world.post("/api/v1/products", "p", &product(false, json!(10))).await;
+    let made = world.post("/api/v1/products", "p", &product(false, &json!(10))).await;
     assert_eq!(made.json["state"], "DRAFT");
     let sku = made.json["skus"][0]["id"].as_str().unwrap().to_owned();
     let draft = world.place("a", &order(&sku, 1, 12_000, "tok_visa")).await;

@@ -1,6 +1,8 @@
 //! The interface over a real shop: on the store in memory and on a SQLite file, with the simulated
 //! gateway. Every good answer and every problem is held against the OpenAPI document.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod auth;
 mod books;
 mod document;

@@ -282,8 +282,8 @@ async fn a_client_that_hangs_up_leaves_nothing_and_changes_nothing() {
     let body = order(&sku, 1, 1_000, "tok_slow");
     let hung = tokio::time::timeout(Duration::from_millis(100), world.place("o", &body)).await;
     assert!(hung.is_err(), "it was still waiting");
-    assert_eq!(format!("{:?}", world.shop.hub()), "Hub { waiting: 0 }");
+    assert!(format!("{:?}", world.shop.hub()).contains("waiting: 0"));
     let twin = world.place("o", &body).await;
     assert_eq!((twin.status, twin.header("idempotency-replayed")), (201, "true"));
-    assert_eq!(format!("{:?}", world.shop.hub()), "Hub { waiting: 0 }");
+    assert!(format!("{:?}", world.shop.hub()).contains("waiting: 0"));
 }

@@ -20,7 +20,7 @@ async fn sold_out(world: &World) -> String {
 #[tokio::test]
 async fn what_was_sold_out_a_moment_ago_is_refused_without_an_order() {
     for memory in [true, false] {
-        let settings = Settings { gate: Duration::from_secs(60), ..Settings::default() };
+        let settings = Settings { gate: Duration::from_mins(1), ..Settings::default() };
         let world = World::with(settings, memory);
         let sku = sold_out(&world).await;
         let body = order(&sku, 1, 1_000, "tok_visa");
@@ -40,7 +40,7 @@ async fn what_was_sold_out_a_moment_ago_is_refused_without_an_order() {
 #[tokio::test]
 async fn the_gate_never_answers_for_a_request_that_came_before() {
     for memory in [true, false] {
-        let settings = Settings { gate: Duration::from_secs(60), ..Settings::default() };
+        let settings = Settings { gate: Duration::from_mins(1), ..Settings::default() };
         let world = World::with(settings, memory);
         let sku = sold_out(&world).await;
         let body = order(&sku, 1, 1_000, "tok_visa");
@@ -55,7 +55,7 @@ async fn the_gate_never_answers_for_a_request_that_came_before() {
 
 #[tokio::test]
 async fn a_request_that_is_under_way_passes_the_gate() {
-    let settings = Settings { gate: Duration::from_secs(60), ..Settings::default() };
+    let settings = Settings { gate: Duration::from_mins(1), ..Settings::default() };
     let world = World::with(settings, true);
     let sku = world.sku("p", 1_000, 1).await;
     let body = order(&sku, 1, 1_000, "tok_slow");
@@ -80,7 +80,7 @@ async fn what_the_gate_knows_grows_old() {
 
 #[tokio::test]
 async fn who_wanted_too_many_closes_nothing_for_others() {
-    let settings = Settings { gate: Duration::from_secs(60), ..Settings::default() };
+    let settings = Settings { gate: Duration::from_mins(1), ..Settings::default() };
     let world = World::with(settings, true);
     let sku = world.sku("p", 1_000, 2).await;
     let greedy = world.place("greedy", &order(&sku, 3, 3_000, "tok_visa")).await;

@@ -112,9 +112,13 @@ impl World {
         let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), clock);
         let shop = Arc::new(Shop::open(layout).unwrap());
         let projections = Projections::follow(&*truth, Arc::clone(&derived)).unwrap();
+        let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
+        while queries.projected().is_err() {
+            std::thread::sleep(Duration::from_millis(1)); // its thread is making the file
+        }
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
-            queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            queries,
             truth,
             keys: Keys { client: Secret::new(CLIENT), operator: Secret::new(OPERATOR) },
             settings,

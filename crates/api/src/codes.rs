@@ -1,0 +1,269 @@
+//! Every error code. [`TABLE`] is the one place that knows status, title and retryability, the
+//! codes of the domains included.
+
+/// What this crate itself refuses; domains add their own codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Own {
+    MalformedJson,
+    UnknownField,
+    MissingField,
+    InvalidField,
+    InvalidId,
+    InvalidParameter,
+    KeyRequired,
+    KeyInvalid,
+    KeyReused,
+    CorrelationInvalid,
+    BodyTooLarge,
+    BodyTimeout,
+    BodyBroken,
+    MediaType,
+    NotFound,
+    MethodNotAllowed,
+    Unauthorized,
+    Forbidden,
+    SoldOut,
+    Declined,
+    Expired,
+    Cancelled,
+    Failed,
+    Shed,
+    TooLate,
+    ReadOnly,
+    StoreFailed,
+    Poisoned,
+    Stopping,
+    Unanswered,
+    ReadFailed,
+    ProveFailed,
+    Internal,
+}
+
+impl Own {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 33] = [
+        Self::MalformedJson,
+        Self::UnknownField,
+        Self::MissingField,
+        Self::InvalidField,
+        Self::InvalidId,
+        Self::InvalidParameter,
+        Self::KeyRequired,
+        Self::KeyInvalid,
+        Self::KeyReused,
+        Self::CorrelationInvalid,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::BodyBroken,
+        Self::MediaType,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::SoldOut,
+        Self::Declined,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Failed,
+        Self::Shed,
+        Self::TooLate,
+        Self::ReadOnly,
+        Self::StoreFailed,
+        Self::Poisoned,
+        Self::Stopping,
+        Self::Unanswered,
+        Self::ReadFailed,
+        Self::ProveFailed,
+        Self::Internal,
+    ];
+
+    /// The stable code.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "MALFORMED_JSON",
+            Self::UnknownField => "UNKNOWN_FIELD",
+            Self::MissingField => "MISSING_FIELD",
+            Self::InvalidField => "INVALID_FIELD",
+            Self::InvalidId => "INVALID_ID",
+            Self::InvalidParameter => "INVALID_PARAMETER",
+            Self::KeyRequired => "IDEMPOTENCY_KEY_REQUIRED",
+            Self::KeyInvalid => "IDEMPOTENCY_KEY_INVALID",
+            Self::KeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::CorrelationInvalid => "CORRELATION_ID_INVALID",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::BodyTimeout => "BODY_TIMEOUT",
+            Self::BodyBroken => "BODY_BROKEN",
+            Self::MediaType => "MEDIA_TYPE_UNSUPPORTED",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::SoldOut => "SOLD_OUT",
+            Self::Declined => "PAYMENT_DECLINED",
+            Self::Expired => "ORDER_EXPIRED",
+            Self::Cancelled => "ORDER_CANCELLED",
+            Self::Failed => "ORDER_FAILED",
+            Self::Shed => "SHED",
+            Self::TooLate => "DEADLINE_EXCEEDED",
+            Self::ReadOnly => "READ_ONLY",
+            Self::StoreFailed => "STORE_FAILED",
+            Self::Poisoned => "POISONED",
+            Self::Stopping => "STOPPING",
+            Self::Unanswered => "UNANSWERED",
+            Self::ReadFailed => "READ_FAILED",
+            Self::ProveFailed => "PROVE_FAILED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// A row of [`TABLE`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) code: &'static str,
+    pub(crate) status: u16,
+    pub(crate) title: &'static str,
+    /// Whether the same request, unchanged and with the same key, may succeed later.
+    pub(crate) retryable: bool,
+}
+
+const fn row(code: &'static str, status: u16, title: &'static str) -> Row {
+    Row { code, status, title, retryable: false }
+}
+
+const fn again(code: &'static str, status: u16, title: &'static str) -> Row {
+    Row { code, status, title, retryable: true }
+}
+
+/// Every code that an answer can carry. The most frequent ones come first.
+pub(crate) const TABLE: &[Row] = &[
+    row("SOLD_OUT", 409, "Not enough units are left"),
+    row("PAYMENT_DECLINED", 402, "The payment was declined"),
+    again("SHED", 503, "Too much load"),
+    row("PRICE_CHANGED", 409, "The price has changed"),
+    row("SKU_NOT_ON_SALE", 409, "A SKU is not on sale"),
+    row("ORDER_EXPIRED", 409, "The order was not paid in time"),
+    row("ORDER_CANCELLED", 409, "The order was cancelled"),
+    row("ORDER_FAILED", 503, "A part of the shop did not answer"),
+    // requests
+    row("MALFORMED_JSON", 400, "The body is not JSON"),
+    row("UNKNOWN_FIELD", 422, "The body has a field that this call does not know"),
+    row("MISSING_FIELD", 422, "A field is missing"),
+    row("INVALID_FIELD", 422, "A field has a value that it cannot have"),
+    row("INVALID_ID", 422, "An id is not one"),
+    row("INVALID_PARAMETER", 400, "A query parameter is not understood"),
+    row("IDEMPOTENCY_KEY_REQUIRED", 400, "The Idempotency-Key header is missing"),
+    row("IDEMPOTENCY_KEY_INVALID", 400, "The Idempotency-Key header is not a key"),
+    row("IDEMPOTENCY_KEY_REUSED", 422, "The key belongs to another request"),
+    row("CORRELATION_ID_INVALID", 400, "The X-Correlation-ID header is not an id"),
+    row("BODY_TOO_LARGE", 413, "The body is too large"),
+    again("BODY_TIMEOUT", 408, "The body did not arrive in time"),
+    again("BODY_BROKEN", 400, "The body did not arrive whole"),
+    row("MEDIA_TYPE_UNSUPPORTED", 415, "The body must be JSON"),
+    row("NOT_FOUND", 404, "There is no such thing"),
+    row("METHOD_NOT_ALLOWED", 405, "The path does not know this method"),
+    row("UNAUTHORIZED", 401, "A key is needed"),
+    row("FORBIDDEN", 403, "The operator key is needed"),
+    // the server
+    again("DEADLINE_EXCEEDED", 503, "The command waited too long and was not begun"),
+    again("READ_ONLY", 503, "No new business is taken"),
+    row("STORE_FAILED", 503, "The store has failed"),
+    row("POISONED", 500, "The command cannot be processed"),
+    again("STOPPING", 503, "The server is going down"),
+    again("UNANSWERED", 503, "The outcome is not known yet"),
+    again("READ_FAILED", 503, "The store could not be read"),
+    again("PROVE_FAILED", 503, "The proof could not be carried out"),
+    row("INTERNAL", 500, "The server has a defect"),
+    // order
+    row("LINES_INVALID", 422, "An order has 1 to 100 lines"),
+    row("QUANTITY_INVALID", 422, "A quantity is out of range"),
+    row("CURRENCY_MISMATCH", 422, "An order has one currency"),
+    row("TOTAL_TOO_LARGE", 422, "The total is too large"),
+    row("TOKEN_REQUIRED", 422, "A card token is needed"),
+    row("ORDER_DIFFERS", 409, "The id belongs to another order"),
+    row("ORDER_UNKNOWN", 404, "There is no such order"),
+    row("NOT_AWAITING_PAYMENT", 409, "The order does not wait for a payment"),
+    row("AMOUNT_DIFFERS", 422, "The amount is not the order's total"),
+    row("ORDER_NOT_CANCELLABLE", 409, "The order cannot be cancelled any more"),
+    row("ORDER_NOT_REFUNDABLE", 409, "Only a completed order can be refunded"),
+    row("REFUND_EXCEEDS_ORDER", 422, "More units than are left"),
+    row("NOTHING_TO_REFUND", 409, "Nothing is left to be refunded"),
+    row("TOO_MANY_REFUNDS", 409, "An order has at most 999 refunds"),
+    // catalog
+    row("NAME_INVALID", 422, "A name is empty or too long"),
+    row("PRICE_INVALID", 422, "A price is out of range"),
+    row("SKU_COUNT_INVALID", 422, "A product has 1 to 100 SKUs"),
+    row("CURRENCY_MIXED", 422, "A product has one currency, and a SKU keeps its own"),
+    row("PRODUCT_UNKNOWN", 404, "There is no such product"),
+    row("SKU_UNKNOWN", 404, "There is no such SKU"),
+    row("PRODUCT_DIFFERS", 409, "The id belongs to another product"),
+    // inventory
+    row("INSUFFICIENT_STOCK", 409, "There are not enough units"),
+    row("UNKNOWN_SKU", 404, "No stock was ever received for this SKU"),
+    row("RESERVATION_DIFFERS", 409, "The order holds other units"),
+    row("RESERVATION_EXPIRED", 409, "The hold has run out"),
+    row("RESERVATION_RELEASED", 409, "The units were given back"),
+    row("RESERVATION_UNKNOWN", 404, "The order holds nothing"),
+    row("RESERVATION_COMMITTED", 409, "The units are sold"),
+    row("RESERVATION_NOT_PINNED", 409, "The hold was not pinned"),
+    row("RETURN_EXCEEDS_SOLD", 422, "More units than were sold"),
+    row("RETURN_DIFFERS", 409, "The refund returned other units"),
+    row("QUANTITY_OVERFLOW", 422, "A counter would leave its range"),
+    row("MOVEMENT_DIFFERS", 409, "The id belongs to another movement"),
+    // payment
+    row("AMOUNT_INVALID", 422, "An amount is out of range"),
+    row("PAYMENT_DIFFERS", 409, "The id belongs to another payment"),
+    row("PAYMENT_UNKNOWN", 404, "There is no such payment"),
+    row("NOT_AUTHORIZED", 409, "The payment is not authorised"),
+    row("NOT_CAPTURED", 409, "The payment is not captured"),
+    row("NOT_VOIDABLE", 409, "The payment cannot be voided any more"),
+    again("OPERATION_IN_FLIGHT", 409, "Another operation of the payment is under way"),
+    row("REFUND_EXCEEDS_CAPTURED", 422, "More than was captured and is left"),
+    row("REFUND_DIFFERS", 409, "The refund has another amount"),
+    row("REFUND_UNKNOWN", 404, "There is no such refund"),
+    row("NOT_UNKNOWN", 409, "The outcome is known"),
+    // ledger
+    row("UNBALANCED", 422, "The legs do not balance"),
+    row("POSTING_DIFFERS", 409, "The posting has other legs"),
+    row("ACCOUNT_UNKNOWN", 404, "There is no such account"),
+    row("ACCOUNT_ID_TAKEN", 409, "Another account has this id"),
+    row("BALANCE_OVERFLOW", 422, "A balance would leave its range"),
+];
+
+const UNLISTED: Row = row("INTERNAL", 500, "The server has a defect");
+
+/// The row of a code. One that is not listed is our defect, which a test excludes.
+pub(crate) fn row_of(code: &str) -> Row {
+    TABLE.iter().find(|row| row.code == code).copied().unwrap_or(UNLISTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The codes that the domains can give, read from where they are written.
+    const DOMAINS: [&str; 5] = [
+        include_str!("../../domain/src/order/command.rs"),
+        include_str!("../../domain/src/catalog/command.rs"),
+        include_str!("../../domain/src/inventory/command.rs"),
+        include_str!("../../domain/src/payment/command.rs"),
+        include_str!("../../domain/src/ledger/command.rs"),
+    ];
+
+    fn codes_of(source: &str) -> impl Iterator<Item = &str> {
+        let arms = source.lines().filter(|line| line.contains("Self::") && line.contains("=> \""));
+        arms.filter_map(|line| line.split('"').nth(1))
+    }
+
+    #[test]
+    fn every_code_has_one_row_and_every_row_a_code() {
+        let own = Own::ALL.iter().map(|own| own.code());
+        let wanted: BTreeSet<&str> = own.chain(DOMAINS.into_iter().flat_map(codes_of)).collect();
+        let listed: BTreeSet<&str> = TABLE.iter().map(|row| row.code).collect();
+        assert_eq!(listed.len(), TABLE.len(), "a code is listed twice");
+        assert_eq!(listed, wanted);
+        assert!(wanted.len() > 80, "the sources were read: {}", wanted.len());
+    }
+}

@@ -1,0 +1,58 @@
+//! Cancel and refund.
+
+use std::sync::Arc;
+
+use jangbu_domain::order::command::{Command, UNIT};
+use jangbu_domain::order::model::{Order, Refund, State};
+
+use super::form::{CancelIn, RefundIn, lines_canon, reason, units};
+use super::out::OrderOut;
+use super::{location, order_id};
+use crate::Api;
+use crate::ask::envelope;
+use crate::call::Call;
+use crate::idempotency::Canon;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::wait::{Followed, follow};
+
+pub(super) async fn cancel(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let body: CancelIn<'_> = call.json()?;
+    let order = order_id(call)?;
+    let reason = reason(body.reason.as_deref().unwrap_or_default())?;
+    let canon = Canon::new(call.name).int(order.0).text(&reason);
+    let envelope = envelope(call, UNIT, Command::Cancel { order, reason }, canon);
+    let enough = |order: &Order| order.state == State::Stuck;
+    let followed = follow(api, call, (order, envelope), (), enough).await?;
+    Ok(changed(call, &followed))
+}
+
+pub(super) async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let body: RefundIn<'_> = call.json()?;
+    let order = order_id(call)?;
+    let reason = reason(&body.reason)?;
+    let units = body.lines.as_deref().map(units).transpose()?;
+    let restock = body.restock.unwrap_or(true);
+    let canon = Canon::new(call.name).int(order.0).text(&reason).int(i64::from(restock));
+    let canon = match &units {
+        None => canon.int(-1),
+        Some(units) => lines_canon(canon, units),
+    };
+    let command = Command::Refund { order, units, restock, reason };
+    let envelope = envelope(call, UNIT, command, canon);
+    let followed = follow(api, call, (order, envelope), (), |_| true).await?;
+    for line in followed.order.lines.iter() {
+        api.gate.open(line.sku);
+    }
+    Ok(changed(call, &followed))
+}
+
+/// The answer to a cancel or a refund: 202 while something of it is under way.
+fn changed(call: &Call, followed: &Followed) -> Reply {
+    let Followed { id, order, replayed, timing } = followed;
+    let open = !order.is_settled() || order.refunds.iter().any(Refund::is_open);
+    let status = if open { 202 } else { 200 };
+    let reply = Reply::json(status, &OrderOut::of(*id, order)).timed(*timing).replayed(*replayed);
+    let reply = reply.applied(call.respond_async && open);
+    if open { reply.at(location(*id)) } else { reply }
+}

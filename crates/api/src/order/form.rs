@@ -1,0 +1,158 @@
+//! What is sent about orders, and what it means.
+
+use std::borrow::Cow;
+
+use jangbu_domain::order::command::{Command, Units};
+use jangbu_domain::order::model::PayMode;
+use jangbu_kernel::{Money, OrderId, Secret, SkuId, UserId};
+use serde::Deserialize;
+
+use crate::idempotency::Canon;
+use crate::money::MoneyIn;
+use crate::problem::Problem;
+use crate::text::id;
+
+/// How long a card token may be.
+const TOKEN: usize = 255;
+/// How long a reason may be.
+pub(crate) const REASON: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PlaceIn<'a> {
+    #[serde(borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(borrow)]
+    lines: Vec<UnitsIn<'a>>,
+    #[serde(borrow)]
+    expected_total: MoneyIn<'a>,
+    #[serde(borrow)]
+    payment: PaymentIn<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct UnitsIn<'a> {
+    #[serde(borrow)]
+    sku_id: Cow<'a, str>,
+    quantity: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentIn<'a> {
+    mode: ModeIn,
+    #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum ModeIn {
+    Server,
+    Client,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmIn<'a> {
+    #[serde(borrow)]
+    pub(super) amount: MoneyIn<'a>,
+    #[serde(borrow)]
+    pub(super) token: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelIn<'a> {
+    #[serde(borrow, default)]
+    pub(super) reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundIn<'a> {
+    #[serde(borrow)]
+    pub(super) reason: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) lines: Option<Vec<UnitsIn<'a>>>,
+    #[serde(default)]
+    pub(super) restock: Option<bool>,
+}
+
+/// An order to be placed, checked for form.
+pub(super) struct Wish {
+    pub(super) user: UserId,
+    pub(super) lines: Vec<Units>,
+    pub(super) expected: Money,
+    pub(super) mode: PayMode,
+    pub(super) token: Option<Secret>,
+}
+
+impl Wish {
+    pub(super) fn read(body: &PlaceIn<'_>) -> Result<Self, Problem> {
+        let user = id(UserId::parse, UserId::PREFIX, &body.user_id, || "userId".into())?;
+        let lines = units(&body.lines)?;
+        let expected = body.expected_total.read("expectedTotal")?;
+        let (mode, token) = match (body.payment.mode, body.payment.token.as_deref()) {
+            (ModeIn::Server, token) => {
+                (PayMode::Server, token.map(|text| secret("payment.token", text)).transpose()?)
+            }
+            (ModeIn::Client, None) => (PayMode::Client, None),
+            (ModeIn::Client, Some(_)) => {
+                let message = "belongs to the confirm call when the client pays";
+                return Err(Problem::field("payment.token", message));
+            }
+        };
+        Ok(Self { user, lines, expected, mode, token })
+    }
+
+    pub(super) fn canon(&self, operation: &str) -> Canon {
+        let canon = lines_canon(Canon::new(operation).int(self.user.0), &self.lines);
+        canon
+            .int(self.expected.amount)
+            .text(self.expected.currency.as_str())
+            .int(self.mode.code())
+            .option(self.token.as_ref().map(Secret::reveal))
+    }
+
+    pub(super) fn command(self, order: OrderId) -> Command {
+        let Self { user, lines, expected, mode, token } = self;
+        Command::Place { order, user, lines, expected, mode, token }
+    }
+}
+
+pub(super) fn lines_canon(canon: Canon, lines: &[Units]) -> Canon {
+    let canon = canon.int(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+    lines.iter().fold(canon, |canon, line| canon.int(line.sku.0).int(line.quantity))
+}
+
+pub(super) fn units(lines: &[UnitsIn<'_>]) -> Result<Vec<Units>, Problem> {
+    let read = |(at, line): (usize, &UnitsIn<'_>)| {
+        let sku = sku_id(&line.sku_id, || format!("lines[{at}].skuId"))?;
+        Ok(Units { sku, quantity: line.quantity })
+    };
+    lines.iter().enumerate().map(read).collect()
+}
+
+/// A SKU's id in field `field`.
+pub(crate) fn sku_id(text: &str, field: impl FnOnce() -> String) -> Result<SkuId, Problem> {
+    id(SkuId::parse, SkuId::PREFIX, text, field)
+}
+
+pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {
+    let fits =
+        (1..=TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok(Secret::new(text));
+    }
+    Err(Problem::field(field, "must be 1 to 255 visible ASCII characters"))
+}
+
+/// A reason in an operator's or a buyer's words.
+pub(crate) fn reason(text: &str) -> Result<Box<str>, Problem> {
+    if text.chars().count() <= REASON {
+        return Ok(text.into());
+    }
+    Err(Problem::field("reason", format!("must have at most {REASON} characters")))
+}
