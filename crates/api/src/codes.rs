@@ -266,4 +266,17 @@ mod tests {
         assert_eq!(listed, wanted);
         assert!(wanted.len() > 80, "the sources were read: {}", wanted.len());
     }
+
+    #[test]
+    fn statuses_in_the_document_are_those_of_the_table() {
+        let lines = include_str!("../../../API.md").lines();
+        let cells = |line: &'static str| line.split('|').map(str::trim).collect::<Vec<_>>();
+        let rows = lines.filter(|line| line.starts_with("| `")).map(cells);
+        let written: BTreeSet<_> =
+            rows.map(|c| (c[1].trim_matches('`'), c[2].to_owned(), c[3])).collect();
+        let again = |row: &Row| if row.retryable { "yes" } else { "no" };
+        let listed =
+            TABLE.iter().map(|row| (row.code, row.status.to_string(), again(row))).collect();
+        assert_eq!(written, listed);
+    }
 }
