@@ -280,7 +280,9 @@ impl Share {
 /// follows keeps its place, so that commands are never reordered within a lane.
 fn take_lane(queues: &mut Queues, lane: Lane, share: &mut Share, batch: &mut Vec<Item>) {
     while let Some(head) = queues.lanes[lane as usize].front() {
-        if !share.grant(head.envelope.to) {
+        // Long work shares one cap, whoever it is for.
+        let whom = if lane == Lane::Batch { UnitId("batch") } else { head.envelope.to };
+        if !share.grant(whom) {
             break;
         }
         let Some(item) = queues.lanes[lane as usize].pop_front() else { break };

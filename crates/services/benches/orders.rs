@@ -1,8 +1,17 @@
 //! The whole order path without HTTP: how many orders a second, and where the time goes.
 //!
 //! `cargo bench -p jangbu-services --bench orders -- [IN_FLIGHT] [SECONDS] [DIR]`: a closed loop of
-//! IN_FLIGHT orders (default 256) for SECONDS (default 10) on a SQLite file in DIR (default: a
+//! `IN_FLIGHT` orders (default 256) for SECONDS (default 10) on a SQLite file in DIR (default: a
 //! temporary directory below the current one), gateway latency 5–15 ms, 10,000 products.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    reason = "a program that is run by hand and measures real time"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -303,12 +303,11 @@ impl<S: Service> Unit for DomainUnit<S> {
         self.bound(|bound| bound.mark());
         let command = envelope.body.expect_ref();
         let answer = S::Domain::decide(command, ctx, &mut self.rows, &mut self.out);
-        match &answer {
-            Ok(_) => self.effects(ctx, sink),
-            Err(_) => {
-                self.bound(|bound| bound.rollback());
-                self.out.clear();
-            }
+        if answer.is_ok() {
+            self.effects(ctx, sink);
+        } else {
+            self.bound(|bound| bound.rollback());
+            self.out.clear();
         }
         if let Origin::Saga { parent, step } = envelope.origin {
             sink.effects.extend(S::answered(parent, step, answer.as_ref()));

@@ -20,7 +20,7 @@ pub struct Hub {
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("waiting", &self.listeners.lock().len()).finish()
+        f.debug_struct("Hub").field("waiting", &self.listeners.lock().len()).finish_non_exhaustive()
     }
 }
 
@@ -54,20 +54,16 @@ impl Hub {
     /// Tells the listeners of each order that has ended.
     pub fn tell(&self, signals: Vec<Signal>) {
         let mut due = Vec::with_capacity(signals.len());
-        {
-            let mut listeners = self.listeners.lock();
-            for signal in signals {
-                if let Some(waiting) = listeners.remove(&signal.key) {
-                    due.push((waiting, signal.body));
-                }
-            }
+        let mut listeners = self.listeners.lock();
+        for Signal { key, body } in signals {
+            due.extend(listeners.remove(&key).map(|waiting| (waiting, body)));
         }
+        drop(listeners);
         for (waiting, body) in due {
             let body: &dyn Any = &*body;
-            if let Some(order) = body.downcast_ref::<Order>() {
-                for (_, listener) in waiting {
-                    listener(order);
-                }
+            let Some(order) = body.downcast_ref::<Order>() else { continue };
+            for (_, listener) in waiting {
+                listener(order);
             }
         }
     }

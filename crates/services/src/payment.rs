@@ -146,7 +146,7 @@ impl Service for PaymentService {
         let event = match (answer, refund) {
             (Ok(reply), Some(no)) => refund_stands(reply, no)?,
             (Ok(reply), None) => stands(reply, asked)?,
-            (Err(reject), Some(no)) => refund_refused(reject, no)?,
+            (Err(reject), Some(no)) => refund_refused(reject, no),
             (Err(reject), None) => refused(reject, asked)?,
         };
         Some(order::hear(OrderId(parent), event))
@@ -171,10 +171,11 @@ impl Service for PaymentService {
 fn stands(reply: &Reply, asked: u16) -> Option<SagaEvent> {
     let reason = || reply.reason.clone().unwrap_or_default();
     match (asked, reply.state) {
-        (step::VOID, State::Voided | State::Declined) => Some(SagaEvent::PayVoided),
+        (step::VOID, State::Voided | State::Declined) | (step::INQUIRE, State::Voided) => {
+            Some(SagaEvent::PayVoided)
+        }
         (step::INQUIRE, State::Captured) => Some(SagaEvent::PayCaptured { amount: reply.captured }),
         (step::INQUIRE, State::Authorized) => Some(SagaEvent::PayAuthorized),
-        (step::INQUIRE, State::Voided) => Some(SagaEvent::PayVoided),
         (step::INQUIRE, State::Declined) => Some(match reason().strip_prefix("not_sent:") {
             Some(why) => SagaEvent::PayNotSent { why: why.into() },
             None => SagaEvent::PayDeclined { code: reason() },
@@ -203,11 +204,11 @@ fn refused(reject: &Reject, asked: u16) -> Option<SagaEvent> {
     }
 }
 
-fn refund_refused(reject: &Reject, no: u32) -> Option<SagaEvent> {
+fn refund_refused(reject: &Reject, no: u32) -> SagaEvent {
     match reject {
         // An inquiry about a refund that never arrived: the order asks for it again.
-        Reject::RefundUnknown => Some(SagaEvent::RefundUnknown { no }),
-        other => Some(SagaEvent::RefundRefused { no, code: other.code().into() }),
+        Reject::RefundUnknown => SagaEvent::RefundUnknown { no },
+        other => SagaEvent::RefundRefused { no, code: other.code().into() },
     }
 }
 

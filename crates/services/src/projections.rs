@@ -340,6 +340,11 @@ fn run(
     ended
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own that follows, no decision")]
+fn nap(span: Duration) {
+    std::thread::sleep(span);
+}
+
 fn follow(
     reader: Box<dyn Reader>,
     store: &mut dyn Store,
@@ -362,7 +367,7 @@ fn follow(
             return Ok(());
         }
         if taken < BATCH as usize && !stopping {
-            std::thread::sleep(if taken < BUSY { NAP } else { LONG_NAP });
+            nap(if taken < BUSY { NAP } else { LONG_NAP });
         }
     }
 }

@@ -64,11 +64,15 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let orders = order::Rows { rules: rules.order.clone(), ..order::Rows::default() };
     let payments = payment::Rows::new(rules.payment.clone());
     let all: [Box<dyn Unit>; 5] = [
-        Box::new(DomainUnit::<crate::catalog::CatalogService>::new(Default::default())),
-        Box::new(DomainUnit::<crate::inventory::InventoryService>::new(Default::default())),
+        Box::new(
+            DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
+        ),
+        Box::new(DomainUnit::<crate::inventory::InventoryService>::new(
+            inventory::model::Rows::default(),
+        )),
         Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
         Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
-        Box::new(DomainUnit::<crate::ledger::LedgerService>::new(Default::default())),
+        Box::new(DomainUnit::<crate::ledger::LedgerService>::new(ledger::Rows::default())),
     ];
     all.into_iter().filter(|unit| wanted.contains(&unit.id())).collect()
 }

@@ -311,7 +311,9 @@ impl Shop {
         drop(self.ticker.lock().take());
         let mut ended = Ok(());
         for owner in std::mem::take(&mut *self.owners.lock()) {
-            ended = ended.and(owner.stop());
+            // Each of them is stopped, whatever became of the others.
+            let stopped = owner.stop();
+            ended = ended.and(stopped);
         }
         ended
     }

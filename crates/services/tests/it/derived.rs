@@ -17,7 +17,7 @@ use jangbu_store::{Dump, Memory, On, Sqlite, dump};
 use proptest::prelude::*;
 
 use crate::history::{commerce, compile, history};
-use crate::rig::{Bench, cases, int, same_rows};
+use crate::rig::{Bench, cases, int, lose, same_rows};
 use crate::stage::{hold, place, refund};
 
 /// Takes in everything that the truth has.
@@ -143,12 +143,7 @@ fn a_fault_while_projecting_doubles_nothing_and_leaves_no_gap() {
     }
     for done in [true, false] {
         let derived = Memory::new();
-        let faults = derived.faults();
-        if done {
-            faults.lose_answers(0, 1)
-        } else {
-            faults.lose_commits(0, 1)
-        }
+        lose(derived.faults(), done);
         follow_to_the_end(&bench, &derived);
         same_rows(&expected, &rows(&derived));
     }
@@ -195,7 +190,7 @@ fn a_page_of_orders_goes_on_where_the_last_one_ended() {
     let bench = sold();
     let derived = memory();
     project(&bench.memory, &derived);
-    let queries = Queries::new(Arc::new(bench.memory.clone()), derived);
+    let queries = Queries::new(Arc::new(bench.memory), derived);
     let page = |before| {
         let page = queries.orders_of(UserId(7), before, 2).unwrap();
         page.into_iter().map(|(id, _)| id.0).collect::<Vec<_>>()

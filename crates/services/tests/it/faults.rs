@@ -9,7 +9,7 @@ use jangbu_store::{Dump, On};
 use proptest::prelude::*;
 
 use crate::history::{Sent, commerce, compile, history};
-use crate::rig::{Bench, Seen, same_rows};
+use crate::rig::{Bench, Seen, lose, same_rows};
 use crate::stage::{cancel, captured, create, hold, keyed, place, receive, refund};
 
 const CALLS: [On; 4] = [On::Begin, On::Read, On::Write, On::Commit];
@@ -149,12 +149,7 @@ fn a_lost_commit_answer_is_found_in_the_shard_row_and_everything_is_said_once() 
     let calm = calm();
     for done in [true, false] {
         let mut bench = stage();
-        let faults = bench.memory.faults();
-        if done {
-            faults.lose_answers(0, 1)
-        } else {
-            faults.lose_commits(0, 1)
-        }
+        lose(bench.memory.faults(), done);
         post(&mut bench);
         assert_eq!(drain(&mut bench), 0);
         assert!(bench.memory.faults().is_spent());
@@ -171,12 +166,7 @@ fn a_lost_commit_answer_is_not_forgotten_while_the_store_cannot_be_asked() {
     for done in [true, false] {
         for on in [On::Begin, On::Read] {
             let mut bench = stage();
-            let faults = bench.memory.faults();
-            if done {
-                faults.lose_answers(0, 1)
-            } else {
-                faults.lose_commits(0, 1)
-            }
+            lose(bench.memory.faults(), done);
             post(&mut bench);
             let at_the_commit = if on == On::Begin { 1 } else { reads_of_the_batch() };
             bench.memory.faults().fail_after(at_the_commit, on, 3, busy());
@@ -271,8 +261,7 @@ fn settle(bench: &mut Bench) {
         }
         for job in jobs {
             let body = bench.gateway.hear(&job);
-            let said = body.map(|body| Envelope::new(job.to, jangbu_kernel::Origin::Event, body));
-            said.into_iter().for_each(|said| bench.rig.tell(said));
+            bench.rig.tell(Envelope::new(job.to, jangbu_kernel::Origin::Event, body));
             drain(bench);
         }
     }

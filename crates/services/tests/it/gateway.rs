@@ -28,12 +28,12 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// The answer to a call; none for a call that is never answered.
-    pub(crate) fn hear(&mut self, job: &Job) -> Option<Command> {
+    /// The answer to a call.
+    pub(crate) fn hear(&mut self, job: &Job) -> Command {
         let call: &Call = job.body.expect_ref();
         let account = self.accounts.entry(call.payment.0).or_default();
         let said = account.hear(call);
-        Some(Command::Said { payment: call.payment, ask: call.ask, said })
+        Command::Said { payment: call.payment, ask: call.ask, said }
     }
 
     /// What was taken and not given back.

@@ -29,10 +29,11 @@ fn outbox(dump: &Dump) -> Vec<(i64, i64, String, i64, i64)> {
 fn assert_gapless(dump: &Dump) {
     let events = outbox(dump);
     let numbers: Vec<_> = events.iter().map(|event| event.0).collect();
-    assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
+    let count = i64::try_from(numbers.len()).unwrap();
+    assert_eq!(numbers, (1..=count).collect::<Vec<_>>());
     assert!(events.is_sorted_by_key(|event| event.1), "commits go up with the numbers");
     let shard = &dump[&(SHARD.name, [0; 3])];
-    assert_eq!(int(&shard[2]), Some(numbers.len() as i64));
+    assert_eq!(int(&shard[2]), Some(count));
     let last = events.last().map_or(0, |event| event.1);
     assert!(last <= int(&shard[1]).unwrap());
 }

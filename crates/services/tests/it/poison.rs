@@ -14,7 +14,7 @@ use jangbu_services::order::ORDERS;
 use jangbu_services::payment::PAYMENT;
 use jangbu_store::{Dump, On, OwnedValue};
 
-use crate::rig::{Bench, Seen, same_rows, write};
+use crate::rig::{Bench, Seen, lose, same_rows, write};
 use crate::split::unscoped;
 use crate::stage::{cancel, hold, keyed, place};
 
@@ -184,12 +184,7 @@ fn a_lost_answer_of_the_poison_row_leaves_one_row() {
     for done in [true, false] {
         let mut bench = Bench::stocked();
         bench.memory.faults().poison(&ORDERS, [10, 0, 0]);
-        let faults = bench.memory.faults();
-        if done {
-            faults.lose_answers(0, 1)
-        } else {
-            faults.lose_commits(0, 1)
-        }
+        lose(bench.memory.faults(), done);
         let number = bench.rig.ask(place(10, &[(0, 1)], "ok"));
         while bench.step().unwrap() != Step::Idle {}
         assert_eq!(bench.rig.answer(number), Seen::NotRun(Why::Poison));

@@ -155,11 +155,7 @@ proptest! {
     ) {
         let mut bench = Bench::new();
         for sent in compile(&ops) {
-            if sent.waits {
-                bench.rig.ask(sent.envelope());
-            } else {
-                bench.rig.tell(sent.envelope());
-            }
+            bench.rig.send(&sent);
             bench.settle();
             let dump = bench.memory.dump();
             assert_stock_is_kept(&dump);

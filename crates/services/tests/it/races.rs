@@ -70,11 +70,6 @@ impl World {
         self.ask(envelope).recv_timeout(PATIENCE).unwrap()
     }
 
-    /// An order with a key of its own, as the API would send it.
-    fn place(&self, id: i64, n: u8, quantity: i64) -> Envelope {
-        by_client(place(id, &[(n, quantity)], "tok_visa"), &format!("k-{id}"))
-    }
-
     /// Hears when order `id` ends.
     fn watch(&self, id: i64) -> Receiver<Order> {
         let (sent, wait) = channel();
@@ -91,7 +86,7 @@ impl World {
     fn sell(&self, n: u8, quantity: i64) -> i64 {
         let id = self.id();
         let ended = self.watch(id);
-        assert!(self.run(self.place(id, n, quantity)).is_done());
+        assert!(self.run(an_order(id, n, quantity)).is_done());
         assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
         id
     }
@@ -121,6 +116,11 @@ impl World {
         assert_books_balance(&dump);
         assert_sagas_ended(&dump);
     }
+}
+
+/// An order with a key of its own, as the API would send it.
+fn an_order(id: i64, n: u8, quantity: i64) -> Envelope {
+    by_client(place(id, &[(n, quantity)], "tok_visa"), &format!("k-{id}"))
 }
 
 /// The scope says which operation of which principal the key belongs to.
@@ -172,7 +172,7 @@ fn the_last_unit(world: &World, rounds: usize) {
         let ended = at_once(8, |_| {
             let id = world.id();
             let ended = world.watch(id);
-            assert!(world.run(world.place(id, 0, 1)).is_done());
+            assert!(world.run(an_order(id, 0, 1)).is_done());
             ended.recv_timeout(PATIENCE).unwrap().outcome
         });
         let count = |outcome| ended.iter().filter(|ended| **ended == Some(outcome)).count();
@@ -200,7 +200,7 @@ fn cancel_against_capture(world: &World, rounds: usize) -> [usize; 2] {
         world.stock(1, 1);
         let id = world.id();
         let ended = world.watch(id);
-        assert!(world.run(world.place(id, 1, 1)).is_done());
+        assert!(world.run(an_order(id, 1, 1)).is_done());
         if round % 2 == 1 {
             std::thread::park_timeout(Duration::from_micros((round as u64 * 37) % 2_500));
         }
@@ -242,7 +242,7 @@ fn clients_that_hang_up(world: &World, orders: i64) {
     world.stock(0, orders);
     let ids: Vec<_> = (0..orders).map(|_| world.id()).collect();
     for id in &ids {
-        drop(world.ask(world.place(*id, 0, 1)));
+        drop(world.ask(an_order(*id, 0, 1)));
         let ticket = world.shop.hub().watch(OrderId(*id), |_| panic!("nobody is there"));
         world.shop.hub().forget(ticket);
     }

@@ -7,7 +7,7 @@ use jangbu_domain::catalog::command::{Command as Shelf, NewSku};
 use jangbu_domain::inventory::command::{Command as Stock, Line};
 use jangbu_domain::ledger::command::{Command as Books, Leg};
 use jangbu_domain::order::command::Command as Buy;
-use jangbu_domain::order::model::PayMode;
+use jangbu_domain::order::model::{Outcome, PayMode};
 use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Verdict};
 use jangbu_domain::{catalog, ledger};
 use jangbu_kernel::id::MovementId;
@@ -70,15 +70,15 @@ fn shelf(command: Shelf) -> Envelope {
 }
 
 fn make(n: i64, name: &str, prices: &[Money]) -> Envelope {
-    let new = |(at, price): (usize, &Money)| {
-        let sku = SkuId(n * 10 + at as i64);
+    let new = |(at, price): (i64, &Money)| {
+        let sku = SkuId(n * 10 + at);
         NewSku { sku, name: "one".into(), price: *price }
     };
     shelf(Shelf::Create {
         product: ProductId(n),
         merchant: "m-1".into(),
         name: name.into(),
-        skus: prices.iter().enumerate().map(new).collect(),
+        skus: (0..).zip(prices).map(new).collect(),
         publish: true,
     })
 }
@@ -301,7 +301,7 @@ fn a_command_reads_what_earlier_commands_of_its_batch_have_made() {
     assert_eq!(bench.rig.counters().snapshot().commits, 1, "all of it is one batch");
     assert!(numbers.iter().all(|number| bench.rig.answer(*number).is_done()));
     assert!(bench.rig.answer(refunded).is_done());
-    let outcome = |id| bench.order(id).unwrap().outcome.map(|outcome| outcome.name());
+    let outcome = |id| bench.order(id).unwrap().outcome.map(Outcome::name);
     assert_eq!([1, 2, 3].map(outcome), [Some("SOLD"), Some("CANCELLED"), Some("SOLD_OUT")]);
     let order = bench.order(4).unwrap();
     assert_eq!((order.state.name(), order.cancel_wanted), ("REVERSING", true));

@@ -17,10 +17,11 @@ use jangbu_engine::unit::Signal;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Envelope, Job, Origin, Time, UnitId};
 use jangbu_services::registry::{self, Rules, TABLES, UNITS};
-use jangbu_store::{Dump, Memory, Sqlite, dump};
+use jangbu_store::{Dump, Faults, Memory, Sqlite, dump};
 use parking_lot::Mutex;
 
 use crate::gateway::Gateway;
+use crate::history::Sent;
 
 /// When every test begins.
 pub(crate) const START: i64 = 1_800_000_000_000_000;
@@ -264,16 +265,29 @@ impl Rig {
 
     /// Steps until no cell has anything to do, at this moment of the clock.
     pub(crate) fn settle(&mut self, stores: &mut Stores<'_>) {
-        loop {
-            let mut worked = false;
+        let mut worked = true;
+        while std::mem::take(&mut worked) {
             for at in 0..self.stations.len() {
-                while self.step(stores, at).unwrap() == Step::Worked {
-                    worked = true;
-                }
+                worked |= self.exhaust(stores, at);
             }
-            if !worked {
-                return;
-            }
+        }
+    }
+
+    /// Steps one cell until it is idle; says whether it had anything to do.
+    fn exhaust(&mut self, stores: &mut Stores<'_>, at: usize) -> bool {
+        let mut worked = false;
+        while self.step(stores, at).unwrap() == Step::Worked {
+            worked = true;
+        }
+        worked
+    }
+
+    /// Posts a command of a history: asked if somebody waits for it, else told.
+    pub(crate) fn send(&mut self, sent: &Sent) {
+        if sent.waits {
+            self.ask(sent.envelope());
+        } else {
+            self.tell(sent.envelope());
         }
     }
 
@@ -286,9 +300,7 @@ impl Rig {
                 return;
             }
             for job in jobs {
-                if let Some(body) = gateway.hear(&job) {
-                    self.tell(Envelope::new(job.to, Origin::Event, body));
-                }
+                self.tell(Envelope::new(job.to, Origin::Event, gateway.hear(&job)));
                 self.settle(stores);
             }
         }
@@ -372,6 +384,15 @@ fn found(backend: &dyn Backend) {
         let mut row = plan.row(&SHARD, Mode::Upsert);
         row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
     });
+}
+
+/// Loses the answer of the next commit, which was done or was not.
+pub(crate) fn lose(faults: &Faults, done: bool) {
+    if done {
+        faults.lose_answers(0, 1);
+    } else {
+        faults.lose_commits(0, 1);
+    }
 }
 
 /// A new store in memory.

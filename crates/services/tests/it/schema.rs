@@ -15,8 +15,8 @@ use jangbu_store::{Memory, Migration, Sqlite};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use crate::history::{commerce, compile, everything, history};
-use crate::rig::{Bench, cases, rows, same_rows};
+use crate::history::{Sent, commerce, compile, everything, history};
+use crate::rig::{Bench, Seen, cases, rows, same_rows};
 
 const WHOLE: ([i64; 3], [i64; 3]) = ([i64::MIN; 3], [i64::MAX; 3]);
 
@@ -99,7 +99,7 @@ proptest! {
         let mut bench = Bench::new();
         for sent in compile(&ops) {
             bench.rig.set(sent.now);
-            if sent.waits { bench.rig.ask(sent.envelope()); } else { bench.rig.tell(sent.envelope()); }
+            bench.rig.send(&sent);
             bench.settle();
         }
         if ends {
@@ -115,23 +115,24 @@ fn a_cell_with_cold_caches_goes_on_as_one_that_remembers() {
     for _ in 0..12 {
         let tree = history(commerce(), 10..40).new_tree(&mut runner).unwrap();
         let sent = compile(&proptest::strategy::ValueTree::current(&tree));
-        let mut ends = Vec::new();
-        for forgets in [false, true] {
-            let mut bench = Bench::new();
-            for sent in &sent {
-                if forgets {
-                    bench.rig.restart();
-                }
-                bench.rig.set(sent.now);
-                bench.rig.ask(sent.envelope());
-                bench.settle_with_gateway();
-            }
-            bench.run_out();
-            ends.push((bench.rig.answers(), bench.memory.dump()));
-        }
+        let ends = [false, true].map(|forgets| live(&sent, forgets));
         assert_eq!(ends[0].0, ends[1].0);
         same_rows(&ends[0].1, &ends[1].1);
     }
+}
+
+fn live(sent: &[Sent], forgets: bool) -> (Vec<Seen>, jangbu_store::Dump) {
+    let mut bench = Bench::new();
+    for sent in sent {
+        if forgets {
+            bench.rig.restart();
+        }
+        bench.rig.set(sent.now);
+        bench.rig.send(sent);
+        bench.settle_with_gateway();
+    }
+    bench.run_out();
+    (bench.rig.answers(), bench.memory.dump())
 }
 
 /// Name, kind and nullability of each column, as the database has them.

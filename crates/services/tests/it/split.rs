@@ -59,11 +59,7 @@ fn run(sent: &[Sent], sizes: &[usize], backends: &[Arc<dyn Backend>]) -> (Vec<Se
             let size = sizes.next().map_or(rest.len(), |size| (*size).min(rest.len()));
             let (piece, later) = rest.split_at(size);
             for sent in piece {
-                if sent.waits {
-                    rig.ask(sent.envelope());
-                } else {
-                    rig.tell(sent.envelope());
-                }
+                rig.send(sent);
             }
             rig.settle(stores);
             rest = later;
