@@ -38,6 +38,7 @@
 //!   else. What the gateway says meanwhile is heard again from the inquiry that follows.
 //! - Row 8: the hold may be gone when a hint comes. The gateway is asked all the same, and what
 //!   it has taken goes back (row 10). A payment that it does not know is fenced (row 17).
+//!   A hint that comes after the end is left to the reconciliation with the gateway's books.
 //! - Row 10 of a total of 0: there is nothing to give back, so the order unwinds at once.
 //! - Rows 11 and 14, when payment has never heard of the payment: the intent is written without a
 //!   token and voided, so that a lost one finds it and charges nothing, should it arrive after all.
