@@ -10,6 +10,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `front` | connections |
 //! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
 //! | `codes`, `problem`, `explain` | every error code; from errors to words |
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
@@ -24,6 +25,7 @@ mod call;
 mod catalog;
 mod codes;
 mod explain;
+mod front;
 mod gate;
 mod health;
 mod idempotency;
@@ -50,6 +52,7 @@ use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
 pub use auth::Keys;
+pub use front::serve;
 pub use openapi::openapi_json;
 pub use serve::router;
 

@@ -12,4 +12,5 @@ mod orders;
 mod schema;
 mod server;
 mod sold_out;
+mod wire;
 mod world;
