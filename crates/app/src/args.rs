@@ -58,7 +58,7 @@ pub(crate) struct Prove {
     /// The data directory
     #[arg(long, value_name = "DIR", default_value = "data", env = "JANGBU_DATA")]
     pub data: PathBuf,
-    /// A journal of acknowledgements (CSV: key,order_id,outcome,amount) to compare with
+    /// A journal of acknowledgements (CSV, header `key,order_id,outcome,amount`) to compare with
     #[arg(long, value_name = "FILE")]
     pub acks: Option<PathBuf>,
     /// Print the report as JSON

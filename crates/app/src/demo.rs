@@ -31,9 +31,10 @@ pub(crate) fn demo(args: &args::Demo) -> Result<Exit> {
     for (at, product) in PRODUCTS.iter().enumerate() {
         products.push(shop.product(at, product)?);
     }
-    let text = match args.json {
-        true => serde_json::to_string_pretty(&products)? + "\n",
-        false => welcome(&shop.url, &files, &products),
+    let text = if args.json {
+        serde_json::to_string_pretty(&products)? + "\n"
+    } else {
+        welcome(&shop.url, &files, &products)
     };
     exit::print(&text)
 }

@@ -56,9 +56,12 @@ fn make(file: &Path, prefix: &str) -> Result<()> {
     }
     let mut random = [0; 24];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    writeln!(out, "{prefix}{hex}")?;
+    write!(out, "{prefix}")?;
+    for byte in random {
+        write!(out, "{byte:02x}")?;
+    }
+    writeln!(out)?;
     out.sync_all()?;
     Ok(())
 }

@@ -78,7 +78,7 @@ fn check_replays(server: &Server, skus: &[String], journal: &Journal, round: u64
 
 /// Nothing is in flight any more, as the running server proves itself.
 fn wait_until_settled(server: &Server) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let report = server.operate("/api/v1/admin/prove", "none", &serde_json::json!({})).body;
         if report["in_flight"]["orders_open"] == 0 {

@@ -72,20 +72,24 @@ pub(crate) fn storm(
     (next, stop): (&AtomicUsize, &AtomicBool),
     buyers: usize,
 ) {
+    let buyer = || while !stop.load(Ordering::Relaxed) && buy_one(server, skus, journal, next) {};
     std::thread::scope(|scope| {
         for _ in 0..buyers {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let plan = next.fetch_add(1, Ordering::Relaxed);
-                    let key = format!("storm-{plan}");
-                    match buy(server, skus, &key, plan) {
-                        Some(reply) => journal.record(&key, plan, reply),
-                        None => break,
-                    }
-                }
-            });
+            scope.spawn(buyer);
         }
     });
+}
+
+/// Buys the next one; `false` when the server is gone.
+fn buy_one(server: &Server, skus: &[String], journal: &Journal, next: &AtomicUsize) -> bool {
+    let plan = next.fetch_add(1, Ordering::Relaxed);
+    let key = format!("storm-{plan}");
+    let reply = buy(server, skus, &key, plan);
+    let alive = reply.is_some();
+    if let Some(reply) = reply {
+        journal.record(&key, plan, reply);
+    }
+    alive
 }
 
 /// What must not change between two answers to one key, once the order has ended.

@@ -1,4 +1,5 @@
 //! The binary from outside: real processes, real files, real signals.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod cli;
 mod crash;

@@ -1,7 +1,7 @@
 //! A `jangbu serve` process under test.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_jangbu");
 pub(crate) struct Server {
     child: Child,
     pub url: String,
-    pub data: PathBuf,
     client: String,
     operator: String,
     agent: ureq::Agent,
@@ -64,8 +63,7 @@ impl Server {
             .into();
         let (client, operator) = (key("client.key"), key("operator.key"));
         let trim = |key: String| key.trim().to_owned();
-        let data = data.to_owned();
-        Self { child, url, data, client: trim(client), operator: trim(operator), agent }
+        Self { child, url, client: trim(client), operator: trim(operator), agent }
     }
 
     pub(crate) fn pid(&self) -> u32 {
