@@ -33,6 +33,12 @@ pub(crate) const ONE: &[&[UnitId]] = &[&UNITS];
 #[derive(Debug)]
 pub(crate) struct Hand(AtomicI64);
 
+impl Hand {
+    pub(crate) fn at(now: i64) -> Self {
+        Self(AtomicI64::new(now))
+    }
+}
+
 impl Clock for Hand {
     fn now(&self) -> Time {
         Time(self.0.load(Ordering::Relaxed))
@@ -98,7 +104,8 @@ pub(crate) struct Record {
     forward: Vec<Envelope>,
 }
 
-struct Wire(Arc<Mutex<Record>>);
+/// Writes down what leaves a cell.
+pub(crate) struct Wire(pub(crate) Arc<Mutex<Record>>);
 
 impl Outlet for Wire {
     fn deliver(&mut self, answers: Vec<(Waiter, Answer)>, signals: Vec<Signal>) {
@@ -165,7 +172,7 @@ impl Rig {
             stations: Vec::new(),
             layout,
             limits,
-            clock: Arc::new(Hand(AtomicI64::new(START))),
+            clock: Arc::new(Hand::at(START)),
             record: Arc::default(),
             asked: 0,
         };
