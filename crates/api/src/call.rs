@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::RequestPartsExt;
-use axum::body::HttpBody;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Query, RawPathParams};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -50,7 +50,7 @@ impl Call {
     pub(crate) async fn admit(
         api: &Api,
         route: &'static Route,
-        (mut parts, body): (Parts, impl HttpBody<Data = Bytes> + Unpin),
+        (mut parts, body): (Parts, Body),
         (correlation, started): (Arc<str>, Instant),
     ) -> Result<Self, Problem> {
         let role = auth::admit(&api.keys, &parts.headers, route.role)?;
@@ -206,11 +206,7 @@ pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(
 }
 
 /// Reads the body within the limits of size and time.
-async fn read(
-    headers: &HeaderMap,
-    body: impl HttpBody<Data = Bytes> + Unpin,
-    settings: &Settings,
-) -> Result<Bytes, Problem> {
+async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<Bytes, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > settings.body as u64) {
         return Err(too_large(settings.body));
@@ -230,10 +226,7 @@ fn too_large(limit: usize) -> Problem {
     Problem::of(Own::BodyTooLarge, format!("a body has at most {limit} bytes"))
 }
 
-async fn collect(
-    mut body: impl HttpBody<Data = Bytes> + Unpin,
-    limit: usize,
-) -> Result<Bytes, Problem> {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;

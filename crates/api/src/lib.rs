@@ -10,7 +10,6 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `front` | connections |
 //! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
 //! | `codes`, `problem`, `explain` | every error code; from errors to words |
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
@@ -25,7 +24,6 @@ mod call;
 mod catalog;
 mod codes;
 mod explain;
-mod front;
 mod gate;
 mod health;
 mod idempotency;
@@ -52,7 +50,6 @@ use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
 pub use auth::Keys;
-pub use front::serve;
 pub use openapi::openapi_json;
 pub use serve::router;
 

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use bytes::Bytes;
 
 use crate::Api;
 use crate::call::{self, Call};
@@ -23,7 +21,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
     for (at, route) in route::all().enumerate() {
         let of_route = Arc::clone(&api);
-        let run = move |request: Request| serve(of_route, at, route, request);
+        let run = move |request| serve(of_route, at, route, request);
         let methods = on(filter(route), run);
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, known)) => *known = std::mem::take(known).merge(methods),
@@ -50,13 +48,7 @@ fn filter(route: &Route) -> MethodFilter {
     }
 }
 
-/// Route number `at` answers.
-pub(crate) async fn serve(
-    api: Arc<Api>,
-    at: usize,
-    route: &'static Route,
-    request: Request<impl HttpBody<Data = Bytes> + Unpin>,
-) -> Response {
+async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let (correlation, valid) = call::correlation(&api, &parts.headers);

@@ -1,11 +1,12 @@
 //! Over real connections.
 
-use std::sync::Arc;
+use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::world::{CLIENT, World, order};
 
@@ -44,11 +45,9 @@ async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async { drop(stopped.await) };
-    let server = tokio::task::JoinSet::from_iter([jangbu_api::serve(
-        listener,
-        Arc::clone(&world.api),
-        stopping,
-    )]);
+    let server = axum::serve(listener, world.router.clone()).with_graceful_shutdown(stopping);
+    let mut servers = JoinSet::new();
+    servers.spawn(server.into_future());
 
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -71,7 +70,7 @@ async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
     let (head, body) = exchange(&mut stream, "").await;
     assert!(head.contains("201 Created") && body.contains("SOLD"), "{head} {body}");
     assert!(started.elapsed() > Duration::from_millis(100), "it was under way");
-    server.join_all().await;
+    servers.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0, "closed");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }

@@ -29,7 +29,6 @@ pub(crate) const USER: &str = "usr_0000000001000";
 
 /// A running shop with its interface.
 pub(crate) struct World {
-    pub(crate) api: Arc<Api>,
     pub(crate) router: Router,
     pub(crate) shop: Arc<Shop>,
     pub(crate) memory: Option<Memory>,
@@ -125,14 +124,7 @@ impl World {
             settings,
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
-        Self {
-            router: router(Arc::clone(&api)),
-            api,
-            shop,
-            memory: kept,
-            _projections: projections,
-            _dir: dir,
-        }
+        Self { router: router(api), shop, memory: kept, _projections: projections, _dir: dir }
     }
 
     /// Sends a request; its answer has been held against the document.
