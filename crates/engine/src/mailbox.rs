@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangbu_kernel::{Envelope, Lane, Origin, Time, UnitId};
+use jangbu_kernel::{Envelope, Lane, Time, UnitId};
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Clock;
@@ -292,9 +292,4 @@ fn take_lane(queues: &mut Queues, lane: Lane, share: &mut Share, batch: &mut Vec
         }
         batch.push(item);
     }
-}
-
-/// Whether an envelope may be refused under pressure: only what a client has just begun.
-pub fn is_new_business(envelope: &Envelope) -> bool {
-    envelope.origin == Origin::Client
 }

@@ -1,16 +1,18 @@
 //! Limits of the mailbox, deadlines, read-only, a full disk and a dead one: everybody who waits is
 //! told, at once and truly, and what is under way goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_engine::cell::Step;
 use jangbu_engine::mailbox::{Limits, Why};
-use jangbu_engine::port::Fault;
+use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Envelope, Lane};
-use jangbu_store::On;
+use jangbu_services::registry::{MIGRATIONS, TABLES};
+use jangbu_store::{On, Options, Sqlite};
 
-use crate::rig::{Bench, Seen, same_rows};
+use crate::rig::{Bench, ONE, Rig, Seen, open_all, same_rows};
 use crate::stage::{captured, create, hold, keyed, place, receive};
 
 fn full() -> Fault {
@@ -80,7 +82,7 @@ fn messages_of_sagas_are_never_refused() {
 fn read_only_refuses_new_business_and_still_does_what_waits() {
     let mut bench = Bench::stocked();
     let waiting = ask(&mut bench, place(10, &[(0, 1)], "ok"));
-    let mailbox = std::sync::Arc::clone(bench.rig.mailbox(jangbu_domain::order::command::UNIT));
+    let mailbox = Arc::clone(bench.rig.mailbox(jangbu_domain::order::command::UNIT));
     mailbox.set_read_only(Some(Why::ReadOnly));
     let refused = ask(&mut bench, place(11, &[(0, 1)], "ok"));
     assert_eq!(bench.rig.answer(refused), Seen::NotRun(Why::ReadOnly));
@@ -187,7 +189,7 @@ fn a_full_disk_is_tried_again_even_when_nothing_waits() {
     let number = ask(&mut bench, place(11, &[(0, 1)], "ok"));
     assert_eq!(bench.step().unwrap(), Step::BackOff);
     assert_eq!(bench.rig.answer(number), Seen::NotRun(Why::Full));
-    let mailbox = std::sync::Arc::clone(bench.rig.mailbox(jangbu_domain::order::command::UNIT));
+    let mailbox = Arc::clone(bench.rig.mailbox(jangbu_domain::order::command::UNIT));
     for _ in 0..2 {
         assert_eq!(bench.step().unwrap(), Step::Idle);
         assert_eq!(mailbox.read_only(), Some(Why::Full));
@@ -234,4 +236,47 @@ fn whoever_waits_for_a_commit_that_may_have_happened_is_told_when_the_store_dies
     }
     assert!(matches!(ended, Err(Fault::Fatal(_))), "{ended:?}");
     assert_eq!(bench.rig.answer(number), Seen::NotRun(Why::StoreFailed));
+}
+
+#[test]
+fn a_disk_that_really_runs_full_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Sqlite::new(dir.path().join("jangbu.db"), &TABLES, &MIGRATIONS);
+    let options = Options { max_pages: Some(48), ..Options::default() };
+    let small: Arc<dyn Backend> = Arc::new(file.clone().with_options(options));
+    let mut rig = Rig::new(ONE);
+    let order = |n: i64| keyed(place(100 + n, &[(0, 1)], "ok"), &format!("k-{n}"), 1);
+    let mut taken = Vec::new();
+    open_all(&[small], &mut |stores| {
+        rig.ask(create(0));
+        rig.ask(receive(1, 0, 5_000));
+        rig.settle(stores);
+        for n in 0..2_000 {
+            let number = rig.ask(order(n));
+            if rig.step(stores, 0).unwrap() == Step::BackOff {
+                assert_eq!(rig.answer(number), Seen::NotRun(Why::Full));
+                let refused = rig.ask(order(n + 1));
+                assert_eq!(rig.answer(refused), Seen::NotRun(Why::Full), "at once");
+                return;
+            }
+            assert!(rig.answer(number).is_done());
+            taken.push(n);
+        }
+        panic!("the disk does not run full");
+    });
+    assert!(taken.len() > 20, "{} orders", taken.len());
+    rig.restart();
+    open_all(&[Arc::new(file.clone())], &mut |stores| {
+        for n in taken.iter().copied().chain([9_999]) {
+            let number = rig.ask(order(n));
+            rig.settle(stores);
+            let new = n == 9_999;
+            let seen = rig.answer(number);
+            assert!(
+                matches!(seen, Seen::Done { replayed, .. } if replayed != new),
+                "{n}: {seen:?}"
+            );
+        }
+    });
+    assert_eq!(file.diagnose().unwrap(), Vec::<String>::new());
 }
