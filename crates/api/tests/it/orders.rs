@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use jangbu_api::Settings;
+use jangbu_engine::port::Fault;
+use jangbu_store::On;
 use serde_json::{Value, json};
 
 use crate::world::{CLIENT, USER, World, order, post, unpaid};
@@ -249,7 +251,7 @@ async fn nobody_has_to_wait() {
 
 #[tokio::test]
 async fn after_the_wait_limit_the_order_goes_on_alone() {
-    let wait = Duration::from_millis(100);
+    let wait = Duration::from_millis(500);
     for memory in [true, false] {
         let world = World::with(Settings { wait, ..Settings::default() }, memory);
         let sku = world.sku("p", 1_000, 5).await;
@@ -286,4 +288,34 @@ async fn a_client_that_hangs_up_leaves_nothing_and_changes_nothing() {
     let twin = world.place("o", &body).await;
     assert_eq!((twin.status, twin.header("idempotency-replayed")), (201, "true"));
     assert!(format!("{:?}", world.shop.hub()).contains("waiting: 0"));
+}
+
+#[tokio::test]
+async fn an_order_that_waited_too_long_is_not_begun() {
+    let world = World::with(Settings { start: Duration::ZERO, ..Settings::default() }, true);
+    let sku = world.sku("p", 1_000, 5).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let late = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
+    assert_eq!((late.problem(), late.header("retry-after")), ((503, "DEADLINE_EXCEEDED"), "1"));
+    assert_eq!(late.json["retryable"], true);
+    assert_eq!(world.stock(&sku, "available").await, 5);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_not_made_up() {
+    let wait = Duration::from_millis(20);
+    let world = World::with(Settings { wait, ..Settings::default() }, true);
+    let sku = world.sku("p", 1_000, 5).await;
+    let body = order(&sku, 1, 1_000, "tok_visa");
+    let faults = world.memory.as_ref().unwrap().faults();
+    faults.fail(On::Begin, 2, Fault::Transient("locked".to_owned())); // it pauses after each
+    let unknown = world.place("o", &body).await;
+    assert_eq!(unknown.problem(), (503, "UNANSWERED"), "{}", unknown.text);
+    assert!(unknown.json.get("orderId").is_none() && unknown.json["retryable"] == true);
+    let list = format!("/api/v1/orders?userId={USER}");
+    let page = world.until(&list, |page| page["items"][0]["outcome"] == "SOLD").await;
+    let again = world.place("o", &body).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+    assert_eq!(again.json["id"], page["items"][0]["id"]);
+    assert_eq!(world.stock(&sku, "sold").await, 1);
 }

@@ -3,6 +3,7 @@
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
 
+use jangbu_api::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -64,7 +65,7 @@ async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
 
     let slow = order(&sku, 1, 1_000, "tok_slow").to_string();
     stream.write_all(place("c", &slow).as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     drop(stop);
     let started = Instant::now();
     let (head, body) = exchange(&mut stream, "").await;
@@ -73,4 +74,17 @@ async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
     servers.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0, "closed");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for_long() {
+    let limit = Duration::from_millis(50);
+    let world = World::with(Settings { request: limit, ..Settings::default() }, true);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mut servers = JoinSet::new();
+    servers.spawn(axum::serve(listener, world.router.clone()).into_future());
+    let whole = place("k", "{\"userId\":\"usr_0000000001000\"}");
+    let (head, body) = exchange(&mut stream, whole.trim_end_matches('}')).await;
+    assert!(head.contains("408 Request Timeout") && body.contains("BODY_TIMEOUT"), "{head} {body}");
 }

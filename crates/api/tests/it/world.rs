@@ -106,7 +106,7 @@ impl World {
             &projections::MIGRATIONS,
         ));
         let latency = Latency { min_ms: 1, max_ms: 2, ..Latency::default() };
-        let config = SimConfig { latency, slow_ms: 400, ..SimConfig::default() };
+        let config = SimConfig { latency, slow_ms: 1_200, ..SimConfig::default() };
         let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
         let clock = Arc::new(SystemClock);
         let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), clock);
