@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use axum::serve::ListenerExt;
 use jangbu_api::{Api, Keys, Parts, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
@@ -17,7 +18,7 @@ use jangbu_services::queries::Queries;
 use jangbu_services::registry::{self, Rules};
 use jangbu_services::shop::{Delivery, Layout, Shop};
 use jangbu_store::{DataDir, Durability, Options, Sqlite};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -134,7 +135,8 @@ impl House {
         let listener = listen(config.server.listen)
             .with_context(|| format!("listening on {}", config.server.listen))?;
         say_ready(listener.local_addr()?, started)?;
-        jangbu_api::serve(listener, Arc::clone(&self.api), stopped()).await;
+        let router = jangbu_api::router(Arc::clone(&self.api));
+        axum::serve(listener.tap_io(no_delay), router).with_graceful_shutdown(stopped()).await?;
         Ok(())
     }
 
@@ -179,6 +181,13 @@ fn prover(dir: &DataDir) -> jangbu_api::Prove {
         let report = jangbu_audit::prove(&options).map_err(|error| error.to_string())?;
         serde_json::to_value(report).map_err(|error| error.to_string())
     })
+}
+
+/// Answers leave at once.
+fn no_delay(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection without TCP_NODELAY");
+    }
 }
 
 /// Connections that may wait to be accepted: a sale begins with all its buyers at once, and who
