@@ -154,3 +154,58 @@ impl Keys {
         idle.map_or_else(|| self.truth.reader(), Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jangbu_engine::port::{Mode, WritePlan};
+    use jangbu_store::Memory;
+
+    use super::*;
+
+    fn gate() -> Arc<Gate> {
+        let memory = Memory::new();
+        let found = |plan: &mut WritePlan| {
+            let mut row = plan.row(&SHARD, Mode::Insert);
+            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
+        };
+        let mut write = |store: &mut dyn jangbu_engine::port::Store| {
+            let (mut tx, mut plan) = (store.begin().unwrap(), WritePlan::default());
+            found(&mut plan);
+            tx.write(&plan).unwrap();
+            tx.commit().unwrap();
+        };
+        memory.with(&mut write).unwrap();
+        Arc::new(Gate::new(Duration::from_mins(1), Arc::new(memory)))
+    }
+
+    fn key(text: &str) -> IdemKey {
+        IdemKey { scope: "client:order.place".into(), key: text.into(), body: [1; 17] }
+    }
+
+    #[test]
+    fn a_key_is_known_while_its_request_is_under_way() {
+        let gate = gate();
+        assert!(!gate.knows(&key("a")));
+        let under_way = gate.begin(&key("a"));
+        assert_eq!((gate.knows(&key("a")), gate.knows(&key("b"))), (true, false));
+        drop(under_way);
+        assert!(!gate.knows(&key("a")), "it was refused, so the store does not know it");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_lets_everything_pass() {
+        let gate = Gate::new(Duration::from_mins(1), Arc::new(Memory::new()));
+        assert!(gate.knows(&key("a")), "without the hash key nobody can tell");
+    }
+
+    #[test]
+    fn closed_for_one_sku_until_stock_comes_in() {
+        let gate = gate();
+        let refused = |gate: &Gate| gate.refused([SkuId(1), SkuId(2)].into_iter());
+        assert_eq!(refused(&gate), None);
+        gate.close(SkuId(2));
+        assert_eq!(refused(&gate), Some(SkuId(2)));
+        gate.open(SkuId(2));
+        assert_eq!(refused(&gate), None);
+    }
+}
