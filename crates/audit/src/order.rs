@@ -392,11 +392,8 @@ fn timers(case: &Case<'_>, order: &Order, world: &World<'_>, find: &mut impl FnM
         }
         _ => {}
     }
-    let captured_at = case.legs.first().map(|leg| leg.at);
-    if order.state == state::COMMITTING
-        && let Some(age) = captured_at.map(|at| world.clock.saturating_sub(at))
-        && age > 30 * SECOND
-    {
+    let age = case.legs.first().map(|leg| world.clock.saturating_sub(leg.at));
+    if let Some(age) = age.filter(|age| order.state == state::COMMITTING && *age > 30 * SECOND) {
         find(COMMITTING, format!("COMMITTING for {} s", age / SECOND));
     }
 }

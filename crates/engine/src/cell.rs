@@ -15,32 +15,30 @@
 //! equal its items in sequence. What a cascade needs beyond the rows of its root is read when it
 //! is missing.
 //!
-//! Faults: see [`Cell::step`].
+//! | part | does |
+//! |---|---|
+//! | `decide` | load and decide: everything before the first write |
+//! | `timers` | due rows become commands |
+//! | `mend` | what happens on a fault; the table is at [`Cell::step`] |
+
+mod decide;
+mod mend;
+mod timers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use jangbu_kernel::{Ctx, Envelope, Job, Origin, Time, UnitId};
+use jangbu_kernel::{Envelope, Job, Time, UnitId};
 
 use crate::books::Books;
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::{Answer, Item, Mailbox, Waiter, Why};
-use crate::port::{By, CommitError, Fault, Read, Store, Table, Tx, WritePlan};
-use crate::unit::{Refusal, Signal, Sink, Unit, Verdict};
-
-/// More commands than this from one root are a bug in the domains: the root is set aside. (They
-/// must not be dropped: a posting to the ledger could be among them.)
-const CASCADE: usize = 64;
+use crate::port::{CommitError, Fault, Read, Store, WritePlan};
+use crate::unit::{Signal, Sink, Unit};
 
 /// How often due rows are looked for.
 const POLL: i64 = 20_000;
-
-/// How often a full store is tried again when nothing waits.
-const PROBE: i64 = 500_000;
-
-/// At most so many due rows of a table in a batch.
-const DUE: u32 = 256;
 
 /// What the outside hears after a commit. Called on the owner's thread: it must not block.
 pub trait Outlet: Send {
@@ -192,30 +190,6 @@ impl Cell {
         self.next_poll
     }
 
-    /// Reads due rows and turns each into its command. Takes no hint about what changed, so it
-    /// is safe to run twice.
-    fn due(&mut self, store: &mut dyn Store, now: Time) -> Result<Vec<Envelope>, Fault> {
-        self.quarantine.retain(|(_, _, until)| *until > now);
-        let mut tx = store.begin()?;
-        let mut due = Vec::new();
-        for unit in &self.units {
-            for table in unit.timers() {
-                let read = [Read { table, by: By::Due { before: now, limit: DUE } }];
-                tx.read(&read, &mut |_, row| due.push((unit.id(), *table, row.int(0))))?;
-            }
-        }
-        drop(tx);
-        due.retain(|(unit, _, key)| !self.quarantine.iter().any(|q| (q.0, q.1) == (*unit, *key)));
-        Ok(due.into_iter().map(|(unit, table, key)| self.wake(unit, table, key)).collect())
-    }
-
-    fn wake(&self, unit: UnitId, table: &'static Table, key: i64) -> Envelope {
-        let index = self.unit(unit).unwrap_or_else(|| panic!("{unit:?} is not in this cell"));
-        let mut envelope = Envelope::new(unit, Origin::Timer, ());
-        envelope.body = self.units[index].wake(table, key);
-        envelope
-    }
-
     fn unit(&self, id: UnitId) -> Option<usize> {
         self.units.iter().position(|unit| unit.id() == id)
     }
@@ -252,60 +226,6 @@ impl Cell {
             };
         }
         Ok(())
-    }
-
-    /// One of these items is not acceptable: runs the first half, and gives back the second.
-    fn halve(
-        &mut self,
-        store: &mut dyn Store,
-        mut batch: Vec<Item>,
-        error: &str,
-        now: Time,
-    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
-        if batch.len() == 1 {
-            return self.set_aside(store, batch, (0, error), now);
-        }
-        let second = batch.split_off(batch.len() / 2);
-        match self.carry_out(store, batch, now) {
-            Ok(()) => Ok(second),
-            Err((mut rest, fault)) => {
-                rest.extend(second);
-                Err((rest, fault))
-            }
-        }
-    }
-
-    /// Finds out whether a commit happened whose answer was lost. Gives back what is to be run
-    /// again; as long as the store does not say, nothing is.
-    fn look(
-        &mut self,
-        store: &mut dyn Store,
-        unsure: Unsure,
-    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
-        match self.happened(store, unsure.commit) {
-            Ok(true) => {
-                self.deliver(unsure.batch, unsure.done);
-                Ok(Vec::new())
-            }
-            Ok(false) => Ok(unsure.batch),
-            Err(fault) => {
-                self.unsure = Some(unsure);
-                Err((Vec::new(), fault))
-            }
-        }
-    }
-
-    /// Writes the shard row while the store is full and nothing else is to be written: as soon as
-    /// that works there is room again.
-    fn probe(&mut self, store: &mut dyn Store, now: Time) {
-        if now < self.next_probe || self.mailbox.read_only() != Some(Why::Full) {
-            return;
-        }
-        self.next_probe = Time(now.0 + PROBE);
-        match self.write_books(store, now, &mut |_, _| {}) {
-            Ok(()) => self.mailbox.recovered(),
-            Err(fault) => tracing::warn!(%fault, "the store is still full"),
-        }
     }
 
     /// Refuses what has waited past its deadline. Deadlines are looked at here and in the
@@ -385,246 +305,6 @@ impl Cell {
         self.plan.clear();
     }
 
-    /// Load and decide: everything between `begin` and the first write.
-    fn decide_all(
-        &mut self,
-        tx: &mut dyn Tx,
-        batch: &mut [Item],
-        now: Time,
-    ) -> Result<Done, Broken> {
-        let mut watch = Stopwatch::start();
-        self.at = None;
-        self.sink.clear();
-        self.plan.clear();
-        self.open(tx)?;
-        self.load(tx, batch, now)?;
-        let read = watch.lap();
-        let mut done = Done::default();
-        let mut on_demand = 0;
-        for (at, item) in batch.iter_mut().enumerate() {
-            self.at = Some(at);
-            let answer = self.root(tx, item, &mut done, &mut on_demand)?;
-            done.answers.push(answer);
-        }
-        self.at = None;
-        self.finish(now, &mut done);
-        Counters::add(&self.counters.read_ns, read + on_demand);
-        Counters::add(&self.counters.decide_ns, watch.lap().saturating_sub(on_demand));
-        Ok(done)
-    }
-
-    /// Reads the shard row and what units must always know, unless they are held already.
-    fn open(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
-        if self.books.is_none() {
-            for unit in &mut self.units {
-                unit.open(&mut |plan, each| tx.read(plan, each))?;
-            }
-            self.books = Some(Books::open(tx)?);
-        }
-        Ok(())
-    }
-
-    fn books(&mut self) -> &mut Books {
-        self.books.as_mut().unwrap_or_else(|| panic!("the books are open within a transaction"))
-    }
-
-    /// Idempotency and the rows of all roots: at most two reads each, whatever the batch size.
-    fn load(&mut self, tx: &mut dyn Tx, batch: &mut [Item], now: Time) -> Result<(), Fault> {
-        let books = self.books();
-        books.begin(now);
-        let now = books.shard.clock;
-        books.look_up(tx, batch.iter().filter_map(|item| item.envelope.key.as_deref()))?;
-        for item in batch.iter_mut() {
-            if item.envelope.now.0 == 0 {
-                item.envelope.now = now;
-            }
-            self.adopt(&mut item.envelope);
-        }
-        for _pass in 0..2 {
-            self.want(batch);
-            self.fetch(tx)?;
-        }
-        Ok(())
-    }
-
-    fn want(&mut self, batch: &[Item]) {
-        for Item { envelope, .. } in batch {
-            if let Some(unit) = self.unit(envelope.to) {
-                self.units[unit].want(&*envelope.body);
-            }
-        }
-    }
-
-    /// Points a repeated command at what its first run made. Returns that request's fingerprint.
-    fn adopt(&mut self, envelope: &mut Envelope) -> Option<([u8; 17], i64)> {
-        let key = envelope.key.as_deref()?;
-        let request = self.books.as_ref()?.recall(key)?;
-        let (first, resource) = (request.key.body, request.resource);
-        if first == key.body {
-            let unit = self.unit(envelope.to)?;
-            self.units[unit].adopt(&mut *envelope.body, resource);
-        }
-        Some((first, resource))
-    }
-
-    /// Reads what the units want and do not hold.
-    fn fetch(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
-        self.reads.clear();
-        let mut owners = Vec::new();
-        for (at, unit) in self.units.iter_mut().enumerate() {
-            unit.missing(&mut self.reads);
-            owners.resize(self.reads.len(), at);
-        }
-        if self.reads.is_empty() {
-            return Ok(());
-        }
-        let (units, reads) = (&mut self.units, &self.reads);
-        let mut rows = 0;
-        tx.read(reads, &mut |read, row| {
-            rows += 1;
-            units[owners[read]].absorb(reads[read].table, row);
-        })?;
-        for unit in units {
-            unit.absorbed();
-        }
-        Counters::add(&self.counters.rows_read, rows);
-        Ok(())
-    }
-
-    /// Decides one root command and everything that follows from it in this cell.
-    fn root(
-        &mut self,
-        tx: &mut dyn Tx,
-        item: &mut Item,
-        done: &mut Done,
-        on_demand: &mut u64,
-    ) -> Result<Option<Answer>, Broken> {
-        let envelope = &mut item.envelope;
-        let Some(unit) = self.unit(envelope.to) else {
-            panic!("{:?} is not in this cell", envelope.to)
-        };
-        let waited = item.waiter.is_some();
-        if let Some((first, resource)) = self.adopt(envelope) {
-            Counters::add(&self.counters.replays, 1);
-            let same = envelope.key.as_ref().is_some_and(|key| key.body == first);
-            let reused = || Answer::KeyReused { resource };
-            let answer = || if same { self.reply(unit, envelope, true) } else { reused() };
-            return Ok(waited.then(answer));
-        }
-        let ctx = self.ctx(envelope);
-        Counters::add(&self.counters.commands, 1);
-        if let Verdict::Refused(refusal) = self.units[unit].decide(envelope, &ctx, &mut self.sink) {
-            Counters::add(&self.counters.rejects, 1);
-            // A saga that asked from another cell hears that its step was refused.
-            self.cascade(tx, &ctx, done, on_demand)?;
-            return Ok(waited.then_some(Answer::Refused(refusal)));
-        }
-        self.cascade(tx, &ctx, done, on_demand)?;
-        if let Some(key) = envelope.key.as_deref() {
-            let resource = self.units[unit].resource(&*envelope.body);
-            self.books().remember(key, resource);
-        }
-        Ok(waited.then(|| self.reply(unit, envelope, false)))
-    }
-
-    /// The reply of a client command, from its resource as it is after the whole cascade.
-    fn reply(&self, unit: usize, envelope: &Envelope, replayed: bool) -> Answer {
-        match self.units[unit].recall(&*envelope.body) {
-            Some(reply) => Answer::Done { reply, replayed },
-            None => panic!("what {:?} made is gone", envelope.body),
-        }
-    }
-
-    fn ctx(&mut self, envelope: &Envelope) -> Ctx {
-        let commit = self.books().shard.commits;
-        Ctx { now: envelope.now, commit, correlation: envelope.correlation.clone() }
-    }
-
-    /// Runs the effects of a root, first come first served, until none is left.
-    fn cascade(
-        &mut self,
-        tx: &mut dyn Tx,
-        ctx: &Ctx,
-        done: &mut Done,
-        on_demand: &mut u64,
-    ) -> Result<(), Broken> {
-        let mut steps = 0;
-        while let Some(mut effect) = self.sink.effects.pop_front() {
-            effect.now = ctx.now;
-            effect.correlation.clone_from(&ctx.correlation);
-            let Some(unit) = self.unit(effect.to) else {
-                done.forward.push(effect);
-                continue;
-            };
-            steps += 1;
-            assert!(steps <= CASCADE, "a cascade of more than {CASCADE} commands");
-            for _pass in 0..2 {
-                self.units[unit].want(&*effect.body);
-                self.fetch_one(tx, unit, on_demand)?;
-            }
-            Counters::add(&self.counters.commands, 1);
-            if let Verdict::Refused(Refusal { code, .. }) =
-                self.units[unit].decide(&effect, ctx, &mut self.sink)
-            {
-                Counters::add(&self.counters.rejects, 1);
-                // A refused step of a saga is that saga's business: its unit has heard of it. A
-                // fact cannot be refused: the books would lack it.
-                let fact = effect.origin == Origin::Event;
-                assert!(!fact, "{:?} refused a fact: {code}: {:?}", effect.to, effect.body);
-            }
-        }
-        Ok(())
-    }
-
-    fn fetch_one(&mut self, tx: &mut dyn Tx, unit: usize, ns: &mut u64) -> Result<(), Fault> {
-        self.reads.clear();
-        self.units[unit].missing(&mut self.reads);
-        if self.reads.is_empty() {
-            return Ok(());
-        }
-        let mut watch = Stopwatch::start();
-        let (unit, reads) = (&mut self.units[unit], &self.reads);
-        let mut rows = 0;
-        tx.read(reads, &mut |read, row| {
-            rows += 1;
-            unit.absorb(reads[read].table, row);
-        })?;
-        unit.absorbed();
-        Counters::add(&self.counters.rows_read, rows);
-        *ns += watch.lap();
-        Ok(())
-    }
-
-    /// Rows of the commit, then everything that changed into the plan.
-    fn finish(&mut self, now: Time, done: &mut Done) {
-        done.jobs.append(&mut self.sink.jobs);
-        done.signals.append(&mut self.sink.signals);
-        let keyed = self.books.as_ref().is_some_and(Books::has_new);
-        let dirty = keyed || !self.sink.events.is_empty();
-        if !dirty && !self.units.iter_mut().any(|unit| unit.is_dirty()) {
-            return;
-        }
-        let shard = &self.books().shard;
-        let ctx = Ctx { now: shard.clock.max(now), commit: shard.commits, correlation: None };
-        for unit in &mut self.units {
-            unit.seal(&ctx, &mut self.sink);
-        }
-        for unit in &mut self.units {
-            unit.save(&mut self.plan);
-        }
-        if let Some(books) = &mut self.books {
-            books.save(&self.sink, &mut self.plan);
-        }
-        self.plan.sort();
-    }
-
-    /// Whether commit number `commit` is in the store.
-    fn happened(&mut self, store: &mut dyn Store, commit: Option<i64>) -> Result<bool, Fault> {
-        let mut tx = store.begin()?;
-        self.open(&mut *tx)?;
-        Ok(commit == Some(self.books().last_commit()))
-    }
-
     fn forget(&mut self) {
         for unit in &mut self.units {
             unit.clear();
@@ -650,112 +330,6 @@ impl Cell {
         }
         self.mailbox.recovered();
         Counters::add(&self.counters.deliver_ns, watch.lap());
-    }
-
-    /// Keeps item `at` that cannot be processed for an operator, and takes it out of the batch.
-    fn set_aside(
-        &mut self,
-        store: &mut dyn Store,
-        mut batch: Vec<Item>,
-        (at, error): (usize, &str),
-        now: Time,
-    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
-        let envelope = &batch[at].envelope;
-        tracing::error!(unit = ?envelope.to, command = ?envelope.body, error, "command set aside");
-        let mut fill = |books: &Books, plan: &mut WritePlan| books.poison(envelope, error, plan);
-        if let Err(fault) = self.write_books(store, now, &mut fill) {
-            return Err((batch, fault));
-        }
-        Counters::add(&self.counters.poison, 1);
-        let Item { envelope, waiter, .. } = batch.remove(at);
-        if envelope.origin == Origin::Timer {
-            let index = self.unit(envelope.to);
-            let key = index.map_or(0, |unit| self.units[unit].resource(&*envelope.body));
-            self.quarantine.push((envelope.to, key, Time(now.0 + 60_000_000)));
-        }
-        self.refuse(waiter.into_iter().collect(), Why::Poison);
-        Ok(batch)
-    }
-
-    /// A commit of the engine's own rows: what `fill` adds, and the shard row.
-    fn write_books(
-        &mut self,
-        store: &mut dyn Store,
-        now: Time,
-        fill: &mut dyn FnMut(&Books, &mut WritePlan),
-    ) -> Result<(), Fault> {
-        self.forget();
-        let mut tx = store.begin()?;
-        self.open(&mut *tx)?;
-        if let Some(books) = &mut self.books {
-            books.begin(now);
-            fill(books, &mut self.plan);
-            books.save(&Sink::default(), &mut self.plan);
-        }
-        tx.write(&self.plan)?;
-        let committing = self.books().shard.commits;
-        match tx.commit() {
-            Ok(()) => self.books().committed(),
-            Err(CommitError::Failed(fault)) => return Err(fault),
-            Err(CommitError::Unknown(why)) => {
-                self.forget();
-                if !self.happened(store, Some(committing))? {
-                    return Err(Fault::Transient(why));
-                }
-            }
-        }
-        self.plan.clear();
-        Ok(())
-    }
-
-    /// A fault that is nobody's fault in the batch: it waits, or everything stops.
-    fn give_back(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
-        match fault {
-            Fault::Transient(why) => {
-                tracing::warn!(why, items = batch.len(), "the store is busy: the batch waits");
-                let batch = self.without_timers(batch);
-                self.mailbox.put_back(batch);
-                Ok(Step::BackOff)
-            }
-            Fault::Full(why) => {
-                tracing::error!(why, "the store is full: no new business until there is room");
-                self.mailbox.set_read_only(Some(Why::Full));
-                let batch = self.without_timers(batch);
-                let (clients, others): (Vec<Item>, Vec<Item>) =
-                    batch.into_iter().partition(|item| item.waiter.is_some());
-                let waiters = clients.into_iter().filter_map(|item| item.waiter).collect();
-                self.refuse(waiters, Why::Full);
-                self.mailbox.put_back(others);
-                Ok(Step::BackOff)
-            }
-            fault => self.stop(batch, fault),
-        }
-    }
-
-    /// Leaves out what due rows stand for: they are due still, and will be found again.
-    fn without_timers(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
-        let all = batch.len();
-        batch.retain(|item| item.envelope.origin != Origin::Timer);
-        if batch.len() < all {
-            self.next_poll = Time(0);
-        }
-        batch
-    }
-
-    /// Writing stops: everybody who waits is told, and nobody new is let in.
-    fn stop(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
-        tracing::error!(%fault, "writing stops");
-        self.mailbox.set_read_only(Some(Why::StoreFailed));
-        let mut rest = batch;
-        rest.extend(self.unsure.take().into_iter().flat_map(|unsure| unsure.batch));
-        loop {
-            let waiters = rest.drain(..).filter_map(|item| item.waiter).collect();
-            self.refuse(waiters, Why::StoreFailed);
-            self.mailbox.take(&mut rest);
-            if rest.is_empty() {
-                return Err(fault);
-            }
-        }
     }
 }
 

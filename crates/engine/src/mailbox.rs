@@ -187,6 +187,15 @@ impl Mailbox {
         queues.nudged = false;
     }
 
+    /// Waits although something is there: until somebody nudges, or `limit` has passed.
+    pub fn rest(&self, limit: Duration) {
+        let mut queues = self.queues.lock();
+        if !queues.nudged {
+            self.filled.wait_for(&mut queues, limit);
+        }
+        queues.nudged = false;
+    }
+
     /// Wakes the owner although nothing was posted.
     pub fn nudge(&self) {
         self.queues.lock().nudged = true;

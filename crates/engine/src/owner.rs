@@ -81,11 +81,6 @@ fn no_store() -> Fault {
     Fault::Fatal("no store".to_owned())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the owner drives step(now): it alone may wait")]
-fn back_off() {
-    std::thread::sleep(BACK_OFF);
-}
-
 /// Steps until the mailbox is closed and empty, or writing has to stop.
 fn drive(
     cell: &mut Cell,
@@ -101,7 +96,7 @@ fn drive(
                 store.between()?;
                 Counters::add(&counters.between_ns, watch.lap());
             }
-            Step::BackOff => back_off(),
+            Step::BackOff => mailbox.rest(BACK_OFF),
             Step::Idle if mailbox.is_closed() => return Ok(()),
             Step::Idle => {
                 store.between()?;

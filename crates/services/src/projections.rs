@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -286,7 +287,7 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
 #[derive(Debug)]
 pub struct Projections {
     seq: Arc<AtomicI64>,
-    stop: Arc<AtomicBool>,
+    stop: Sender<()>,
     thread: JoinHandle<Result<(), Fault>>,
 }
 
@@ -294,8 +295,9 @@ impl Projections {
     /// Follows the outbox of `truth` on a thread of its own.
     pub fn follow(truth: &dyn Backend, derived: Arc<dyn Backend>) -> Result<Self, Fault> {
         let reader = truth.reader()?;
-        let (seq, stop) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, stopped) = (Arc::clone(&seq), Arc::clone(&stop));
+        let seq = Arc::new(AtomicI64::new(0));
+        let (stop, stopped) = channel();
+        let seen = Arc::clone(&seq);
         let run = move || run(reader, &*derived, &seen, &stopped);
         let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
@@ -314,7 +316,7 @@ impl Projections {
 
     /// Takes in what is there and ends.
     pub fn stop(self) -> Result<(), Fault> {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop);
         let died = |_| Err(Fault::Fatal("the projector panicked".to_owned()));
         self.thread.join().unwrap_or_else(died)
     }
@@ -324,7 +326,7 @@ fn run(
     reader: Box<dyn Reader>,
     derived: &dyn Backend,
     seen: &AtomicI64,
-    stop: &AtomicBool,
+    stop: &Receiver<()>,
 ) -> Result<(), Fault> {
     let mut reader = Some(reader);
     let mut ended = Ok(());
@@ -340,20 +342,15 @@ fn run(
     ended
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own that follows, no decision")]
-fn nap(span: Duration) {
-    std::thread::sleep(span);
-}
-
 fn follow(
     reader: Box<dyn Reader>,
     store: &mut dyn Store,
     seen: &AtomicI64,
-    stop: &AtomicBool,
+    stop: &Receiver<()>,
 ) -> Result<(), Fault> {
     let mut projector = Projector::new(reader);
+    let mut stopping = false;
     loop {
-        let stopping = stop.load(Ordering::Relaxed);
         let taken = match projector.step(store) {
             Err(Fault::Transient(why) | Fault::Full(why)) => {
                 tracing::warn!(why, "the projections wait");
@@ -367,7 +364,9 @@ fn follow(
             return Ok(());
         }
         if taken < BATCH as usize && !stopping {
-            nap(if taken < BUSY { NAP } else { LONG_NAP });
+            // Whoever stops us drops the other end.
+            let nap = if taken < BUSY { NAP } else { LONG_NAP };
+            stopping = stop.recv_timeout(nap) != Err(RecvTimeoutError::Timeout);
         }
     }
 }

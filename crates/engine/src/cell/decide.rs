@@ -1,0 +1,250 @@
+//! Load and decide: everything between `begin` and the first write of a transaction.
+
+use jangbu_kernel::{Ctx, Envelope, Origin, Time};
+
+use super::{Broken, Cell, Done};
+use crate::books::Books;
+use crate::clock::Stopwatch;
+use crate::counters::Counters;
+use crate::mailbox::{Answer, Item};
+use crate::port::{Fault, Tx};
+use crate::unit::{Refusal, Verdict};
+
+/// More commands than this from one root are a bug in the domains: the root is set aside. (They
+/// must not be dropped: a posting to the ledger could be among them.)
+const CASCADE: usize = 64;
+
+impl Cell {
+    /// Load and decide: everything between `begin` and the first write.
+    pub(super) fn decide_all(
+        &mut self,
+        tx: &mut dyn Tx,
+        batch: &mut [Item],
+        now: Time,
+    ) -> Result<Done, Broken> {
+        let mut watch = Stopwatch::start();
+        self.at = None;
+        self.sink.clear();
+        self.plan.clear();
+        self.open(tx)?;
+        self.load(tx, batch, now)?;
+        let read = watch.lap();
+        let mut done = Done::default();
+        let mut on_demand = 0;
+        for (at, item) in batch.iter_mut().enumerate() {
+            self.at = Some(at);
+            let answer = self.root(tx, item, &mut done, &mut on_demand)?;
+            done.answers.push(answer);
+        }
+        self.at = None;
+        self.finish(now, &mut done);
+        Counters::add(&self.counters.read_ns, read + on_demand);
+        Counters::add(&self.counters.decide_ns, watch.lap().saturating_sub(on_demand));
+        Ok(done)
+    }
+
+    /// Reads the shard row and what units must always know, unless they are held already.
+    pub(super) fn open(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
+        if self.books.is_none() {
+            for unit in &mut self.units {
+                unit.open(&mut |plan, each| tx.read(plan, each))?;
+            }
+            self.books = Some(Books::open(tx)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn books(&mut self) -> &mut Books {
+        self.books.as_mut().unwrap_or_else(|| panic!("the books are open within a transaction"))
+    }
+
+    /// Idempotency and the rows of all roots: at most two reads each, whatever the batch size.
+    fn load(&mut self, tx: &mut dyn Tx, batch: &mut [Item], now: Time) -> Result<(), Fault> {
+        let books = self.books();
+        books.begin(now);
+        let now = books.shard.clock;
+        books.look_up(tx, batch.iter().filter_map(|item| item.envelope.key.as_deref()))?;
+        for item in batch.iter_mut() {
+            if item.envelope.now.0 == 0 {
+                item.envelope.now = now;
+            }
+            self.adopt(&mut item.envelope);
+        }
+        for _pass in 0..2 {
+            self.want(batch);
+            self.fetch(tx)?;
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, batch: &[Item]) {
+        for Item { envelope, .. } in batch {
+            if let Some(unit) = self.unit(envelope.to) {
+                self.units[unit].want(&*envelope.body);
+            }
+        }
+    }
+
+    /// Points a repeated command at what its first run made. Returns that request's fingerprint.
+    fn adopt(&mut self, envelope: &mut Envelope) -> Option<([u8; 17], i64)> {
+        let key = envelope.key.as_deref()?;
+        let request = self.books.as_ref()?.recall(key)?;
+        let (first, resource) = (request.key.body, request.resource);
+        if first == key.body {
+            let unit = self.unit(envelope.to)?;
+            self.units[unit].adopt(&mut *envelope.body, resource);
+        }
+        Some((first, resource))
+    }
+
+    /// Reads what the units want and do not hold.
+    fn fetch(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
+        self.reads.clear();
+        let mut owners = Vec::new();
+        for (at, unit) in self.units.iter_mut().enumerate() {
+            unit.missing(&mut self.reads);
+            owners.resize(self.reads.len(), at);
+        }
+        if self.reads.is_empty() {
+            return Ok(());
+        }
+        let (units, reads) = (&mut self.units, &self.reads);
+        let mut rows = 0;
+        tx.read(reads, &mut |read, row| {
+            rows += 1;
+            units[owners[read]].absorb(reads[read].table, row);
+        })?;
+        for unit in units {
+            unit.absorbed();
+        }
+        Counters::add(&self.counters.rows_read, rows);
+        Ok(())
+    }
+
+    /// Decides one root command and everything that follows from it in this cell.
+    fn root(
+        &mut self,
+        tx: &mut dyn Tx,
+        item: &mut Item,
+        done: &mut Done,
+        on_demand: &mut u64,
+    ) -> Result<Option<Answer>, Broken> {
+        let envelope = &mut item.envelope;
+        let Some(unit) = self.unit(envelope.to) else {
+            panic!("{:?} is not in this cell", envelope.to)
+        };
+        let waited = item.waiter.is_some();
+        if let Some((first, resource)) = self.adopt(envelope) {
+            Counters::add(&self.counters.replays, 1);
+            let same = envelope.key.as_ref().is_some_and(|key| key.body == first);
+            let reused = || Answer::KeyReused { resource };
+            let answer = || if same { self.reply(unit, envelope, true) } else { reused() };
+            return Ok(waited.then(answer));
+        }
+        let ctx = self.ctx(envelope);
+        Counters::add(&self.counters.commands, 1);
+        if let Verdict::Refused(refusal) = self.units[unit].decide(envelope, &ctx, &mut self.sink) {
+            Counters::add(&self.counters.rejects, 1);
+            // A saga that asked from another cell hears that its step was refused.
+            self.cascade(tx, &ctx, done, on_demand)?;
+            return Ok(waited.then_some(Answer::Refused(refusal)));
+        }
+        self.cascade(tx, &ctx, done, on_demand)?;
+        if let Some(key) = envelope.key.as_deref() {
+            let resource = self.units[unit].resource(&*envelope.body);
+            self.books().remember(key, resource);
+        }
+        Ok(waited.then(|| self.reply(unit, envelope, false)))
+    }
+
+    /// The reply of a client command, from its resource as it is after the whole cascade.
+    fn reply(&self, unit: usize, envelope: &Envelope, replayed: bool) -> Answer {
+        match self.units[unit].recall(&*envelope.body) {
+            Some(reply) => Answer::Done { reply, replayed },
+            None => panic!("what {:?} made is gone", envelope.body),
+        }
+    }
+
+    fn ctx(&mut self, envelope: &Envelope) -> Ctx {
+        let commit = self.books().shard.commits;
+        Ctx { now: envelope.now, commit, correlation: envelope.correlation.clone() }
+    }
+
+    /// Runs the effects of a root, first come first served, until none is left.
+    fn cascade(
+        &mut self,
+        tx: &mut dyn Tx,
+        ctx: &Ctx,
+        done: &mut Done,
+        on_demand: &mut u64,
+    ) -> Result<(), Broken> {
+        let mut steps = 0;
+        while let Some(mut effect) = self.sink.effects.pop_front() {
+            effect.now = ctx.now;
+            effect.correlation.clone_from(&ctx.correlation);
+            let Some(unit) = self.unit(effect.to) else {
+                done.forward.push(effect);
+                continue;
+            };
+            steps += 1;
+            assert!(steps <= CASCADE, "a cascade of more than {CASCADE} commands");
+            for _pass in 0..2 {
+                self.units[unit].want(&*effect.body);
+                self.fetch_one(tx, unit, on_demand)?;
+            }
+            Counters::add(&self.counters.commands, 1);
+            if let Verdict::Refused(Refusal { code, .. }) =
+                self.units[unit].decide(&effect, ctx, &mut self.sink)
+            {
+                Counters::add(&self.counters.rejects, 1);
+                // A refused step of a saga is that saga's business: its unit has heard of it. A
+                // fact cannot be refused: the books would lack it.
+                let fact = effect.origin == Origin::Event;
+                assert!(!fact, "{:?} refused a fact: {code}: {:?}", effect.to, effect.body);
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_one(&mut self, tx: &mut dyn Tx, unit: usize, ns: &mut u64) -> Result<(), Fault> {
+        self.reads.clear();
+        self.units[unit].missing(&mut self.reads);
+        if self.reads.is_empty() {
+            return Ok(());
+        }
+        let mut watch = Stopwatch::start();
+        let (unit, reads) = (&mut self.units[unit], &self.reads);
+        let mut rows = 0;
+        tx.read(reads, &mut |read, row| {
+            rows += 1;
+            unit.absorb(reads[read].table, row);
+        })?;
+        unit.absorbed();
+        Counters::add(&self.counters.rows_read, rows);
+        *ns += watch.lap();
+        Ok(())
+    }
+
+    /// Rows of the commit, then everything that changed into the plan.
+    fn finish(&mut self, now: Time, done: &mut Done) {
+        done.jobs.append(&mut self.sink.jobs);
+        done.signals.append(&mut self.sink.signals);
+        let keyed = self.books.as_ref().is_some_and(Books::has_new);
+        let dirty = keyed || !self.sink.events.is_empty();
+        if !dirty && !self.units.iter_mut().any(|unit| unit.is_dirty()) {
+            return;
+        }
+        let shard = &self.books().shard;
+        let ctx = Ctx { now: shard.clock.max(now), commit: shard.commits, correlation: None };
+        for unit in &mut self.units {
+            unit.seal(&ctx, &mut self.sink);
+        }
+        for unit in &mut self.units {
+            unit.save(&mut self.plan);
+        }
+        if let Some(books) = &mut self.books {
+            books.save(&self.sink, &mut self.plan);
+        }
+        self.plan.sort();
+    }
+}

@@ -1,0 +1,183 @@
+//! What a cell does when something goes wrong: find the culprit, wait, or stop. The table of faults
+//! is at [`Cell::step`].
+
+use jangbu_kernel::{Origin, Time};
+
+use super::{Cell, Step, Unsure};
+use crate::books::Books;
+use crate::counters::Counters;
+use crate::mailbox::{Item, Why};
+use crate::port::{CommitError, Fault, Store, WritePlan};
+use crate::unit::Sink;
+
+/// How often a full store is tried again when nothing waits.
+const PROBE: i64 = 500_000;
+
+impl Cell {
+    /// One of these items is not acceptable: runs the first half, and gives back the second.
+    pub(super) fn halve(
+        &mut self,
+        store: &mut dyn Store,
+        mut batch: Vec<Item>,
+        error: &str,
+        now: Time,
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        if batch.len() == 1 {
+            return self.set_aside(store, batch, (0, error), now);
+        }
+        let second = batch.split_off(batch.len() / 2);
+        match self.carry_out(store, batch, now) {
+            Ok(()) => Ok(second),
+            Err((mut rest, fault)) => {
+                rest.extend(second);
+                Err((rest, fault))
+            }
+        }
+    }
+
+    /// Finds out whether a commit happened whose answer was lost. Gives back what is to be run
+    /// again; as long as the store does not say, nothing is.
+    pub(super) fn look(
+        &mut self,
+        store: &mut dyn Store,
+        unsure: Unsure,
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        match self.happened(store, unsure.commit) {
+            Ok(true) => {
+                self.deliver(unsure.batch, unsure.done);
+                Ok(Vec::new())
+            }
+            Ok(false) => Ok(unsure.batch),
+            Err(fault) => {
+                self.unsure = Some(unsure);
+                Err((Vec::new(), fault))
+            }
+        }
+    }
+
+    /// Whether commit number `commit` is in the store.
+    fn happened(&mut self, store: &mut dyn Store, commit: Option<i64>) -> Result<bool, Fault> {
+        let mut tx = store.begin()?;
+        self.open(&mut *tx)?;
+        Ok(commit == Some(self.books().last_commit()))
+    }
+
+    /// Writes the shard row while the store is full and nothing else is to be written: as soon as
+    /// that works there is room again.
+    pub(super) fn probe(&mut self, store: &mut dyn Store, now: Time) {
+        if now < self.next_probe || self.mailbox.read_only() != Some(Why::Full) {
+            return;
+        }
+        self.next_probe = Time(now.0 + PROBE);
+        match self.write_books(store, now, &mut |_, _| {}) {
+            Ok(()) => self.mailbox.recovered(),
+            Err(fault) => tracing::warn!(%fault, "the store is still full"),
+        }
+    }
+
+    /// Keeps item `at` that cannot be processed for an operator, and takes it out of the batch.
+    pub(super) fn set_aside(
+        &mut self,
+        store: &mut dyn Store,
+        mut batch: Vec<Item>,
+        (at, error): (usize, &str),
+        now: Time,
+    ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
+        let envelope = &batch[at].envelope;
+        tracing::error!(unit = ?envelope.to, command = ?envelope.body, error, "command set aside");
+        let mut fill = |books: &Books, plan: &mut WritePlan| books.poison(envelope, error, plan);
+        if let Err(fault) = self.write_books(store, now, &mut fill) {
+            return Err((batch, fault));
+        }
+        Counters::add(&self.counters.poison, 1);
+        let Item { envelope, waiter, .. } = batch.remove(at);
+        if envelope.origin == Origin::Timer {
+            let index = self.unit(envelope.to);
+            let key = index.map_or(0, |unit| self.units[unit].resource(&*envelope.body));
+            self.quarantine.push((envelope.to, key, Time(now.0 + 60_000_000)));
+        }
+        self.refuse(waiter.into_iter().collect(), Why::Poison);
+        Ok(batch)
+    }
+
+    /// A commit of the engine's own rows: what `fill` adds, and the shard row.
+    fn write_books(
+        &mut self,
+        store: &mut dyn Store,
+        now: Time,
+        fill: &mut dyn FnMut(&Books, &mut WritePlan),
+    ) -> Result<(), Fault> {
+        self.forget();
+        let mut tx = store.begin()?;
+        self.open(&mut *tx)?;
+        if let Some(books) = &mut self.books {
+            books.begin(now);
+            fill(books, &mut self.plan);
+            books.save(&Sink::default(), &mut self.plan);
+        }
+        tx.write(&self.plan)?;
+        let committing = self.books().shard.commits;
+        match tx.commit() {
+            Ok(()) => self.books().committed(),
+            Err(CommitError::Failed(fault)) => return Err(fault),
+            Err(CommitError::Unknown(why)) => {
+                self.forget();
+                if !self.happened(store, Some(committing))? {
+                    return Err(Fault::Transient(why));
+                }
+            }
+        }
+        self.plan.clear();
+        Ok(())
+    }
+
+    /// A fault that is nobody's fault in the batch: it waits, or everything stops.
+    pub(super) fn give_back(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
+        match fault {
+            Fault::Transient(why) => {
+                tracing::warn!(why, items = batch.len(), "the store is busy: the batch waits");
+                let batch = self.without_timers(batch);
+                self.mailbox.put_back(batch);
+                Ok(Step::BackOff)
+            }
+            Fault::Full(why) => {
+                tracing::error!(why, "the store is full: no new business until there is room");
+                self.mailbox.set_read_only(Some(Why::Full));
+                let batch = self.without_timers(batch);
+                let (clients, others): (Vec<Item>, Vec<Item>) =
+                    batch.into_iter().partition(|item| item.waiter.is_some());
+                let waiters = clients.into_iter().filter_map(|item| item.waiter).collect();
+                self.refuse(waiters, Why::Full);
+                self.mailbox.put_back(others);
+                Ok(Step::BackOff)
+            }
+            fault => self.stop(batch, fault),
+        }
+    }
+
+    /// Leaves out what due rows stand for: they are due still, and will be found again.
+    fn without_timers(&mut self, mut batch: Vec<Item>) -> Vec<Item> {
+        let all = batch.len();
+        batch.retain(|item| item.envelope.origin != Origin::Timer);
+        if batch.len() < all {
+            self.next_poll = Time(0);
+        }
+        batch
+    }
+
+    /// Writing stops: everybody who waits is told, and nobody new is let in.
+    pub(super) fn stop(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
+        tracing::error!(%fault, "writing stops");
+        self.mailbox.set_read_only(Some(Why::StoreFailed));
+        let mut rest = batch;
+        rest.extend(self.unsure.take().into_iter().flat_map(|unsure| unsure.batch));
+        loop {
+            let waiters = rest.drain(..).filter_map(|item| item.waiter).collect();
+            self.refuse(waiters, Why::StoreFailed);
+            self.mailbox.take(&mut rest);
+            if rest.is_empty() {
+                return Err(fault);
+            }
+        }
+    }
+}
