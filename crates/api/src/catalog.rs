@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jangbu_domain::catalog::command::{Command, NewSku, Reply as Answer, UNIT};
-use jangbu_domain::catalog::model::{Product, Sku, State};
+use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::command as inventory;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Money, ProductId, SkuId};
@@ -309,10 +309,7 @@ impl<'a> ProductOut<'a> {
             id: product.id,
             merchant_id: &product.merchant,
             name: &product.name,
-            state: match product.state {
-                State::Draft => "DRAFT",
-                State::Published => "PUBLISHED",
-            },
+            state: product.state.name(),
             skus: skus.iter().map(sku).collect(),
             created_at: At(product.at),
         }

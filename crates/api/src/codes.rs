@@ -199,7 +199,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("PRODUCT_DIFFERS", 409, "The id belongs to another product"),
     // inventory
     row("INSUFFICIENT_STOCK", 409, "There are not enough units"),
-    row("UNKNOWN_SKU", 404, "No stock was ever received for this SKU"),
+    row("STOCK_UNKNOWN", 404, "No stock was ever received for this SKU"),
     row("RESERVATION_DIFFERS", 409, "The order holds other units"),
     row("RESERVATION_EXPIRED", 409, "The hold has run out"),
     row("RESERVATION_RELEASED", 409, "The units were given back"),

@@ -110,7 +110,7 @@ fn inventory(reject: &inventory::command::Reject) -> Option<Told> {
         R::InsufficientStock { sku, available } => {
             told("delta", format!("{sku} has {available} units available"))
         }
-        R::UnknownSku { sku } => told("skuId", format!("{sku} never received stock")),
+        R::StockUnknown { sku } => told("skuId", format!("{sku} never received stock")),
         R::ReturnExceedsSold { sku } => told("skuId", format!("{sku}: more than was sold")),
         R::QuantityOverflow => told("quantity", "leaves the range of a counter"),
         R::ReservationDiffers

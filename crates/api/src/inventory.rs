@@ -40,7 +40,7 @@ pub(crate) const ROUTES: &[Route] = &[
                 "Stock",
                 "received + adjusted + returned = available + reserved + sold + writtenOff",
             )],
-            codes: &["UNKNOWN_SKU"],
+            codes: &["STOCK_UNKNOWN"],
         },
     },
     Route {
@@ -70,7 +70,12 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("AdjustStock", ADJUST)),
             answers: &[(201, "Movement", "The movement")],
-            codes: &["QUANTITY_INVALID", "QUANTITY_OVERFLOW", "INSUFFICIENT_STOCK", "UNKNOWN_SKU"],
+            codes: &[
+                "QUANTITY_INVALID",
+                "QUANTITY_OVERFLOW",
+                "INSUFFICIENT_STOCK",
+                "STOCK_UNKNOWN",
+            ],
         },
     },
 ];
@@ -157,7 +162,7 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let sku_id = sku(call)?;
     let found = api.read(move |queries| queries.stock(sku_id)).await?;
     let stock = found.ok_or_else(|| {
-        Problem::coded("UNKNOWN_SKU", format!("no stock was ever received for {sku_id}"))
+        Problem::coded("STOCK_UNKNOWN", format!("no stock was ever received for {sku_id}"))
     })?;
     Ok(Reply::ok(&StockOut {
         sku_id,

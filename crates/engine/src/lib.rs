@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`port`] | what a store must offer: tables as const data, reads, writes, commit |
-//! | [`unit`] | a domain behind its adapter, erased |
+//! | [`mod@unit`] | a domain behind its adapter, erased |
 //! | [`cell`] | the loop: gather, load, decide, save, commit, answer |
 //! | [`mailbox`] | what waits for a cell, bounded |
 //! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison |

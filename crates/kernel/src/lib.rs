@@ -11,6 +11,7 @@
 //! | [`domain`] | the contract of a bounded context: want, decide, recall, wake |
 //! | [`envelope`] | a command on its way, and the effects of one |
 
+mod coded;
 pub mod domain;
 pub mod envelope;
 pub mod id;

@@ -55,6 +55,7 @@ mod tests {
     fn a_secret_cannot_be_printed() {
         let secret = Secret::new("tok_visa_4242");
         assert_eq!(format!("{secret:?} {secret}"), "*** ***");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"***\"");
         assert_eq!(secret.reveal(), "tok_visa_4242");
     }
 }

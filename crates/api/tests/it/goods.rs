@@ -32,7 +32,7 @@ async fn a_product_is_made_once_with_its_first_stock() {
         let none = made.json["skus"][1]["id"].as_str().unwrap();
         assert_eq!(
             world.get(&format!("/api/v1/stock/{none}")).await.problem(),
-            (404, "UNKNOWN_SKU")
+            (404, "STOCK_UNKNOWN")
         );
         let unknown = world.get("/api/v1/products/prd_0000000001000").await;
         assert_eq!(unknown.problem(), (404, "PRODUCT_UNKNOWN"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jangbu_kernel::{Money, ProductId, SkuId, Time, rows};
+use jangbu_kernel::{Money, ProductId, SkuId, Time, coded, rows};
 
 /// The rows that catalog owns.
 #[derive(Debug, Default)]
@@ -13,31 +13,13 @@ pub struct Rows {
     pub sku: rows::Rows<SkuId, Sku>,
 }
 
-/// Whether a product can be bought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not yet.
-    Draft,
-    /// Yes.
-    Published,
-}
-
-impl State {
-    /// The number in the store.
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Draft => 1,
-            Self::Published => 2,
-        }
-    }
-
-    /// The state of a number in the store.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Draft),
-            2 => Some(Self::Published),
-            _ => None,
-        }
+coded! {
+    /// Whether a product can be bought.
+    State {
+        /// Not yet.
+        Draft = 1 "DRAFT",
+        /// Yes.
+        Published = 2 "PUBLISHED",
     }
 }
 

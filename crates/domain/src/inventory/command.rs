@@ -65,7 +65,7 @@ pub enum Reject {
     /// There are not enough units.
     InsufficientStock { sku: SkuId, available: i64 },
     /// No stock was ever received for it.
-    UnknownSku { sku: SkuId },
+    StockUnknown { sku: SkuId },
     /// A reservation exists with other lines.
     ReservationDiffers,
     /// The hold had run out.
@@ -93,7 +93,7 @@ impl Coded for Reject {
         match self {
             Self::QuantityInvalid => "QUANTITY_INVALID",
             Self::InsufficientStock { .. } => "INSUFFICIENT_STOCK",
-            Self::UnknownSku { .. } => "UNKNOWN_SKU",
+            Self::StockUnknown { .. } => "STOCK_UNKNOWN",
             Self::ReservationDiffers => "RESERVATION_DIFFERS",
             Self::ReservationExpired => "RESERVATION_EXPIRED",
             Self::ReservationReleased => "RESERVATION_RELEASED",

@@ -155,7 +155,7 @@ fn book(id: MovementId, new: Movement, ctx: &Ctx, rows: &mut Rows) -> Result<Rep
     }
     match rows.stock.get(sku) {
         Some(stock) => check_room(stock, &new)?,
-        None if new.kind == Kind::Adjust => return Err(Reject::UnknownSku { sku }),
+        None if new.kind == Kind::Adjust => return Err(Reject::StockUnknown { sku }),
         None => {
             check_room(&Stock::default(), &new)?;
             rows.stock.insert(sku, Stock::default());
@@ -248,7 +248,7 @@ fn reserved_before(
 
 fn check_hold(stock: Option<&Stock>, line: Line) -> Result<(), Reject> {
     let sku = line.sku;
-    let stock = stock.ok_or(Reject::UnknownSku { sku })?;
+    let stock = stock.ok_or(Reject::StockUnknown { sku })?;
     if stock.available < line.quantity {
         return Err(Reject::InsufficientStock { sku, available: stock.available });
     }

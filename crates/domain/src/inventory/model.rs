@@ -1,7 +1,7 @@
 //! The rows of inventory and the only functions that change a counter.
 
 use jangbu_kernel::id::MovementId;
-use jangbu_kernel::{OrderId, SkuId, Time, rows};
+use jangbu_kernel::{OrderId, SkuId, Time, coded, rows};
 
 use super::command::Line;
 
@@ -112,45 +112,23 @@ impl Stock {
     }
 }
 
-/// How a reservation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Held until `next_at`.
-    Held,
-    /// Held until its saga ends it.
-    Pinned,
-    /// Sold.
-    Committed,
-    /// Given back, or a tombstone.
-    Released,
-    /// The hold ran out.
-    Expired,
+coded! {
+    /// How a reservation stands.
+    State {
+        /// Held until `next_at`.
+        Held = 1 "HELD",
+        /// Held until its saga ends it.
+        Pinned = 2 "PINNED",
+        /// Sold.
+        Committed = 3 "COMMITTED",
+        /// Given back, or a tombstone.
+        Released = 4 "RELEASED",
+        /// The hold ran out.
+        Expired = 5 "EXPIRED",
+    }
 }
 
 impl State {
-    /// The number in the store.
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Held => 1,
-            Self::Pinned => 2,
-            Self::Committed => 3,
-            Self::Released => 4,
-            Self::Expired => 5,
-        }
-    }
-
-    /// The state of a number in the store.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Held),
-            2 => Some(Self::Pinned),
-            3 => Some(Self::Committed),
-            4 => Some(Self::Released),
-            5 => Some(Self::Expired),
-            _ => None,
-        }
-    }
-
     /// Whether stock rows can still change on its behalf.
     pub const fn is_open(self) -> bool {
         match self {
@@ -206,31 +184,13 @@ pub struct Returned {
     pub restock: bool,
 }
 
-/// The kinds of movement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Goods came in.
-    Receive,
-    /// A count was corrected.
-    Adjust,
-}
-
-impl Kind {
-    /// The number in the store.
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Receive => 1,
-            Self::Adjust => 2,
-        }
-    }
-
-    /// The kind of a number in the store.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Receive),
-            2 => Some(Self::Adjust),
-            _ => None,
-        }
+coded! {
+    /// The kinds of movement.
+    Kind {
+        /// Goods came in.
+        Receive = 1 "RECEIVE",
+        /// A count was corrected.
+        Adjust = 2 "ADJUST",
     }
 }
 

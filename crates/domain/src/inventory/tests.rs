@@ -37,7 +37,7 @@ tables! {
         receive M2 S1 0   => QUANTITY_INVALID
         receive M2 S1 -1  => QUANTITY_INVALID
         adjust  M2 S1 0   => QUANTITY_INVALID
-        adjust  M2 S2 5   => UNKNOWN_SKU S2
+        adjust  M2 S2 5   => STOCK_UNKNOWN S2
         adjust  M2 S1 -11 => INSUFFICIENT_STOCK S1, 10 available
         adjust  M2 S1 -4  => moved M2 S1 -4, 6 available
         receive M3 S1 5   => moved M3 S1 +5, 11 available
@@ -75,7 +75,7 @@ tables! {
         reserve O1 S1x3 S2x6 until 60      => INSUFFICIENT_STOCK S2, 5 available
         reserve O1 S1x3 S2x1 S1x3 until 60 => INSUFFICIENT_STOCK S1, 5 available
         reserve O1 S2x6 S1x6 until 60      => INSUFFICIENT_STOCK S1, 5 available
-        reserve O1 S1x1 S3x1 until 60      => UNKNOWN_SKU S3
+        reserve O1 S1x1 S3x1 until 60      => STOCK_UNKNOWN S3
         reserve O1 S1x1 S2x0 until 60      => QUANTITY_INVALID
         reserve O1 S1x2 S1x-1 until 60     => QUANTITY_INVALID
         reserve O1 until 60                => QUANTITY_INVALID
@@ -239,7 +239,7 @@ fn every_code_has_a_line() {
     let all = [
         Reject::QuantityInvalid,
         Reject::InsufficientStock { sku, available: 0 },
-        Reject::UnknownSku { sku },
+        Reject::StockUnknown { sku },
         Reject::ReservationDiffers,
         Reject::ReservationExpired,
         Reject::ReservationReleased,
@@ -264,7 +264,7 @@ fn ordinal(reject: &Reject) -> usize {
     match reject {
         Reject::QuantityInvalid => 0,
         Reject::InsufficientStock { .. } => 1,
-        Reject::UnknownSku { .. } => 2,
+        Reject::StockUnknown { .. } => 2,
         Reject::ReservationDiffers => 3,
         Reject::ReservationExpired => 4,
         Reject::ReservationReleased => 5,

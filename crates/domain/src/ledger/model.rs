@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use jangbu_kernel::{Currency, Time};
+use jangbu_kernel::{Currency, Time, coded};
 
 /// The key of an account: the first 63 bits of SHA-256 over its code, a zero byte and its
 /// currency, so that a posting finds its accounts without a look-up by text.
@@ -36,60 +36,23 @@ impl From<i64> for AccountId {
     }
 }
 
-/// What an account is, which decides on which side it grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// What we have or are owed; grows by debits.
-    Asset,
-    /// What we owe; grows by credits.
-    Liability,
-    /// The owners' part; grows by credits.
-    Equity,
-    /// What we earned; grows by credits.
-    Income,
-    /// What we spent; grows by debits.
-    Expense,
+coded! {
+    /// What an account is, which decides on which side it grows.
+    Kind {
+        /// What we have or are owed; grows by debits.
+        Asset = 1 "ASSET",
+        /// What we owe; grows by credits.
+        Liability = 2 "LIABILITY",
+        /// The owners' part; grows by credits.
+        Equity = 3 "EQUITY",
+        /// What we earned; grows by credits.
+        Income = 4 "INCOME",
+        /// What we spent; grows by debits.
+        Expense = 5 "EXPENSE",
+    }
 }
 
 impl Kind {
-    /// All of them, by code.
-    pub const ALL: &'static [Self] =
-        &[Self::Asset, Self::Liability, Self::Equity, Self::Income, Self::Expense];
-
-    /// Its number in the store, never changed.
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Asset => 1,
-            Self::Liability => 2,
-            Self::Equity => 3,
-            Self::Income => 4,
-            Self::Expense => 5,
-        }
-    }
-
-    /// The one with this number.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Asset),
-            2 => Some(Self::Liability),
-            3 => Some(Self::Equity),
-            4 => Some(Self::Income),
-            5 => Some(Self::Expense),
-            _ => None,
-        }
-    }
-
-    /// Its name at the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Asset => "ASSET",
-            Self::Liability => "LIABILITY",
-            Self::Equity => "EQUITY",
-            Self::Income => "INCOME",
-            Self::Expense => "EXPENSE",
-        }
-    }
-
     /// Whether it grows by debits.
     pub const fn is_debit_normal(self) -> bool {
         matches!(self, Self::Asset | Self::Expense)

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The transitions are the numbered rows of [`saga`], each broken in `tests`. All drivers
-//! (answers, facts, timers, operators) feed [`SagaEvent`](command::SagaEvent)s; one that comes
+//! (answers, facts, timers, operators) feed [`SagaEvent`]s; one that comes
 //! twice, late or out of order changes nothing.
 //!
 //! 1. An order is COMPLETED only after its stock is committed and its money captured.

@@ -3,37 +3,9 @@
 use std::sync::Arc;
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId};
+use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId, coded};
 
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// Every one, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// As stored.
-            pub const fn code(self) -> i64 {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// From the store.
-            pub fn from_code(code: i64) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-
-            /// As shown.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-    };
-}
-
-codes! {
+coded! {
     /// Where an order stands. The diagram is in the module `order`.
     State {
         /// Stock is being held.
@@ -59,7 +31,7 @@ codes! {
     }
 }
 
-codes! {
+coded! {
     /// How far a step of the saga is.
     Step {
         /// Not begun.
@@ -77,7 +49,7 @@ codes! {
     }
 }
 
-codes! {
+coded! {
     /// Who starts the payment.
     PayMode {
         /// The server, with the token that came with the order.
@@ -87,7 +59,7 @@ codes! {
     }
 }
 
-codes! {
+coded! {
     /// How far a refund is.
     RefundState {
         /// Written down.
@@ -103,7 +75,7 @@ codes! {
     }
 }
 
-codes! {
+coded! {
     /// How an order ended, for its buyer and for the statistics.
     Outcome {
         /// Paid, and the units are the buyer's.

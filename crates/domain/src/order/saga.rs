@@ -1,4 +1,4 @@
-//! The saga as one table: [`turn`] is a match over (state, event) that names the row; `act`
+//! The saga as one table: `turn` is a match over (state, event) that names the row; `act`
 //! carries it out. Row numbers are those of the design, repeated here:
 //!
 //! | # | state | event | next |
@@ -265,7 +265,7 @@ fn shed(why: &str) -> Turn {
 
 fn refused(code: &str) -> Outcome {
     match code {
-        "INSUFFICIENT_STOCK" | "UNKNOWN_SKU" => Outcome::SoldOut,
+        "INSUFFICIENT_STOCK" | "STOCK_UNKNOWN" => Outcome::SoldOut,
         _ => Outcome::Error,
     }
 }

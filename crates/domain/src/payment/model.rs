@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Currency, OrderId, PaymentId, Time};
+use jangbu_kernel::{Currency, OrderId, PaymentId, Time, coded};
 
 use super::command::{About, Intent, Part, Reply};
 
@@ -15,36 +15,6 @@ pub const FENCING: &str = "fencing";
 pub const NOT_FOUND: &str = "not_found";
 /// Code of an operator's verdict; the row's reason is `operator:` and the evidence.
 pub const OPERATOR: &str = "operator";
-
-macro_rules! coded {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)+
-        }
-
-        impl $name {
-            /// All of them, by code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// Its number in the store, never changed.
-            pub const fn code(self) -> i64 {
-                match self { $(Self::$variant => $code),+ }
-            }
-
-            /// The one with this number.
-            pub const fn from_code(code: i64) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-
-            /// Its name at the API.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-    };
-}
 
 coded!(
     /// How a payment stands.

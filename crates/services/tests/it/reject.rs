@@ -110,7 +110,7 @@ fn inventory_refusals() -> Vec<(&'static str, Envelope)> {
     vec![
         ("QUANTITY_INVALID", receive(900, 0, 0)),
         ("INSUFFICIENT_STOCK", adjust(sku(0), -100)),
-        ("UNKNOWN_SKU", adjust(SkuId(NOBODY), 1)),
+        ("STOCK_UNKNOWN", adjust(SkuId(NOBODY), 1)),
         ("RESERVATION_DIFFERS", reserve(SOLD, line(1, 1))),
         ("RESERVATION_EXPIRED", stock(Stock::Pin { order: OrderId(EXPIRED) })),
         ("RESERVATION_RELEASED", stock(Stock::Pin { order: OrderId(CANCELLED) })),

@@ -96,7 +96,7 @@ fn show(answer: &Answer) -> String {
     let code = reject.code();
     if let Reject::InsufficientStock { sku, available } = reject {
         format!("{code} S{}, {available} available", sku.0)
-    } else if let Reject::UnknownSku { sku } | Reject::ReturnExceedsSold { sku } = reject {
+    } else if let Reject::StockUnknown { sku } | Reject::ReturnExceedsSold { sku } = reject {
         format!("{code} S{}", sku.0)
     } else {
         code.to_owned()
