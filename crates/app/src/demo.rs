@@ -86,6 +86,8 @@ fn welcome(url: &str, files: &KeyFiles, products: &[Value]) -> String {
              \"payment\":{{\"mode\":\"SERVER\",\"token\":\"{token}\"}}}}'\n"
         )
     };
+    let jangbu = std::env::current_exe();
+    let jangbu = jangbu.map_or_else(|_| "jangbu".to_owned(), |path| path.display().to_string());
     let mut text = String::new();
     let _ = write!(
         text,
@@ -95,7 +97,7 @@ fn welcome(url: &str, files: &KeyFiles, products: &[Value]) -> String {
          # the books, for operators\n\
          curl -s {url}/api/v1/ledger/trial-balance -H \"Authorization: Bearer $(cat {operator})\"\n\n\
          # prove that nothing is lost, doubled or invented\n\
-         jangbu prove --data {}\n\n\
+         {jangbu} prove --data {}\n\n\
          Documentation: {url}/openapi.json, API.md. Counters: {url}/metrics\n",
         products.len(),
         order("first-order", &sku(0), PRODUCTS[0].2, "tok_demo"),

@@ -164,7 +164,9 @@ impl Queries {
             format!("{} {}", order.total, order.currency),
         )];
         let payment = self.payment(PaymentId::from(id))?;
-        if let Some(at) = payment.as_ref().and_then(|payment| payment.sent_at) {
+        // A refund is sent as well: after one, this is not the time of the charge any more.
+        let charged = payment.as_ref().filter(|payment| payment.refunds.is_empty());
+        if let Some(at) = charged.and_then(|payment| payment.sent_at) {
             found.push(Moment::new(at, "payment.sent", String::new()));
         }
         let posted = range(&ENTRY, [id.0, 1, 0], [id.0, 1, 0], 1);
