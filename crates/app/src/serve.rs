@@ -90,6 +90,8 @@ impl House {
         let keys = KeyFiles::of(dir.path()).open()?;
         let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
         let derived: Arc<dyn Backend> = Arc::new(derived(dir));
+        // Lists can be asked for as soon as the server is ready: their tables must be there.
+        derived.with(&mut |_| {})?;
         let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
         let gateway = gateway(dir, config, &webhooks)?;
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
