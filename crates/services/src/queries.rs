@@ -1,6 +1,7 @@
 //! What can be read beside the owner: rows of the truth by key, lists from the projections. Each
 //! query is one short snapshot on a reader of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
@@ -190,15 +191,20 @@ impl Queries {
     /// A product with its SKUs.
     pub fn product(&self, id: ProductId) -> Result<Option<(Product, Vec<Sku>)>, Fault> {
         let Some(product) = self.one::<Product>(id)? else { return Ok(None) };
-        let skus = self.skus(&product.skus)?;
-        Ok(Some((product, skus)))
+        Ok(self.with_skus(vec![product])?.pop())
     }
 
-    fn skus(&self, ids: &[SkuId]) -> Result<Vec<Sku>, Fault> {
-        let by = By::Keys(ids.iter().map(|sku| sku.parts()).collect());
-        let found: Vec<(SkuId, Sku)> = self.many(Read { table: Sku::TABLE, by })?;
-        let sku = |id: &SkuId| found.iter().find(|(key, _)| key == id).map(|(_, sku)| sku.clone());
-        Ok(ids.iter().filter_map(sku).collect())
+    /// Products with their SKUs, which are read together.
+    fn with_skus(&self, products: Vec<Product>) -> Result<Vec<(Product, Vec<Sku>)>, Fault> {
+        let ids = products.iter().flat_map(|product| &product.skus);
+        let by = By::Keys(ids.map(|sku| sku.parts()).collect());
+        let found = self.many::<Sku>(Read { table: Sku::TABLE, by })?;
+        let mut found: BTreeMap<SkuId, Sku> = found.into_iter().collect();
+        let with = |product: Product| {
+            let skus = product.skus.iter().filter_map(|id| found.remove(id)).collect();
+            (product, skus)
+        };
+        Ok(products.into_iter().map(with).collect())
     }
 
     /// Products after `after`, oldest first, with their SKUs.
@@ -210,12 +216,7 @@ impl Queries {
         let from = after.map_or(LOWEST, |id| [id.0 + 1, 0, 0]);
         let page: Vec<(ProductId, Product)> =
             self.many(range(Product::TABLE, from, HIGHEST, limit))?;
-        page.into_iter()
-            .map(|(_, product)| {
-                let skus = self.skus(&product.skus)?;
-                Ok((product, skus))
-            })
-            .collect()
+        self.with_skus(page.into_iter().map(|(_, product)| product).collect())
     }
 
     /// The stock of a SKU.
