@@ -41,7 +41,7 @@ pub(crate) enum Own {
 
 impl Own {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: &[Self] = &[
         Self::MalformedJson,
         Self::UnknownField,
         Self::MissingField,

@@ -90,6 +90,17 @@ impl IdemKey {
     }
 }
 
+/// The person or tool behind an operator's command: what the audit log keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The name of the key that came with the request.
+    pub who: Arc<str>,
+    /// The reason that was given.
+    pub why: Box<str>,
+    /// The operation, such as `saga.retry`.
+    pub operation: &'static str,
+}
+
 /// A command on its way.
 #[derive(Debug)]
 pub struct Envelope {
@@ -109,6 +120,11 @@ pub struct Envelope {
     pub key: Option<Box<IdemKey>>,
     /// Carried through everything that follows.
     pub correlation: Correlation,
+    /// Set on what an operator asks: it is audited in the commit that carries it out.
+    pub operator: Option<Box<Operator>>,
+    /// Whose share of a batch it takes, such as a hash of the user or merchant: nobody gets more
+    /// than a share while others wait. None: it counts against nobody.
+    pub share: Option<i64>,
     /// The command.
     pub body: Box<dyn Payload>,
 }
@@ -125,6 +141,8 @@ impl Envelope {
             bytes: 256,
             key: None,
             correlation: None,
+            operator: None,
+            share: None,
             body: Box::new(body),
         }
     }
