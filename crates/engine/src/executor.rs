@@ -386,6 +386,8 @@ fn envelope(
         bytes: ENVELOPE_BYTES,
         key: None,
         correlation,
+        operator: None,
+        share: None,
         body,
     }
 }
