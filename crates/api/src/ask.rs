@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::codes::Own;
 use crate::idempotency::Canon;
 use crate::problem::Problem;
-use crate::{Api, explain, idempotency};
+use crate::{Api, auth, explain, idempotency};
 
 /// A command that was carried out.
 #[derive(Debug)]
@@ -23,12 +23,23 @@ pub(crate) struct Asked<R> {
     pub(crate) accepted: Instant,
 }
 
-/// A command of a client, with its key and its fingerprint.
+/// A command with its key and its fingerprint. One that only operators may give is audited with the
+/// header `X-Reason`, unless [`operated`] says why.
 pub(crate) fn envelope(call: &Call, to: UnitId, body: impl Payload, canon: Canon) -> Envelope {
     let mut envelope = Envelope::new(to, Origin::Client, body);
-    envelope.key = Some(Box::new(idempotency::key(call.role, call.name, call.key(), canon)));
+    envelope.key = Some(Box::new(idempotency::key(call.role(), call.name, call.key(), canon)));
     envelope.correlation = Some(Arc::clone(&call.correlation));
     envelope.bytes = 256 + call.length();
+    if call.operates {
+        return operated(envelope, call, "");
+    }
+    envelope
+}
+
+/// A command of an operator: it is audited in the commit that carries it out. `why` is the reason
+/// in the body; when it is empty, the header `X-Reason` counts.
+pub(crate) fn operated(mut envelope: Envelope, call: &Call, why: &str) -> Envelope {
+    envelope.operator = Some(Box::new(auth::operator(call, why)));
     envelope
 }
 

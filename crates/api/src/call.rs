@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
-use crate::auth::{self, Role};
+use crate::auth::{self, Caller, Role};
 use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::CORRELATION;
@@ -22,7 +22,9 @@ use crate::{Api, Settings, explain, idempotency};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
+const REASON: HeaderName = HeaderName::from_static("x-reason");
 const CORRELATION_MAX: usize = 64;
+const REASON_MAX: usize = 500;
 
 /// An admitted request.
 #[derive(Debug)]
@@ -30,14 +32,17 @@ pub(crate) struct Call {
     /// The endpoint's name.
     pub(crate) name: &'static str,
     /// Who asks.
-    pub(crate) role: Role,
+    pub(crate) caller: Caller,
     /// Goes through everything that follows.
     pub(crate) correlation: Arc<str>,
+    /// The endpoint is for operators: what it writes is audited.
+    pub(crate) operates: bool,
     /// When the request arrived.
     pub(crate) started: Instant,
     /// The caller does not want to wait for the outcome.
     pub(crate) respond_async: bool,
     key: Box<str>,
+    reason: Box<str>,
     params: Vec<Box<str>>,
     uri: Uri,
     body: Bytes,
@@ -53,7 +58,7 @@ impl Call {
         (mut parts, body): (Parts, Body),
         (correlation, started): (Arc<str>, Instant),
     ) -> Result<Self, Problem> {
-        let role = auth::admit(&api.keys, &parts.headers, route.role)?;
+        let caller = auth::admit(api, &parts.headers, route.role)?;
         let key = if route.keyed {
             idempotency::header(parts.headers.get(KEY).map(HeaderValue::as_bytes))?
         } else {
@@ -66,11 +71,13 @@ impl Call {
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
             name: route.name,
-            role,
+            caller,
+            operates: route.role == Role::Operator,
             correlation,
             started,
             respond_async: wants_async(&parts.headers),
             key,
+            reason: reason(parts.headers.get(REASON))?,
             params,
             uri: parts.uri,
             body,
@@ -80,6 +87,16 @@ impl Call {
             call.query()?;
         }
         Ok(call)
+    }
+
+    /// What the caller may do.
+    pub(crate) fn role(&self) -> Role {
+        self.caller.role
+    }
+
+    /// The header `X-Reason`, or nothing.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// The idempotency key; empty on routes without one.
@@ -172,6 +189,33 @@ async fn params(parts: &mut Parts) -> Result<Vec<Box<str>>, Problem> {
     Ok(params.iter().map(|(_, value)| value.into()).collect())
 }
 
+/// Why an operator acts: text in which `%` begins an escaped byte of UTF-8.
+fn reason(value: Option<&HeaderValue>) -> Result<Box<str>, Problem> {
+    let Some(value) = value else { return Ok(Box::default()) };
+    let text = unescaped(value.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let short = text.filter(|text| text.chars().count() <= REASON_MAX);
+    short.map(String::into_boxed_str).ok_or_else(|| {
+        let detail = "X-Reason is at most 500 characters of UTF-8, percent-encoded where needed";
+        Problem::of(Own::InvalidParameter, detail).at("X-Reason", detail)
+    })
+}
+
+fn unescaped(mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    while let [first, rest @ ..] = bytes {
+        bytes = rest;
+        if *first == b'%' {
+            let (digits, rest) = bytes.split_at_checked(2)?;
+            let digits = std::str::from_utf8(digits).ok()?;
+            plain.push(u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?);
+            bytes = rest;
+        } else {
+            plain.push(*first);
+        }
+    }
+    Some(plain)
+}
+
 fn wants_async(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(PREFER) else { return false };
     let mut wishes = value.to_str().unwrap_or_default().split(',');
@@ -259,4 +303,30 @@ fn is_json(headers: &HeaderMap) -> bool {
     let text = value.to_str().unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_text_of_at_most_500_characters() {
+        let long = "x".repeat(501);
+        for (value, wanted) in [
+            (None, Some("")),
+            (Some("late file"), Some("late file")),
+            (Some("%EC%9E%A5%eb%b6%80 100%25"), Some("장부 100%")),
+            (Some(&long[..500]), Some(&long[..500])),
+            (Some(&*long), None),
+            (Some("%E"), None),
+            (Some("%+1"), None),
+            (Some("%zz"), None),
+            (Some("%FF"), None),
+        ] {
+            let value = value.map(|value| HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            let read = reason(value.as_ref());
+            assert_eq!(read.as_deref().ok(), wanted);
+            assert!(read.is_ok() || read.unwrap_err().code == "INVALID_PARAMETER");
+        }
+    }
 }

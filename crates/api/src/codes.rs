@@ -163,7 +163,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("NOT_FOUND", 404, "There is no such thing"),
     row("METHOD_NOT_ALLOWED", 405, "The path does not know this method"),
     row("UNAUTHORIZED", 401, "A key is needed"),
-    row("FORBIDDEN", 403, "The operator key is needed"),
+    row("FORBIDDEN", 403, "The caller may not do this"),
     // the server
     again("DEADLINE_EXCEEDED", 503, "The command waited too long and was not begun"),
     again("READ_ONLY", 503, "No new business is taken"),

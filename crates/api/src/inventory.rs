@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jangbu_domain::inventory::command::{Command, Reply as Answer, UNIT};
-use jangbu_kernel::SkuId;
 use jangbu_kernel::id::MovementId;
+use jangbu_kernel::{Envelope, SkuId};
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
-use crate::ask::{envelope, normal};
+use crate::ask::{envelope, normal, operated};
 use crate::auth::Role;
 use crate::call::Call;
 use crate::codes::Own;
@@ -105,8 +105,9 @@ async fn receive(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let (sku, movement) = (sku(call)?, MovementId(api.shop.mint()));
     let reason = reason(body.reason.as_deref().unwrap_or_default())?;
     let canon = Canon::new(call.name).int(sku.0).int(body.quantity).text(&reason);
+    let why = reason.clone();
     let command = Command::Receive { movement, sku, quantity: body.quantity, reason };
-    book(api, call, command, canon).await
+    book(api, operated(envelope(call, UNIT, command, canon), call, &why)).await
 }
 
 async fn adjust(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
@@ -114,8 +115,9 @@ async fn adjust(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let (sku, movement) = (sku(call)?, MovementId(api.shop.mint()));
     let reason = reason(&body.reason)?;
     let canon = Canon::new(call.name).int(sku.0).int(body.delta).text(&reason);
+    let why = reason.clone();
     let command = Command::Adjust { movement, sku, delta: body.delta, reason };
-    book(api, call, command, canon).await
+    book(api, operated(envelope(call, UNIT, command, canon), call, &why)).await
 }
 
 #[derive(Serialize)]
@@ -129,13 +131,8 @@ struct MovementOut {
     available: i64,
 }
 
-async fn book(
-    api: &Arc<Api>,
-    call: &Call,
-    command: Command,
-    canon: Canon,
-) -> Result<Reply, Problem> {
-    let asked = api.ask_soon::<Answer>(normal(envelope(call, UNIT, command, canon))).await?;
+async fn book(api: &Arc<Api>, envelope: Envelope) -> Result<Reply, Problem> {
+    let asked = api.ask_soon::<Answer>(normal(envelope)).await?;
     let Answer::Moved { movement, sku, quantity, available } = asked.reply else {
         return Err(Problem::of(Own::Internal, "the reply is not a movement"));
     };

@@ -46,13 +46,17 @@ fn document() -> Value {
         "paths": paths(),
         "components": {
             "securitySchemes": {
+                "merchant": {
+                    "type": "apiKey", "in": "header", "name": "Authorization",
+                    "description": "JANGBU-HMAC-SHA256 keyId=…, ts=…, nonce=…, sig=…: API.md, Signing.",
+                },
                 "client": {
                     "type": "http", "scheme": "bearer",
                     "description": "The client key (keys/client.key), or the operator key.",
                 },
                 "operator": {
                     "type": "http", "scheme": "bearer",
-                    "description": "The operator key (keys/operator.key).",
+                    "description": "An operator's key (keys/operator.key, keys/operators/NAME.key).",
                 },
             },
             "parameters": parameters(),
@@ -93,6 +97,7 @@ fn operation(route: &Route) -> Value {
 fn security(role: Role) -> Value {
     match role {
         Role::Anybody => json!([]),
+        Role::Merchant => json!([{ "merchant": [] }, { "client": [] }, { "operator": [] }]),
         Role::Client => json!([{ "client": [] }, { "operator": [] }]),
         Role::Operator => json!([{ "operator": [] }]),
     }
@@ -217,7 +222,7 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     if route.role > Role::Anybody {
         own.extend([Own::Unauthorized, Own::InvalidParameter]);
     }
-    if route.role == Role::Operator {
+    if matches!(route.role, Role::Merchant | Role::Operator) {
         own.push(Own::Forbidden);
     }
     if route.method != "GET" {

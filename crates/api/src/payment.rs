@@ -9,7 +9,7 @@ use jangbu_kernel::{OrderId, PaymentId};
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
-use crate::ask::envelope;
+use crate::ask::{envelope, operated};
 use crate::auth::Role;
 use crate::call::Call;
 use crate::idempotency::Canon;
@@ -99,7 +99,8 @@ async fn resolve(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     };
     let canon = Canon::new(call.name).int(payment.0).int(word).text(&body.evidence);
     let command = Command::Resolve { payment, verdict, evidence: (&*body.evidence).into() };
-    let asked = api.ask_soon::<Answer>(envelope(call, UNIT, command, canon)).await?;
+    let envelope = operated(envelope(call, UNIT, command, canon), call, &body.evidence);
+    let asked = api.ask_soon::<Answer>(envelope).await?;
     let now = find(api, payment).await?;
     Ok(Reply::ok(&PaymentOut::of(payment, &now)).replayed(asked.replayed))
 }

@@ -114,7 +114,7 @@ impl House {
             shop: Arc::clone(&shop),
             queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
             truth,
-            keys: Keys { client: keys.0, operator: keys.1 },
+            keys: Keys::new(keys.0, keys.1),
             settings: settings(config),
             prove: prover(dir),
         });

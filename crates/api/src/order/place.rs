@@ -25,7 +25,7 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     let canon = wish.canon(call.name);
     let skus = wish.lines.iter().map(|line| line.sku);
     if let Some(sku) = api.gate.refused(skus) {
-        let key = idempotency::key(call.role, call.name, call.key(), canon.clone());
+        let key = idempotency::key(call.role(), call.name, call.key(), canon.clone());
         if !api.gate.knows(&key) {
             return Err(gated(api, sku));
         }

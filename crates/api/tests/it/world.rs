@@ -120,7 +120,7 @@ impl World {
             shop: Arc::clone(&shop),
             queries,
             truth,
-            keys: Keys { client: Secret::new(CLIENT), operator: Secret::new(OPERATOR) },
+            keys: Keys::new(Secret::new(CLIENT), Secret::new(OPERATOR)),
             settings,
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
