@@ -27,6 +27,7 @@ pub static SHARD: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 /// Finds a request by the hash of its scope and key.
@@ -37,6 +38,7 @@ pub static IDEM: Table = Table {
     cols: &[Col::int("request")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// A client command that was carried out.
@@ -53,6 +55,7 @@ pub static REQUEST: Table = Table {
     ],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// Events in the order of their commits, numbered without gaps.
@@ -71,6 +74,7 @@ pub static OUTBOX: Table = Table {
     ],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// Commands that could not be processed, kept for an operator.
@@ -87,6 +91,7 @@ pub static POISON: Table = Table {
     ],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// The tables of this module.

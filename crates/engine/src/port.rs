@@ -57,6 +57,19 @@ impl Col {
     }
 }
 
+/// Rows of a table that are looked for by the value of a column, such as payments whose outcome is
+/// unknown. A store keeps an index over just them, named `{table}_{name}`, so that a list costs what
+/// it holds and the other rows cost nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its name.
+    pub name: &'static str,
+    /// The integer column that tells.
+    pub col: &'static str,
+    /// Its value in the rows of the list.
+    pub value: i64,
+}
+
 /// A table, declared once as data. It must be a `static`: tables are told apart by their address,
 /// and a `const` may have several.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,13 +86,24 @@ pub struct Table {
     pub versioned: bool,
     /// Whether [`By::Due`] may be asked: there is an indexed integer column `next_at`.
     pub due: bool,
+    /// What [`By::Listed`] may name. Only for tables whose key is one integer.
+    pub lists: &'static [List],
 }
+
+/// At most so many lists of a table.
+pub const LISTS: usize = 4;
 
 impl Table {
     /// Position of column `name` in a row, key columns included.
     pub fn position(&self, name: &str) -> Option<usize> {
         let key = self.key.iter().position(|k| *k == name);
         key.or_else(|| self.cols.iter().position(|c| c.name == name).map(|i| i + self.key.len()))
+    }
+
+    /// Position of list `name` among the lists. One that is not declared is a bug, not an answer.
+    pub fn list(&self, name: &str) -> usize {
+        let at = self.lists.iter().position(|list| list.name == name);
+        at.unwrap_or_else(|| panic!("table {} has no list {name}", self.name))
     }
 
     /// Number of values in a row, key and version included.
@@ -96,10 +120,21 @@ pub type Key = [i64; 3];
 pub enum By {
     /// Those of these keys. Missing ones are simply not reported.
     Keys(Vec<Key>),
-    /// Those whose `next_at` is not null and `<= before`, earliest first.
+    /// Those whose `next_at` is not null and `<= before`, earliest first, then by key.
     Due {
         /// The moment.
         before: Time,
+        /// Only those that follow this moment and key: where the last page ended.
+        after: Option<(Time, i64)>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Those of one of the table's lists, in key order.
+    Listed {
+        /// The name of the list.
+        list: &'static str,
+        /// Only keys above this one.
+        after: i64,
         /// At most so many.
         limit: u32,
     },
@@ -114,6 +149,13 @@ pub enum By {
         /// At most so many.
         limit: u32,
     },
+}
+
+impl By {
+    /// The first `limit` rows that are due at `before`.
+    pub const fn due(before: Time, limit: u32) -> Self {
+        Self::Due { before, after: None, limit }
+    }
 }
 
 /// One read.

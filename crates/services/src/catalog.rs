@@ -29,6 +29,7 @@ pub static PRODUCT: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 /// Its variants.
@@ -45,6 +46,7 @@ pub static SKU: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 impl Stored for Product {

@@ -30,6 +30,7 @@ pub static STOCK: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 /// Receipts and adjustments.
@@ -47,6 +48,7 @@ pub static MOVEMENT: Table = Table {
     ],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// What each order holds.
@@ -62,6 +64,7 @@ pub static RESERVATION: Table = Table {
     ],
     versioned: true,
     due: true,
+    lists: &[],
 };
 
 impl Stored for Stock {

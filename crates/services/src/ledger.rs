@@ -26,6 +26,7 @@ pub static ACCOUNT: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 /// One row for each leg of each posting, never changed.
@@ -36,6 +37,7 @@ pub static ENTRY: Table = Table {
     cols: &[Col::int("account"), Col::int("amount"), Col::int("at"), Col::int("commit_no")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// One row for each commit that posts.
@@ -46,6 +48,7 @@ pub static CHAIN: Table = Table {
     cols: &[Col::int("at"), Col::int("entries"), Col::blob("digest"), Col::blob("hash")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 impl Stored for Account {

@@ -8,7 +8,7 @@ use jangbu_domain::order::command::{Command, Event, SagaEvent, UNIT};
 use jangbu_domain::order::model::{
     Line, Offer, Order, Outcome, PayMode, Refund, RefundState, State, Step,
 };
-use jangbu_engine::port::{Col, Fields, RowWriter, Table};
+use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Signal, Sink};
 use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
 
@@ -30,7 +30,11 @@ pub static OFFER: Table = Table {
     ],
     versioned: true,
     due: false,
+    lists: &[],
 };
+
+/// The list of orders that wait for an operator.
+pub(crate) const STUCK: &str = "stuck";
 
 /// Orders with their saga.
 pub static ORDERS: Table = Table {
@@ -62,6 +66,7 @@ pub static ORDERS: Table = Table {
     ],
     versioned: true,
     due: true,
+    lists: &[List { name: STUCK, col: "state", value: 10 }],
 };
 
 /// Version of the saga's definition that this program carries out.

@@ -9,7 +9,7 @@ use jangbu_domain::payment::Payments;
 use jangbu_domain::payment::Rows;
 use jangbu_domain::payment::command::{About, Event, Part, Reject, Reply};
 use jangbu_domain::payment::model::{Mode, Op, Payment, Refund, RefundState, State};
-use jangbu_engine::port::{Col, Fields, RowWriter, Table};
+use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time};
@@ -17,6 +17,9 @@ use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time};
 use crate::adapter::{Bound, Service, Stored};
 use crate::events::Fact;
 use crate::{order, packed};
+
+/// The list of payments whose outcome is unknown.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Payments with their refunds.
 pub static PAYMENT: Table = Table {
@@ -48,6 +51,7 @@ pub static PAYMENT: Table = Table {
     ],
     versioned: true,
     due: true,
+    lists: &[List { name: UNKNOWN, col: "state", value: 9 }],
 };
 
 type PackedPart = (Arc<str>, i64);

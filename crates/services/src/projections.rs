@@ -31,6 +31,7 @@ pub static OFFSET: Table = Table {
     cols: &[Col::int("seq")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// Orders by user.
@@ -41,6 +42,7 @@ pub static USER_ORDER: Table = Table {
     cols: &[Col::int("at")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// What happened to an order.
@@ -51,6 +53,7 @@ pub static TIMELINE: Table = Table {
     cols: &[Col::int("at"), Col::text("event"), Col::text("detail")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// Entries by account, with the balance after each.
@@ -67,6 +70,7 @@ pub static ACCOUNT_ENTRY: Table = Table {
     ],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// The latest balance of each account.
@@ -77,6 +81,7 @@ pub static ACCOUNT_TAIL: Table = Table {
     cols: &[Col::int("balance")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 /// The tables of `derived.db`.

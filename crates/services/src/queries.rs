@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 
 use crate::adapter::{Keyed, Stored};
 use crate::ledger::ENTRY;
+use crate::order::STUCK;
+use crate::payment::UNKNOWN;
 use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, TIMELINE, USER_ORDER};
 
 /// Readers of one database, opened as they are needed and used again.
@@ -232,6 +234,45 @@ impl Queries {
     /// A payment.
     pub fn payment(&self, id: PaymentId) -> Result<Option<Payment>, Fault> {
         self.one(id)
+    }
+
+    /// Payments above `after` whose outcome is unknown, by id: all of them are at risk.
+    pub fn payments_unknown(
+        &self,
+        after: Option<PaymentId>,
+        limit: u32,
+    ) -> Result<Vec<(PaymentId, Payment)>, Fault> {
+        self.listed(UNKNOWN, after.map_or(i64::MIN, |id| id.0), limit)
+    }
+
+    /// Orders above `after` whose saga waits for an operator, by id.
+    pub fn orders_stuck(
+        &self,
+        after: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<(OrderId, Order)>, Fault> {
+        self.listed(STUCK, after.map_or(i64::MIN, |id| id.0), limit)
+    }
+
+    /// Orders with a timer (every one that has not ended, unless it is stuck), the one that is due
+    /// first at the head; `after` is the timer and id of the last one seen.
+    pub fn orders_open(
+        &self,
+        after: Option<(Time, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<(OrderId, Order)>, Fault> {
+        let after = after.map(|(at, id)| (at, id.0));
+        let by = By::Due { before: Time(i64::MAX), after, limit };
+        self.many(Read { table: Order::TABLE, by })
+    }
+
+    fn listed<R: Stored>(
+        &self,
+        list: &'static str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(R::Key, R)>, Fault> {
+        self.many(Read { table: R::TABLE, by: By::Listed { list, after, limit } })
     }
 
     /// An account by its id.

@@ -98,5 +98,7 @@ pub const TABLES: [&Table; 16] = [
 ];
 
 /// The schema of the truth.
-pub const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, name: "init", sql: include_str!("../migrations/0001_init.sql") }];
+pub const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, name: "init", sql: include_str!("../migrations/0001_init.sql") },
+    Migration { version: 2, name: "edges", sql: include_str!("../migrations/0002_edges.sql") },
+];

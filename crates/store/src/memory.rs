@@ -220,7 +220,13 @@ impl Memory {
             };
             let rows = match &read.by {
                 By::Keys(keys) => merged.keys(keys),
-                By::Due { before, limit } => merged.due(read.table, before.0, *limit),
+                By::Due { before, after, limit } => {
+                    let after = after.map_or((i64::MIN, i64::MIN), |(at, key)| (at.0, key));
+                    merged.due(read.table, before.0, after, *limit)
+                }
+                By::Listed { list, after, limit } => {
+                    merged.listed(read.table, read.table.list(list), *after, *limit)
+                }
                 By::Range { from, to, descending, limit } => {
                     merged.range(*from, *to, *descending, *limit)
                 }

@@ -17,7 +17,10 @@ use siphasher::sip::SipHasher24;
 /// Microseconds at which the shop opened.
 pub(crate) const OPENED: i64 = 1_760_000_000_000_000;
 const KEY: [u8; 16] = [7; 16];
-const SCHEMA: &str = include_str!("../../../services/migrations/0001_init.sql");
+const SCHEMA: &str = concat!(
+    include_str!("../../../services/migrations/0001_init.sql"),
+    include_str!("../../../services/migrations/0002_edges.sql"),
+);
 
 /// How an order goes.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use jangbu_kernel::{Envelope, Origin, Time, UnitId};
 
 use super::Cell;
-use crate::port::{By, Fault, Read, Store, Table};
+use crate::port::{By, Fault, Read, Store, Table, Tx};
 
 /// At most so many due rows of a table in a batch.
 const DUE: u32 = 256;
@@ -17,13 +17,39 @@ impl Cell {
         let mut due = Vec::new();
         for unit in &self.units {
             for table in unit.timers() {
-                let read = [Read { table, by: By::Due { before: now, limit: DUE } }];
-                tx.read(&read, &mut |_, row| due.push((unit.id(), *table, row.int(0))))?;
+                let keys = self.due_of(&mut *tx, unit.id(), table, now)?;
+                due.extend(keys.into_iter().map(|key| (unit.id(), *table, key)));
             }
         }
         drop(tx);
-        due.retain(|(unit, _, key)| !self.quarantine.iter().any(|q| (q.0, q.1) == (*unit, *key)));
         Ok(due.into_iter().map(|(unit, table, key)| self.wake(unit, table, key)).collect())
+    }
+
+    /// Due rows of one table. Those that could not be processed lately are passed over, however
+    /// many they are: what stands behind them is not kept waiting.
+    fn due_of(
+        &self,
+        tx: &mut dyn Tx,
+        unit: UnitId,
+        table: &'static Table,
+        now: Time,
+    ) -> Result<Vec<i64>, Fault> {
+        let left_alone = |key| self.quarantine.iter().any(|q| (q.0, q.1) == (unit, key));
+        let next_at = table.position("next_at").unwrap_or_default();
+        let (mut keys, mut after) = (Vec::new(), None);
+        loop {
+            let read = [Read { table, by: By::Due { before: now, after, limit: DUE } }];
+            let mut rows = 0;
+            tx.read(&read, &mut |_, row| {
+                rows += 1;
+                after = Some((Time(row.int(next_at)), row.int(0)));
+                keys.push(row.int(0));
+            })?;
+            keys.retain(|key| !left_alone(*key));
+            if !keys.is_empty() || rows < DUE {
+                return Ok(keys);
+            }
+        }
     }
 
     fn wake(&self, unit: UnitId, table: &'static Table, key: i64) -> Envelope {

@@ -23,6 +23,7 @@ static PAGE: Table = Table {
     cols: &[Col::int("writes")],
     versioned: true,
     due: false,
+    lists: &[],
 };
 
 #[derive(Debug, Clone)]

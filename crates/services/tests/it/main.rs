@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod history;
 mod idem;
+mod lists;
 mod outbox;
 mod poison;
 mod pressure;

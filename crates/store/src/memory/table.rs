@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jangbu_engine::port::{Fields, Key, Table};
+use jangbu_engine::port::{Fields, Key, List, Table};
 
 use super::Overlay;
 use crate::dump::OwnedValue;
@@ -13,11 +13,12 @@ use crate::dump::OwnedValue;
 /// A row, shared between the table and whoever reads it.
 pub(super) type Row = Arc<[OwnedValue]>;
 
-/// Committed rows, and which of them are due when.
+/// Committed rows, which of them are due when, and which are on a list.
 #[derive(Debug, Default)]
 pub(super) struct MemTable {
     pub(super) rows: BTreeMap<Key, Row>,
     due: BTreeSet<(i64, Key)>,
+    lists: BTreeSet<(usize, Key)>,
 }
 
 impl MemTable {
@@ -27,11 +28,15 @@ impl MemTable {
             Some(row) => self.rows.insert(key, Arc::clone(row)),
             None => self.rows.remove(&key),
         };
-        if let Some(at) = old.and_then(|old| next_at(table, &old)) {
-            self.due.remove(&(at, key));
+        if let Some(old) = old {
+            next_at(table, &old).map(|at| self.due.remove(&(at, key)));
+            for list in lists(table, &old) {
+                self.lists.remove(&(list, key));
+            }
         }
-        if let Some(at) = row.and_then(|row| next_at(table, &row)) {
-            self.due.insert((at, key));
+        if let Some(row) = row {
+            next_at(table, &row).map(|at| self.due.insert((at, key)));
+            self.lists.extend(lists(table, &row).map(|list| (list, key)));
         }
     }
 }
@@ -52,21 +57,45 @@ impl Merged<'_> {
         keys.iter().filter_map(get).collect()
     }
 
-    pub(super) fn due(self, table: &Table, before: i64, limit: u32) -> Vec<Row> {
+    /// Rows that are due at `before`, from the first that follows `after`.
+    pub(super) fn due(self, table: &Table, before: i64, after: (i64, i64), limit: u32) -> Vec<Row> {
+        if after.0 > before {
+            return Vec::new();
+        }
         let untouched = self
             .base
             .due
-            .range(..=(before, [i64::MAX; 3]))
+            .range((after.0, [after.1, 0, 0])..=(before, [i64::MAX; 3]))
+            .filter(|(at, key)| (*at, key[0]) > after)
             .filter(|(_, key)| !self.over.contains_key(key))
             .take(limit as usize)
             .filter_map(|(at, key)| Some((*at, *key, self.base.rows.get(key)?)));
         let changed = self.over.iter().filter_map(|(key, row)| {
             let row = row.as_ref()?;
-            next_at(table, row).filter(|at| *at <= before).map(|at| (at, *key, row))
+            let is_due = |at: &i64| *at <= before && (*at, key[0]) > after;
+            next_at(table, row).filter(is_due).map(|at| (at, *key, row))
         });
         let mut rows: Vec<(i64, Key, &Row)> = untouched.chain(changed).collect();
         rows.sort_unstable_by_key(|(at, key, _)| (*at, *key));
         rows.into_iter().take(limit as usize).map(|(_, _, row)| Arc::clone(row)).collect()
+    }
+
+    /// Rows of a list with keys above `after`.
+    pub(super) fn listed(self, table: &Table, list: usize, after: i64, limit: u32) -> Vec<Row> {
+        let first = (list, [after, i64::MAX, i64::MAX]);
+        let untouched = self.base.lists.range(first..=(list, [i64::MAX; 3]));
+        let untouched = untouched
+            .filter(|(_, key)| key[0] > after && !self.over.contains_key(key))
+            .take(limit as usize)
+            .filter_map(|(_, key)| Some((*key, self.base.rows.get(key)?)));
+        let changed =
+            self.over.iter().filter(|(key, _)| key[0] > after).filter_map(|(key, row)| {
+                let row = row.as_ref()?;
+                lists(table, row).any(|at| at == list).then_some((*key, row))
+            });
+        let mut rows: Vec<(Key, &Row)> = untouched.chain(changed).collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.into_iter().take(limit as usize).map(|(_, row)| Arc::clone(row)).collect()
     }
 
     pub(super) fn range(self, from: Key, to: Key, descending: bool, limit: u32) -> Vec<Row> {
@@ -103,6 +132,15 @@ fn next_at(table: &Table, row: &Row) -> Option<i64> {
         OwnedValue::Int(at) => Some(*at),
         OwnedValue::Null | OwnedValue::Text(_) | OwnedValue::Blob(_) => None,
     }
+}
+
+/// The lists that a row is on.
+fn lists<'a>(table: &'a Table, row: &'a Row) -> impl Iterator<Item = usize> + 'a {
+    let on = |(at, list): (usize, &List)| {
+        let value = row.get(table.position(list.col)?)?;
+        (*value == OwnedValue::Int(list.value)).then_some(at)
+    };
+    table.lists.iter().enumerate().filter_map(on)
 }
 
 /// A row as the port shows it.

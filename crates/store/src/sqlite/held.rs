@@ -66,7 +66,7 @@ impl<'c> Held<'c> {
         table: &Table,
         op: Op,
     ) -> Result<&mut Statement<'c>> {
-        let held = &mut self.tables[place][op as usize];
+        let held = &mut self.tables[place][op.place()];
         match held {
             Some(statement) => Ok(statement),
             None => Ok(held.insert(prepare(self.conn, &text(table, op))?)),
@@ -101,9 +101,10 @@ pub(super) fn bind(statement: &mut Statement<'_>, values: Values<'_>) -> Result<
     Ok(())
 }
 
-/// The statement and the parameters of a read by `Due` or `Range`; `Keys` runs once for each key.
-pub(super) fn op_of(by: &By) -> Op {
+/// The statement of a read; `Keys` runs once for each key.
+pub(super) fn op_of(table: &Table, by: &By) -> Op {
     match by {
+        By::Listed { list, .. } => Op::Listed(table.list(list)),
         By::Keys(_) => Op::Key,
         By::Due { .. } => Op::Due,
         By::Range { descending: false, .. } => Op::Up,
@@ -125,8 +126,13 @@ pub(super) fn select(
             let mut rows = statement.raw_query();
             rows.next()?.map_or(Ok(()), |row| report(row, at, each))
         }),
-        By::Due { before, limit } => {
-            bind_key(statement, 1, &[before.0, i64::from(*limit)])?;
+        By::Due { before, after, limit } => {
+            let (moment, key) = after.map_or((i64::MIN, i64::MIN), |(at, key)| (at.0, key));
+            bind_key(statement, 1, &[before.0, moment, key, i64::from(*limit)])?;
+            all(statement, at, each)
+        }
+        By::Listed { after, limit, .. } => {
+            bind_key(statement, 1, &[*after, i64::from(*limit)])?;
             all(statement, at, each)
         }
         By::Range { from, to, limit, .. } => {

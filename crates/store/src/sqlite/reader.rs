@@ -33,7 +33,7 @@ impl SqliteReader {
     }
 
     fn run(&mut self, read: &Read, at: usize, each: &mut Each<'_>) -> Result<()> {
-        let sql = statement_text(&mut self.texts, read.table, op_of(&read.by));
+        let sql = statement_text(&mut self.texts, read.table, op_of(read.table, &read.by));
         select(&mut *self.conn.prepare_cached(sql)?, read.table, &read.by, at, each)
     }
 
@@ -95,5 +95,5 @@ fn statement_text<'t>(
         texts.push((table, [const { None }; OPS]));
         texts.len() - 1
     });
-    texts[at].1[op as usize].get_or_insert_with(|| text(table, op))
+    texts[at].1[op.place()].get_or_insert_with(|| text(table, op))
 }

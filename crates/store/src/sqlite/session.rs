@@ -144,7 +144,7 @@ impl Tx for SessionTx<'_, '_> {
         for (at, read) in plan.iter().enumerate() {
             let held = &mut self.0.held;
             let place = held.place(read.table);
-            held.get(place, read.table, op_of(&read.by))
+            held.get(place, read.table, op_of(read.table, &read.by))
                 .and_then(|statement| select(statement, read.table, &read.by, at, each))
                 .map_err(|e| self.0.fault(&e, &reading(read.table), Some(read.table)))?;
         }

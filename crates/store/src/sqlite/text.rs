@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use jangbu_engine::port::Table;
+use jangbu_engine::port::{LISTS, Table};
 
 /// What a held statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,29 @@ pub(super) enum Op {
     Up,
     /// Selects a range of keys, downwards.
     Down,
+    /// Selects the rows of the table's list with this number.
+    Listed(usize),
 }
 
-/// Number of operations.
-pub(super) const OPS: usize = Op::Down as usize + 1;
+/// Number of statements of a table.
+pub(super) const OPS: usize = 8 + LISTS;
+
+impl Op {
+    /// Where its statement stands among those of a table.
+    pub(super) fn place(self) -> usize {
+        match self {
+            Self::Insert => 0,
+            Self::Update => 1,
+            Self::Upsert => 2,
+            Self::Delete => 3,
+            Self::Key => 4,
+            Self::Due => 5,
+            Self::Up => 6,
+            Self::Down => 7,
+            Self::Listed(list) => 8 + list,
+        }
+    }
+}
 
 /// The statement that does `op` on `table`.
 pub(super) fn text(table: &Table, op: Op) -> String {
@@ -37,11 +56,15 @@ pub(super) fn text(table: &Table, op: Op) -> String {
         Op::Upsert => format!("{} {}", insert(table), on_conflict(table)),
         Op::Delete => format!("DELETE FROM \"{}\" WHERE {}", table.name, key_is(table)),
         Op::Key => format!("{} WHERE {}", select(table), key_is(table)),
-        Op::Due => format!(
-            "{} WHERE next_at <= ?1 ORDER BY next_at, {} LIMIT ?2",
-            select(table),
-            table.key.join(", ")
-        ),
+        Op::Due => {
+            let key = table.key[0];
+            format!(
+                "{} WHERE next_at <= ?1 AND (next_at, {key}) > (?2, ?3) ORDER BY next_at, {key} \
+                 LIMIT ?4",
+                select(table),
+            )
+        }
+        Op::Listed(list) => listed(table, list),
         Op::Up => range(table, ""),
         Op::Down => range(table, " DESC"),
     }
@@ -101,6 +124,17 @@ fn key_is(table: &Table) -> String {
     parts.collect::<Vec<_>>().join(" AND ")
 }
 
+/// The value is part of the text, so that SQLite sees that the partial index has every row.
+fn listed(table: &Table, list: usize) -> String {
+    let (list, key) = (table.lists[list], table.key[0]);
+    format!(
+        "{} WHERE {} = {} AND {key} > ?1 ORDER BY {key} LIMIT ?2",
+        select(table),
+        list.col,
+        list.value,
+    )
+}
+
 fn range(table: &Table, direction: &str) -> String {
     let n = table.key.len();
     let key = table.key.join(", ");
@@ -116,7 +150,7 @@ fn range(table: &Table, direction: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jangbu_engine::port::{Col, Table};
+    use jangbu_engine::port::{Col, List, Table};
     use rusqlite::Connection;
 
     use super::{Op, text};
@@ -125,9 +159,10 @@ mod tests {
         rank: 1,
         name: "item",
         key: &["id"],
-        cols: &[Col::text("name"), Col::int("next_at").or_null()],
+        cols: &[Col::int("state"), Col::int("next_at").or_null()],
         versioned: true,
         due: true,
+        lists: &[List { name: "odd", col: "state", value: 9 }],
     };
     const LEG: Table = Table {
         rank: 2,
@@ -136,6 +171,7 @@ mod tests {
         cols: &[Col::int("amount")],
         versioned: false,
         due: false,
+        lists: &[],
     };
 
     /// How SQLite would run `op`, one line for each step.
@@ -151,8 +187,9 @@ mod tests {
     fn every_read_and_change_searches_a_key_or_the_due_index_and_sorts_nothing() {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(
-            "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, next_at INTEGER, version INTEGER);
+            "CREATE TABLE item (id INTEGER PRIMARY KEY, state INTEGER, next_at INTEGER, version INTEGER);
              CREATE INDEX item_due ON item (next_at) WHERE next_at IS NOT NULL;
+             CREATE INDEX item_odd ON item (id) WHERE state = 9;
              CREATE TABLE leg (source INTEGER, seq INTEGER, leg INTEGER, amount INTEGER,
                PRIMARY KEY (source, seq, leg)) WITHOUT ROWID;",
         )
@@ -163,7 +200,9 @@ mod tests {
             assert!(steps.len() == 1 && steps[0].starts_with(rowid), "{op:?} {steps:?}");
         }
         let steps = plan(&conn, &ITEM, Op::Due);
-        assert_eq!(steps, ["SEARCH item USING INDEX item_due (next_at<?)"]);
+        assert_eq!(steps, ["SEARCH item USING INDEX item_due (next_at>? AND next_at<?)"]);
+        let steps = plan(&conn, &ITEM, Op::Listed(0));
+        assert_eq!(steps, ["SEARCH item USING INDEX item_odd (id>?)"]);
         for op in [Op::Key, Op::Up, Op::Down, Op::Delete] {
             let steps = plan(&conn, &LEG, op);
             let search = steps.len() == 1 && steps[0].starts_with("SEARCH leg USING PRIMARY KEY");

@@ -1,7 +1,8 @@
 //! Tables for the tests, and short words to read and write them.
 
 use jangbu_engine::port::{
-    By, Col, CommitError, Fault, Key, Mode, Read, Reader, RowWriter, Store, Table, Tx, WritePlan,
+    By, Col, CommitError, Fault, Key, List, Mode, Read, Reader, RowWriter, Store, Table, Tx,
+    WritePlan,
 };
 use jangbu_kernel::Time;
 use jangbu_store::Migration;
@@ -19,6 +20,7 @@ pub(crate) static ITEM: Table = Table {
     ],
     versioned: true,
     due: true,
+    lists: &[List { name: "three", col: "count", value: 3 }],
 };
 
 pub(crate) static LEG: Table = Table {
@@ -28,6 +30,7 @@ pub(crate) static LEG: Table = Table {
     cols: &[Col::int("amount")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
 pub(crate) static PAIR: Table = Table {
@@ -37,10 +40,18 @@ pub(crate) static PAIR: Table = Table {
     cols: &[Col::text("word")],
     versioned: false,
     due: false,
+    lists: &[],
 };
 
-pub(crate) static MARK: Table =
-    Table { rank: 4, name: "mark", key: &["id"], cols: &[], versioned: false, due: false };
+pub(crate) static MARK: Table = Table {
+    rank: 4,
+    name: "mark",
+    key: &["id"],
+    cols: &[],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
 
 pub(crate) static TABLES: [&Table; 4] = [&ITEM, &LEG, &PAIR, &MARK];
 
@@ -51,6 +62,7 @@ pub(crate) const FIRST: Migration = Migration {
             data BLOB NOT NULL, count INTEGER NOT NULL CHECK (count >= 0), next_at INTEGER,
             version INTEGER NOT NULL);
           CREATE INDEX item_due ON item (next_at) WHERE next_at IS NOT NULL;
+          CREATE INDEX item_three ON item (id) WHERE count = 3;
           CREATE TABLE leg (source INTEGER NOT NULL, seq INTEGER NOT NULL, leg INTEGER NOT NULL,
             amount INTEGER NOT NULL, PRIMARY KEY (source, seq, leg)) WITHOUT ROWID;
           CREATE TABLE pair (a INTEGER NOT NULL, b INTEGER NOT NULL, word TEXT NOT NULL,
@@ -144,7 +156,16 @@ pub(crate) fn by_ids(ids: &[i64]) -> Read {
 }
 
 pub(crate) fn due(before: i64, limit: u32) -> Read {
-    Read { table: &ITEM, by: By::Due { before: Time(before), limit } }
+    Read { table: &ITEM, by: By::due(Time(before), limit) }
+}
+
+pub(crate) fn due_after((at, id): (i64, i64), before: i64, limit: u32) -> Read {
+    let after = Some((Time(at), id));
+    Read { table: &ITEM, by: By::Due { before: Time(before), after, limit } }
+}
+
+pub(crate) fn threes(after: i64, limit: u32) -> Read {
+    Read { table: &ITEM, by: By::Listed { list: "three", after, limit } }
 }
 
 pub(crate) fn range(

@@ -4,8 +4,8 @@ use jangbu_engine::port::{Backend, Fault, Mode, Store};
 use jangbu_store::{Memory, Sqlite, dump};
 
 use crate::shop::{
-    ITEM, Item, LEG, MARK, MIGRATIONS, PAIR, Source, TABLES, by_ids, commit, due, insert, item,
-    range, refused, row,
+    ITEM, Item, LEG, MARK, MIGRATIONS, PAIR, Source, TABLES, by_ids, commit, due, due_after,
+    insert, item, range, refused, row, threes,
 };
 
 #[test]
@@ -44,6 +44,7 @@ fn story(backend: &dyn Backend) {
             rolls_back(store);
             sees_its_own_writes(store);
             orders_what_is_due(store);
+            keeps_lists(store);
             reads_ranges(store);
             upserts_and_deletes(store);
             readers_see_committed_rows_only(backend, store);
@@ -139,9 +140,29 @@ fn orders_what_is_due(store: &mut dyn Store) {
     assert_eq!(store.ids(&due(250, 10)), [14, 21, 20, 31, 33, 32]);
     assert_eq!(store.ids(&due(300, 4)), [14, 21, 20, 31]);
     assert_eq!(store.ids(&due(-2, 10)), [0_i64; 0]);
+    assert_eq!(store.ids(&due_after((5, 20), 250, 2)), [31, 33], "a page goes on after the last");
+    assert_eq!(store.ids(&due_after((100, 31), 250, 9)), [33, 32]);
+    assert_eq!(store.ids(&due_after((300, 30), 250, 9)), [0_i64; 0]);
     let done = Item { version: 2, next_at: None, ..item(31, "due") };
     commit(store, |plan| done.put(plan, Mode::Update { version: 1 })).unwrap();
     assert_eq!(store.ids(&due(200, 10)), [14, 21, 20, 33, 32]);
+}
+
+fn keeps_lists(store: &mut dyn Store) {
+    let three = |id| Item { count: 3, ..item(id, "three") };
+    commit(store, insert(&[three(50), item(51, "none"), three(52), three(53)])).unwrap();
+    assert_eq!(store.ids(&threes(i64::MIN, 10)), [50, 52, 53]);
+    assert_eq!(store.ids(&threes(50, 1)), [52], "a page goes on after the last key");
+    assert_eq!(store.ids(&threes(53, 10)), [0_i64; 0]);
+    let mut plan = jangbu_engine::port::WritePlan::default();
+    Item { version: 2, ..item(50, "no more") }.put(&mut plan, Mode::Update { version: 1 });
+    Item { version: 2, ..three(51) }.put(&mut plan, Mode::Update { version: 1 });
+    row(&mut plan, &ITEM, Mode::Delete, &[53]);
+    let mut tx = store.begin().unwrap();
+    tx.write(&plan).unwrap();
+    assert_eq!(tx.ids(&threes(i64::MIN, 10)), [51, 52]);
+    tx.commit().unwrap();
+    assert_eq!(store.ids(&threes(i64::MIN, 10)), [51, 52]);
 }
 
 fn reads_ranges(store: &mut dyn Store) {
