@@ -1,8 +1,12 @@
 //! A cell's mailbox: what waits for its owner. Posting never blocks; a full mailbox refuses at
-//! once; what gathers while a batch commits is the next batch, so there is no linger.
+//! once; what gathers while a batch commits is the next batch, so there is no linger. A user who
+//! sends very much waits for a share of the queue, and others do not wait for that user (`line`).
+
+mod line;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +15,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Clock;
 use crate::unit::Refusal;
+
+use line::Line;
 
 /// What became of a command.
 #[derive(Debug)]
@@ -62,7 +68,8 @@ pub struct Item {
     pub envelope: Envelope,
     /// Who waits; nobody for effects, timers and events.
     pub waiter: Option<Waiter>,
-    queued: Time,
+    /// When it came; none: nobody is judged by how long it waited.
+    queued: Option<Time>,
 }
 
 impl std::fmt::Debug for Item {
@@ -74,7 +81,7 @@ impl std::fmt::Debug for Item {
 impl Item {
     /// An item that nobody waits for.
     pub fn alone(envelope: Envelope) -> Self {
-        Self { envelope, waiter: None, queued: Time(0) }
+        Self { envelope, waiter: None, queued: None }
     }
 }
 
@@ -91,6 +98,18 @@ pub struct Limits {
     pub batch: usize,
 }
 
+impl Limits {
+    /// Places in the queue for one user while others wait, too: an eighth of a batch.
+    fn share(&self) -> usize {
+        (self.batch / 8).max(1)
+    }
+
+    /// How much of the mailbox one user may fill.
+    fn own_items(&self) -> usize {
+        (self.items / 2).max(1)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { items: 8_192, bytes: 32 << 20, age: Duration::from_secs(2), batch: 256 }
@@ -99,7 +118,7 @@ impl Default for Limits {
 
 #[derive(Debug, Default)]
 struct Queues {
-    lanes: [VecDeque<Item>; 3],
+    lanes: [Line; 3],
     clients: usize,
     bytes: usize,
     waiting: bool,
@@ -134,7 +153,8 @@ impl Mailbox {
         queues.clients += 1;
         queues.bytes += envelope.bytes;
         let lane = envelope.lane as usize;
-        queues.lanes[lane].push_back(Item { envelope, waiter: Some(waiter), queued: now });
+        let item = Item { envelope, waiter: Some(waiter), queued: Some(now) };
+        queues.lanes[lane].push(item, self.limits.share());
         self.notify(queues);
     }
 
@@ -142,7 +162,8 @@ impl Mailbox {
     pub fn tell(&self, envelopes: impl IntoIterator<Item = Envelope>) {
         let mut queues = self.queues.lock();
         for envelope in envelopes {
-            queues.lanes[envelope.lane as usize].push_back(Item::alone(envelope));
+            let lane = envelope.lane as usize;
+            queues.lanes[lane].push(Item::alone(envelope), self.limits.share());
         }
         self.notify(queues);
     }
@@ -167,17 +188,21 @@ impl Mailbox {
         }
         let limits = &self.limits;
         let full = queues.clients >= limits.items || queues.bytes + envelope.bytes > limits.bytes;
-        let old = queues.lanes[envelope.lane as usize].front().is_some_and(|head| {
-            let waited = u128::try_from((now - head.queued).0).unwrap_or(0);
-            head.waiter.is_some() && waited > limits.age.as_micros()
+        let line = &queues.lanes[envelope.lane as usize];
+        let old = line.front().and_then(|head| head.queued).is_some_and(|queued| {
+            u128::try_from((now - queued).0).unwrap_or(0) > limits.age.as_micros()
         });
-        (full || old).then_some(Why::Shed)
+        // Who has so much waiting has most of it held, so the table is asked only then.
+        let greedy = |whose| line.of(whose) >= limits.own_items();
+        let most = line.held() + limits.share() >= limits.own_items();
+        let greedy = most && envelope.share.is_some_and(greedy);
+        (full || old || greedy).then_some(Why::Shed)
     }
 
     /// Waits until something is there, somebody nudges, or `limit` has passed.
     pub fn wait(&self, limit: Duration) {
         let mut queues = self.queues.lock();
-        if queues.nudged || queues.lanes.iter().any(|lane| !lane.is_empty()) {
+        if queues.nudged || queues.lanes.iter().any(|lane| lane.len() > 0) {
             queues.nudged = false;
             return;
         }
@@ -206,13 +231,14 @@ impl Mailbox {
     /// at most a fifth of it batch work.
     pub fn take(&self, batch: &mut Vec<Item>) {
         let mut queues = self.queues.lock();
-        let mut share = Share { taken: Vec::new(), cap: self.limits.batch };
+        let share = self.limits.share();
+        let mut quota = Quota { taken: Vec::new(), cap: self.limits.batch, share };
         for lane in [Lane::Checkout, Lane::Normal] {
-            take_lane(&mut queues, lane, &mut share, batch);
+            take_lane(&mut queues, lane, &mut quota, batch);
         }
-        share.cap = (batch.len() / 4).max(1);
-        share.taken.clear();
-        take_lane(&mut queues, Lane::Batch, &mut share, batch);
+        quota.cap = (batch.len() / 4).max(1);
+        quota.taken.clear();
+        take_lane(&mut queues, Lane::Batch, &mut quota, batch);
     }
 
     /// Puts items back at the head of their lanes, in order: the store was busy or full.
@@ -258,7 +284,7 @@ impl Mailbox {
 
     /// Number of items that wait.
     pub fn len(&self) -> usize {
-        self.queues.lock().lanes.iter().map(VecDeque::len).sum()
+        self.queues.lock().lanes.iter().map(Line::len).sum()
     }
 
     /// Whether nothing waits.
@@ -268,12 +294,14 @@ impl Mailbox {
 }
 
 /// How much of a batch each unit has.
-struct Share {
+struct Quota {
     taken: Vec<(UnitId, usize)>,
     cap: usize,
+    /// Places in a queue for one user.
+    share: usize,
 }
 
-impl Share {
+impl Quota {
     fn grant(&mut self, unit: UnitId) -> bool {
         let at = self.taken.iter().position(|(u, _)| *u == unit).unwrap_or_else(|| {
             self.taken.push((unit, 0));
@@ -285,16 +313,16 @@ impl Share {
     }
 }
 
-/// Moves the head of a lane into the batch, in order, until a unit's share is used up: what
-/// follows keeps its place, so that commands are never reordered within a lane.
-fn take_lane(queues: &mut Queues, lane: Lane, share: &mut Share, batch: &mut Vec<Item>) {
+/// Moves the head of a lane into the batch, in order, until a unit's quota is used up: what
+/// follows keeps its place.
+fn take_lane(queues: &mut Queues, lane: Lane, quota: &mut Quota, batch: &mut Vec<Item>) {
     while let Some(head) = queues.lanes[lane as usize].front() {
         // Long work shares one cap, whoever it is for.
         let whom = if lane == Lane::Batch { UnitId("batch") } else { head.envelope.to };
-        if !share.grant(whom) {
+        if !quota.grant(whom) {
             break;
         }
-        let Some(item) = queues.lanes[lane as usize].pop_front() else { break };
+        let Some(item) = queues.lanes[lane as usize].pop(quota.share) else { break };
         if item.waiter.is_some() {
             queues.clients -= 1;
             queues.bytes -= item.envelope.bytes;

@@ -31,7 +31,9 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
         }
     }
     let order = OrderId(api.shop.mint());
+    let share = wish.user.0;
     let mut envelope = envelope(call, UNIT, wish.command(order), canon);
+    envelope.share = Some(share);
     let patience = i64::try_from(api.settings.start.as_micros()).unwrap_or(i64::MAX);
     envelope.deadline = Some(api.shop.now() + Span(patience));
     let under_way = envelope.key.as_deref().map(|key| api.gate.begin(key));
