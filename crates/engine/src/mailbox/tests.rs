@@ -120,8 +120,14 @@ fn note(orders: &mut Orders, envelope: &Envelope) {
     orders.entry((envelope.lane, envelope.share)).or_default().push(number);
 }
 
-fn run(mailbox: &Mailbox, what: Do, number: u64, came: &mut Orders, taken: &mut Orders) {
-    match what {
+fn note_all(orders: &mut Orders, items: &[Item]) {
+    for item in items {
+        note(orders, &item.envelope);
+    }
+}
+
+fn run(mailbox: &Mailbox, what: &Do, number: u64, came: &mut Orders, taken: &mut Orders) {
+    match *what {
         Do::Ask(share, lane) => {
             let mut envelope = command(share, number);
             envelope.lane = lane;
@@ -134,11 +140,11 @@ fn run(mailbox: &Mailbox, what: Do, number: u64, came: &mut Orders, taken: &mut 
             note(came, &envelope);
             mailbox.tell([envelope]);
         }
-        Do::Take => take(mailbox).iter().for_each(|item| note(taken, &item.envelope)),
+        Do::Take => note_all(taken, &take(mailbox)),
         Do::Fail(keep) => {
             let mut batch = take(mailbox);
             let back = batch.split_off(keep.min(batch.len()));
-            batch.iter().for_each(|item| note(taken, &item.envelope));
+            note_all(taken, &batch);
             mailbox.put_back(back);
         }
     }
@@ -155,10 +161,10 @@ proptest! {
         let mailbox = mailbox(batch, 100_000);
         let (mut came, mut taken) = (Orders::new(), Orders::new());
         for (number, what) in (0..).zip(plan) {
-            run(&mailbox, what, number, &mut came, &mut taken);
+            run(&mailbox, &what, number, &mut came, &mut taken);
         }
         while !mailbox.is_empty() {
-            run(&mailbox, Do::Take, 0, &mut came, &mut taken);
+            run(&mailbox, &Do::Take, 0, &mut came, &mut taken);
         }
         prop_assert_eq!(came, taken);
         let queues = mailbox.queues.lock();
