@@ -114,9 +114,13 @@ impl Call {
         self.params.first().map_or("", |param| param)
     }
 
-    /// The body. No body at all is an object without fields.
+    /// The body: an object. No body at all is one without fields.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         let body = if self.body.is_empty() { b"{}" } else { &*self.body };
+        // Serde would take the fields from an array too, by their places.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(explain::array(body));
+        }
         serde_json::from_slice(body).map_err(|error| explain::body::<T>(body, &error))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jangbu_domain::catalog::command::{Command, NewSku, Reply as Answer, UNIT};
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::command as inventory;
+use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Money, ProductId, SkuId};
 use serde::{Deserialize, Serialize};
@@ -147,8 +148,10 @@ struct First {
 
 fn first(at: usize, sku: &SkuIn<'_>) -> Result<First, Problem> {
     let stock = sku.stock.unwrap_or(0);
-    if stock < 0 {
-        return Err(Problem::field(&format!("skus[{at}].stock"), "must be at least 0"));
+    // Checked here, so that no product is made whose first stock is then refused.
+    if !(0..=LIMIT).contains(&stock) {
+        let message = format!("must be 0 to {LIMIT}");
+        return Err(Problem::field(&format!("skus[{at}].stock"), message));
     }
     let price = sku.price.read(&format!("skus[{at}].price"))?;
     Ok(First { name: (&*sku.name).into(), price, stock })

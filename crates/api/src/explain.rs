@@ -9,10 +9,10 @@ use crate::problem::Problem;
 
 /// Why a body is not a `T`. The body is read once more, this time with the path on record.
 pub(crate) fn body<'a, T: Deserialize<'a>>(body: &'a [u8], first: &serde_json::Error) -> Problem {
-    if !first.is_data() {
-        let (line, column) = (first.line(), first.column());
-        let detail = format!("not JSON at line {line}, column {column}");
-        return Problem::of(Own::MalformedJson, detail);
+    // A null where a word is wanted counts as bad syntax to the reader, though the text is JSON.
+    let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    if !first.is_data() && !is_json() {
+        return malformed(first);
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
@@ -23,6 +23,19 @@ pub(crate) fn body<'a, T: Deserialize<'a>>(body: &'a [u8], first: &serde_json::E
     let message = error.inner().to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
     named(path, message)
+}
+
+/// Why an array is not a body.
+pub(crate) fn array(body: &[u8]) -> Problem {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        Ok(_) => Problem::field("body", "must be an object with named fields"),
+        Err(error) => malformed(&error),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    Problem::of(Own::MalformedJson, format!("not JSON at line {line}, column {column}"))
 }
 
 fn named(path: &str, message: &str) -> Problem {

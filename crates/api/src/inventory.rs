@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jangbu_domain::inventory::command::{Command, Reply as Answer, UNIT};
+use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Envelope, SkuId};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,11 @@ async fn receive(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 async fn adjust(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: AdjustIn<'_> = call.json()?;
     let (sku, movement) = (sku(call)?, MovementId(api.shop.mint()));
+    if body.delta == 0 || body.delta.unsigned_abs() > LIMIT.unsigned_abs() {
+        let message = format!("must be -{LIMIT} to {LIMIT}, and not 0");
+        let detail = format!("delta: {message}");
+        return Err(Problem::coded("QUANTITY_INVALID", detail).at("delta", message));
+    }
     let reason = reason(&body.reason)?;
     let canon = Canon::new(call.name).int(sku.0).int(body.delta).text(&reason);
     let why = reason.clone();

@@ -232,6 +232,9 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     if route.params().any(|name| name != "code") || route.name == "order.list" {
         own.push(Own::InvalidId);
     }
+    if route.params().next().is_some() {
+        own.push(Own::NotFound);
+    }
     if route.keyed {
         own.extend([Own::KeyRequired, Own::KeyInvalid, Own::KeyReused]);
         own.extend([Own::Shed, Own::TooLate, Own::ReadOnly, Own::StoreFailed, Own::Poisoned]);

@@ -12,17 +12,17 @@ use crate::schema::{DOCUMENT, operation, validate};
 use crate::world::{CLIENT, OPERATOR, USER, World, order, post, unpaid};
 
 /// A request that succeeds, and how it is spoilt. Words with a dollar stand for ids.
-struct Case {
+pub(crate) struct Case {
     /// As in the document.
-    method: &'static str,
-    template: &'static str,
-    path: &'static str,
-    body: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) template: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) body: &'static str,
     wanted: u16,
     /// A path that is not understood, or none: the body gets a field that is not known.
     spoilt: Option<&'static str>,
     /// How the spoilt request is refused; none: anybody may ask, and there is nothing to spoil.
-    code: &'static str,
+    pub(crate) code: &'static str,
 }
 
 const fn read(
@@ -51,8 +51,12 @@ const fn write(
 const PLACE: &str = r#"{"userId":"$USER","lines":[{"skuId":"$SKU","quantity":1}],
     "expectedTotal":{"amount":1000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok"}}"#;
 const CONFIRM: &str = r#"{"amount":{"amount":1000,"currency":"KRW"},"token":"tok_visa"}"#;
-const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug",
-    "skus":[{"name":"one","price":{"amount":1000,"currency":"KRW"}}]}"#;
+const CANCEL: &str = r#"{"reason":"changed my mind"}"#;
+const REFUND: &str =
+    r#"{"reason":"broken","lines":[{"skuId":"$SKU","quantity":1}],"restock":true}"#;
+const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug","publish":true,
+    "skus":[{"name":"one","price":{"amount":1000,"currency":"KRW"},"stock":1}]}"#;
+const RECEIVE: &str = r#"{"quantity":1,"reason":"delivery"}"#;
 const PRICE: &str = r#"{"price":{"amount":1500,"currency":"KRW"}}"#;
 const ADJUST: &str = r#"{"delta":-1,"reason":"x"}"#;
 const RESOLVE: &str = r#"{"verdict":"CAPTURED","evidence":"settlement file"}"#;
@@ -63,19 +67,13 @@ const BALANCE: &str = "/api/v1/ledger/accounts/{code}/balance";
 
 /// Every endpoint once. They run in this order on one shop. The payment to be resolved is not
 /// unknown yet, which takes longer than a test: it is refused, and `books` knows more of it.
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     write("POST", "/api/v1/orders", "/api/v1/orders", PLACE, 201),
     read("/api/v1/orders", "/api/v1/orders?userId=$USER", "/api/v1/orders?userId=7", "INVALID_ID"),
     read("/api/v1/orders/{id}", "/api/v1/orders/$SOLD", "/api/v1/orders/7", "INVALID_ID"),
     write("POST", "/api/v1/orders/{id}/confirm", "/api/v1/orders/$HELD/confirm", CONFIRM, 201),
-    write("POST", "/api/v1/orders/{id}/cancel", "/api/v1/orders/$GIVEN/cancel", "{}", 200),
-    write(
-        "POST",
-        "/api/v1/orders/{id}/refund",
-        "/api/v1/orders/$SOLD/refund",
-        r#"{"reason":"broken"}"#,
-        202,
-    ),
+    write("POST", "/api/v1/orders/{id}/cancel", "/api/v1/orders/$GIVEN/cancel", CANCEL, 200),
+    write("POST", "/api/v1/orders/{id}/refund", "/api/v1/orders/$SOLD/refund", REFUND, 202),
     read(
         "/api/v1/orders/{id}/timeline",
         "/api/v1/orders/$SOLD/timeline",
@@ -88,13 +86,7 @@ const CASES: &[Case] = &[
     write("POST", "/api/v1/products/{id}/publish", "/api/v1/products/$PRODUCT/publish", "", 200),
     write("PUT", "/api/v1/skus/{id}/price", "/api/v1/skus/$SKU/price", PRICE, 200),
     read("/api/v1/stock/{sku}", "/api/v1/stock/$SKU", "/api/v1/stock/7", "INVALID_ID"),
-    write(
-        "POST",
-        "/api/v1/stock/{sku}/receive",
-        "/api/v1/stock/$SKU/receive",
-        r#"{"quantity":1}"#,
-        201,
-    ),
+    write("POST", "/api/v1/stock/{sku}/receive", "/api/v1/stock/$SKU/receive", RECEIVE, 201),
     write("POST", "/api/v1/stock/{sku}/adjust", "/api/v1/stock/$SKU/adjust", ADJUST, 201),
     read("/api/v1/payments/{id}", "/api/v1/payments/$LOST", "/api/v1/payments/7", "INVALID_ID"),
     write("POST", "/api/v1/payments/{id}/resolve", "/api/v1/payments/$LOST/resolve", RESOLVE, 409),
@@ -133,7 +125,7 @@ const CASES: &[Case] = &[
 ];
 
 /// What the words with a dollar stand for.
-async fn ids(world: &World) -> Vec<(&'static str, String)> {
+pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let sku = world.sku("seed", 1_000, 100).await;
     let products = world.get("/api/v1/products").await;
@@ -153,11 +145,11 @@ async fn ids(world: &World) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn filled(text: &str, ids: &[(&str, String)]) -> String {
+pub(crate) fn filled(text: &str, ids: &[(&str, String)]) -> String {
     ids.iter().fold(text.to_owned(), |text, (word, id)| text.replace(word, id))
 }
 
-fn request(case: &Case, path: &str, body: &str, bearer: &str) -> Request<Body> {
+pub(crate) fn request(case: &Case, path: &str, body: &str, bearer: &str) -> Request<Body> {
     let mut request = post(path, &format!("{}-{path}", case.method), bearer, &Value::Null);
     *request.method_mut() = case.method.parse().unwrap();
     *request.body_mut() = Body::from(body.to_owned());

@@ -8,6 +8,7 @@ mod books;
 mod document;
 mod forms;
 mod goods;
+mod hostile;
 mod orders;
 mod schema;
 mod server;
