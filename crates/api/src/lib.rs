@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_engine::port::{Backend, Fault};
+use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
@@ -103,6 +104,8 @@ pub struct Parts {
     pub keys: Keys,
     /// Limits.
     pub settings: Settings,
+    /// How far the projections have come.
+    pub progress: Arc<Progress>,
     /// Carries out a proof.
     pub prove: Prove,
 }
@@ -119,6 +122,7 @@ pub struct Api {
     queries: Arc<Queries>,
     keys: Keys,
     settings: Settings,
+    progress: Arc<Progress>,
     prove: Prove,
     gate: Arc<Gate>,
     counts: Counts,
@@ -133,9 +137,10 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, settings, prove } = parts;
+        let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
-        Arc::new(Self { shop, queries, keys, settings, prove, gate, counts: Counts::new() })
+        let counts = Counts::new();
+        Arc::new(Self { shop, queries, keys, settings, progress, prove, gate, counts })
     }
 
     /// Reads on a thread that may block.

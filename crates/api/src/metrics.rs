@@ -8,6 +8,7 @@ use jangbu_domain::order::model::Outcome;
 use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
+use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 
 use crate::Api;
@@ -63,11 +64,27 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
         page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
     }
+    consumer(&mut page, &api.progress);
     let read_only = u64::from(api.shop.read_only().is_some());
     page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
     gateway(&mut page, &api.shop.calls());
     own(&mut page, &api.counts);
     Ok(Reply::text(page.0))
+}
+
+/// What follows the outbox, and how far behind.
+fn consumer(page: &mut Page, progress: &Progress) {
+    let name = "jangbu_consumer_lag_seconds";
+    let help = "From the commit of an event to the commit of what a consumer makes of it.";
+    page.family(name, "histogram", help);
+    let lag = progress.lag.snapshot();
+    for (bound, below) in lag.cumulative() {
+        let bound = bound.map_or_else(|| "+Inf".to_owned(), |b| b.as_secs_f64().to_string());
+        page.line(&format!("{name}_bucket{{consumer=\"projections\",le=\"{bound}\"}}"), below);
+    }
+    let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
+    let _ = writeln!(page.0, "{name}_sum{{consumer=\"projections\"}} {whole}.{part:06}");
+    page.line(&format!("{name}_count{{consumer=\"projections\"}}"), lag.count());
 }
 
 #[derive(Default)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::Backend;
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
@@ -31,7 +32,7 @@ pub(crate) fn rebuild(args: &args::Rebuild) -> Result<Exit> {
     let derived: Arc<dyn Backend> = Arc::new(derived(&dir));
     let queries = Queries::new(Arc::clone(&truth), Arc::clone(&derived));
     let (events, _) = queries.progress()?;
-    let projections = Projections::follow(&*truth, derived)?;
+    let projections = Projections::follow(&*truth, derived, Arc::new(SystemClock))?;
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {pos}/{len} events")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(events.unsigned_abs()).with_style(style);

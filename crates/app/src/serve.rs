@@ -109,13 +109,15 @@ impl House {
         };
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
-        let projections = Projections::follow(&*truth, Arc::clone(&derived))?;
+        let projections =
+            Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock))?;
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
             truth,
             keys: Keys::new(keys.0, keys.1),
             settings: settings(config),
+            progress: projections.progress(),
             prove: prover(dir),
         });
         Ok(Self { api, projections, shop })

@@ -62,7 +62,8 @@ fn main() {
     let gateway = Simulator::start(&dir.join("psp.log"), SimConfig::default(), None).unwrap();
     let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
     let shop = Shop::open(layout).unwrap();
-    let projections = Projections::follow(&*truth, Arc::new(derived)).unwrap();
+    let projections =
+        Projections::follow(&*truth, Arc::new(derived), Arc::new(SystemClock)).unwrap();
     let skus = seed(&shop);
     let load = Arc::new(Load {
         shop,

@@ -8,7 +8,7 @@
 //! | [`events`] | what leaves through the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
-//! | [`projections`], [`queries`] | `derived.db`, and what can be read |
+//! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
 
 pub mod adapter;
 pub mod catalog;
@@ -16,6 +16,7 @@ pub mod events;
 pub mod gateway;
 pub mod hub;
 pub mod inventory;
+pub mod lag;
 pub mod ledger;
 pub mod order;
 mod packed;

@@ -9,18 +9,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use jangbu_engine::books::OUTBOX;
+use jangbu_engine::clock::{Clock, Stopwatch};
 use jangbu_engine::port::{
     Backend, By, Col, CommitError, Fault, Fields, Mode, Read, Reader, Store, Table, WritePlan,
 };
+use jangbu_kernel::Time;
 use jangbu_store::Migration;
 
 use crate::events::Fact;
+use crate::lag::{Pace, Progress};
 use crate::ledger::ENTRY;
 
 /// The last event that was taken in.
@@ -97,16 +99,6 @@ pub const MIGRATIONS: [Migration; 1] = [Migration {
 /// Events in one transaction of `derived.db`.
 const BATCH: u32 = 20_000;
 
-/// How often the outbox is looked at while little happens.
-const NAP: Duration = Duration::from_millis(20);
-
-/// Under load the events of a longer time share a transaction: most entries go to the same few
-/// accounts, so ten times the events are not ten times the pages.
-const LONG_NAP: Duration = Duration::from_millis(200);
-
-/// From so many events in a short nap on, the next one is long.
-const BUSY: usize = 200;
-
 /// An event as the outbox has it.
 struct Event {
     seq: i64,
@@ -122,6 +114,8 @@ fn event(row: &dyn Fields) -> Event {
 /// Takes events in, batch by batch. Lives on one thread.
 struct Projector {
     truth: Box<dyn Reader>,
+    clock: Arc<dyn Clock>,
+    progress: Arc<Progress>,
     seq: i64,
     balances: BTreeMap<i64, i64>,
     /// Whether `seq` and `balances` are what the store has: not at first, and not after a fault.
@@ -130,9 +124,9 @@ struct Projector {
 }
 
 impl Projector {
-    fn new(truth: Box<dyn Reader>) -> Self {
+    fn new(truth: Box<dyn Reader>, clock: Arc<dyn Clock>, progress: Arc<Progress>) -> Self {
         let (balances, plan) = (BTreeMap::new(), WritePlan::default());
-        Self { truth, seq: 0, balances, known: false, plan }
+        Self { truth, clock, progress, seq: 0, balances, known: false, plan }
     }
 
     /// Reads where the store stands.
@@ -186,6 +180,7 @@ impl Projector {
             CommitError::Unknown(why) => Fault::Transient(why),
         })?;
         self.seq = seq;
+        self.progress.lag.observe(self.clock.now(), events.iter().map(|event| Time(event.at)));
         Ok(events.len())
     }
 
@@ -291,27 +286,36 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
 /// A running projector.
 #[derive(Debug)]
 pub struct Projections {
-    seq: Arc<AtomicI64>,
+    progress: Arc<Progress>,
     stop: Sender<()>,
     thread: JoinHandle<Result<(), Fault>>,
 }
 
 impl Projections {
-    /// Follows the outbox of `truth` on a thread of its own.
-    pub fn follow(truth: &dyn Backend, derived: Arc<dyn Backend>) -> Result<Self, Fault> {
+    /// Follows the outbox of `truth` on a thread of its own; `clock` tells how far behind it is.
+    pub fn follow(
+        truth: &dyn Backend,
+        derived: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Fault> {
         let reader = truth.reader()?;
-        let seq = Arc::new(AtomicI64::new(0));
+        let progress = Arc::new(Progress::default());
+        let projector = Projector::new(reader, clock, Arc::clone(&progress));
         let (stop, stopped) = channel();
-        let seen = Arc::clone(&seq);
-        let run = move || run(reader, &*derived, &seen, &stopped);
+        let run = move || run(projector, &*derived, &stopped);
         let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
-        Ok(Self { seq, stop, thread })
+        Ok(Self { progress, stop, thread })
     }
 
     /// The last event that was taken in.
     pub fn seq(&self) -> i64 {
-        self.seq.load(Ordering::Relaxed)
+        self.progress.seq()
+    }
+
+    /// How far it has come, for whoever watches.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Whether the thread is alive; a fault ends it.
@@ -327,17 +331,12 @@ impl Projections {
     }
 }
 
-fn run(
-    reader: Box<dyn Reader>,
-    derived: &dyn Backend,
-    seen: &AtomicI64,
-    stop: &Receiver<()>,
-) -> Result<(), Fault> {
-    let mut reader = Some(reader);
+fn run(projector: Projector, derived: &dyn Backend, stop: &Receiver<()>) -> Result<(), Fault> {
+    let mut projector = Some(projector);
     let mut ended = Ok(());
     let opened = derived.with(&mut |store| {
-        if let Some(reader) = reader.take() {
-            ended = follow(reader, store, seen, stop);
+        if let Some(projector) = projector.take() {
+            ended = follow(projector, store, stop);
         }
     });
     let ended = opened.and(ended);
@@ -348,12 +347,11 @@ fn run(
 }
 
 fn follow(
-    reader: Box<dyn Reader>,
+    mut projector: Projector,
     store: &mut dyn Store,
-    seen: &AtomicI64,
     stop: &Receiver<()>,
 ) -> Result<(), Fault> {
-    let mut projector = Projector::new(reader);
+    let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
     let mut stopping = false;
     loop {
         let taken = match projector.step(store) {
@@ -363,15 +361,15 @@ fn follow(
             }
             other => other?,
         };
-        seen.store(projector.seq, Ordering::Relaxed);
+        projector.progress.seq.store(projector.seq, Ordering::Relaxed);
         store.between()?;
         if taken == 0 && stopping {
             return Ok(());
         }
+        let rest = pace.rest(taken, watch.lap());
         if taken < BATCH as usize && !stopping {
             // Whoever stops us drops the other end.
-            let nap = if taken < BUSY { NAP } else { LONG_NAP };
-            stopping = stop.recv_timeout(nap) != Err(RecvTimeoutError::Timeout);
+            stopping = stop.recv_timeout(rest) != Err(RecvTimeoutError::Timeout);
         }
     }
 }

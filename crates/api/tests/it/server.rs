@@ -85,6 +85,12 @@ async fn metrics_have_the_names_that_the_bench_reads() {
     assert_eq!(value("jangbu_orders_settled_total{outcome=\"DECLINED\"}"), "1");
     assert_eq!(value("jangbu_mailbox_waiting"), "0");
     assert!(number("jangbu_outbox_seq") >= number("jangbu_projection_seq{name=\"derived\"}"));
+    let lag = |part: &str| number(&format!("jangbu_consumer_lag_seconds{part}"));
+    let of = "{consumer=\"projections\"}";
+    assert!(lag(&format!("_sum{of}")) >= 0.0);
+    let within = |bound| lag(&format!("_bucket{{consumer=\"projections\",le=\"{bound}\"}}"));
+    assert!(within("0.0025") <= within("10"));
+    assert!((within("+Inf") - lag(&format!("_count{of}"))).abs() < 0.5);
     assert_eq!(value("jangbu_psp_calls_total{result=\"answered\"}"), "2");
     assert_eq!(value("jangbu_psp_breaker{state=\"closed\"}"), "1");
     assert_eq!(value("jangbu_http_requests_total{route=\"order.place\",class=\"2xx\"}"), "2");

@@ -111,7 +111,8 @@ impl World {
         let clock = Arc::new(SystemClock);
         let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), clock);
         let shop = Arc::new(Shop::open(layout).unwrap());
-        let projections = Projections::follow(&*truth, Arc::clone(&derived)).unwrap();
+        let projections =
+            Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock)).unwrap();
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         while queries.projected().is_err() {
             std::thread::sleep(Duration::from_millis(1)); // its thread is making the file
@@ -122,6 +123,7 @@ impl World {
             truth,
             keys: Keys::new(Secret::new(CLIENT), Secret::new(OPERATOR)),
             settings,
+            progress: projections.progress(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
         Self { router: router(api), shop, memory: kept, _projections: projections, _dir: dir }

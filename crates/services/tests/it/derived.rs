@@ -17,12 +17,16 @@ use jangbu_store::{Dump, Faults, Memory, On, Sqlite, dump};
 use proptest::prelude::*;
 
 use crate::history::{commerce, compile, history};
-use crate::rig::{Bench, cases, int, same_rows};
+use crate::rig::{Bench, Hand, START, cases, int, same_rows};
 use crate::stage::{hold, place, refund};
+
+fn follow(truth: &Memory, derived: Arc<dyn Backend>) -> Projections {
+    Projections::follow(truth, derived, Arc::new(Hand::at(START))).unwrap()
+}
 
 /// Takes in everything that the truth has.
 fn project(truth: &Memory, derived: &Arc<dyn Backend>) -> Dump {
-    Projections::follow(truth, Arc::clone(derived)).unwrap().stop().unwrap();
+    follow(truth, Arc::clone(derived)).stop().unwrap();
     rows(&**derived)
 }
 
@@ -133,7 +137,7 @@ fn sold() -> Bench {
 fn projected_through(plan: impl Fn(&Faults)) {
     let (mut bench, derived) = (sold(), Memory::new());
     let shared: Arc<dyn Backend> = Arc::new(derived.clone());
-    let projections = Projections::follow(&bench.memory, shared).unwrap();
+    let projections = follow(&bench.memory, shared);
     follow_up(&projections, &bench, &derived);
     plan(derived.faults());
     assert!(bench.run(place(14, &[(0, 1), (2, 1)], "ok")).is_done());
@@ -182,6 +186,23 @@ fn both_stores_project_the_same() {
         Arc::new(Sqlite::new(path, &projections::TABLES, &projections::MIGRATIONS));
     same_rows(&project(&bench.memory, &memory()), &project(&bench.memory, &file));
     assert_folded(&bench.memory, &file);
+}
+
+#[test]
+fn the_lag_of_every_event_is_counted_once() {
+    let bench = sold();
+    let clock = Arc::new(Hand::at(START + 30_000));
+    let projections = Projections::follow(&bench.memory, memory(), clock).unwrap();
+    let progress = projections.progress();
+    projections.stop().unwrap();
+    let (lag, events) = (progress.lag.snapshot(), last_event(&bench.memory).unsigned_abs());
+    let below = |ms| {
+        let bound = Some(Duration::from_millis(ms));
+        lag.cumulative().find(|(other, _)| *other == bound).unwrap().1
+    };
+    assert_eq!((below(25), below(50), lag.count()), (0, events, events));
+    assert_eq!(lag.sum_us, 30_000 * events);
+    assert_eq!(progress.seq(), last_event(&bench.memory));
 }
 
 #[test]
