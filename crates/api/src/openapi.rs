@@ -117,9 +117,14 @@ fn parameters_of(route: &Route) -> Value {
             (_, Some("product")) => "prd_01H9Z8D0GG000",
             _ => "pay_01H9Z8D0GC000",
         };
+        let schema = match example.split_once('_') {
+            Some((prefix, _)) => {
+                json!({ "type": "string", "pattern": schemas::id_pattern(prefix) })
+            }
+            None => json!({ "type": "string" }),
+        };
         found.push(json!({
-            "name": name, "in": "path", "required": true,
-            "schema": { "type": "string" }, "example": example,
+            "name": name, "in": "path", "required": true, "schema": schema, "example": example,
         }));
     }
     for name in route.doc.query {
@@ -143,8 +148,10 @@ fn query_parameter(name: &str, required: bool) -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
         ),
         "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
-        "userId" => ("Whose orders", json!({ "type": "string" })),
-        "currency" => ("ISO 4217", json!({ "type": "string", "pattern": "^[A-Z]{3}$" })),
+        "userId" => {
+            ("Whose orders", json!({ "type": "string", "pattern": schemas::id_pattern("usr") }))
+        }
+        "currency" => ("Which currency", schemas::currency()),
         _ => ("RFC 3339; that moment included", json!({ "type": "string", "format": "date-time" })),
     };
     json!({

@@ -1,6 +1,7 @@
 //! The schemas of all bodies, for the OpenAPI document. A test holds every answer of the tests
 //! against them.
 
+use jangbu_kernel::Currency;
 use serde_json::{Map, Value, json};
 
 /// Every schema by name.
@@ -67,9 +68,21 @@ fn id(prefix: &str) -> Value {
 
 fn id_in(prefix: &str) -> Value {
     json!({
-        "type": "string", "pattern": format!("^{prefix}_[0-9A-Za-z]{{13}}$"),
+        "type": "string", "pattern": id_pattern(prefix),
         "description": "Crockford base32; any case, I and L read as 1, O as 0.",
     })
+}
+
+/// Ids as they are understood: the first character has three bits.
+pub(crate) fn id_pattern(prefix: &str) -> String {
+    format!("^{prefix}_[0-7OoIiLl][0-9A-TV-Za-tv-z]{{12}}$")
+}
+
+/// A currency that this shop knows.
+pub(crate) fn currency() -> Value {
+    let mut known: Vec<_> = Currency::all().map(|currency| currency.to_string()).collect();
+    known.sort_unstable();
+    json!({ "type": "string", "enum": known, "description": "ISO 4217." })
 }
 
 fn time() -> Value {
@@ -88,7 +101,7 @@ fn basics() -> Value {
                 "type": "integer", "format": "int64",
                 "description": "Minor units: won, cents.",
             },
-            "currency": { "type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217." },
+            "currency": currency(),
         })),
         "Problem": optional(
             &json!({

@@ -47,6 +47,11 @@ impl Currency {
         known.then_some(Self(code))
     }
 
+    /// Every known code, in no particular order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        OTHER.iter().map(|(code, _)| **code).chain(TWO.iter().map(|code| **code)).map(Self)
+    }
+
     /// Number of decimals of the minor unit: 0 for KRW, 2 for USD, 3 for KWD.
     pub fn exponent(self) -> u8 {
         OTHER.iter().find(|(c, _)| **c == self.0).map_or(2, |(_, e)| *e)
