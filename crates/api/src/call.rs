@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
-use crate::auth::{self, Caller, Role};
+use crate::auth::{Caller, Claim, Role};
 use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::CORRELATION;
@@ -58,7 +58,7 @@ impl Call {
         (mut parts, body): (Parts, Body),
         (correlation, started): (Arc<str>, Instant),
     ) -> Result<Self, Problem> {
-        let caller = auth::admit(api, &parts.headers, route.role)?;
+        let claim = Claim::read(&api.door(), &parts, route)?;
         let key = if route.keyed {
             idempotency::header(parts.headers.get(KEY).map(HeaderValue::as_bytes))?
         } else {
@@ -68,6 +68,8 @@ impl Call {
             "GET" => Bytes::new(),
             _ => read(&parts.headers, body, &api.settings).await?,
         };
+        let caller =
+            claim.settle(&api.door(), (&parts.method, parts.uri.path_and_query()), &body)?;
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
             name: route.name,

@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_engine::port::{Backend, Fault};
+use jangbu_kernel::Time;
 use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
@@ -54,6 +55,7 @@ pub use auth::{Keys, MerchantKey};
 pub use openapi::openapi_json;
 pub use serve::router;
 
+use auth::Door;
 use codes::Own;
 use gate::Gate;
 use metrics::Counts;
@@ -77,6 +79,8 @@ pub struct Settings {
     pub gate: Duration,
     /// Payments are taken from anybody, without a signature: for a loopback address alone.
     pub unsigned_payments: bool,
+    /// Signed requests of one key that are remembered, against their coming again.
+    pub nonces: usize,
 }
 
 impl Default for Settings {
@@ -88,6 +92,7 @@ impl Default for Settings {
             request: Duration::from_secs(10),
             gate: Duration::from_secs(1),
             unsigned_payments: false,
+            nonces: 1_000_000,
         }
     }
 }
@@ -126,6 +131,7 @@ pub struct Api {
     prove: Prove,
     gate: Arc<Gate>,
     counts: Counts,
+    started: Time,
 }
 
 impl std::fmt::Debug for Api {
@@ -139,8 +145,19 @@ impl Api {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
-        let counts = Counts::new();
-        Arc::new(Self { shop, queries, keys, settings, progress, prove, gate, counts })
+        let (counts, started) = (Counts::new(), shop.now());
+        Arc::new(Self { shop, queries, keys, settings, progress, prove, gate, counts, started })
+    }
+
+    /// What admission depends on, now.
+    fn door(&self) -> Door<'_> {
+        Door {
+            keys: &self.keys,
+            unsigned: self.settings.unsigned_payments,
+            nonces: self.settings.nonces,
+            started: self.started,
+            now: self.shop.now(),
+        }
     }
 
     /// Reads on a thread that may block.

@@ -232,6 +232,10 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     if matches!(route.role, Role::Merchant | Role::Operator) {
         own.push(Own::Forbidden);
     }
+    if route.role == Role::Merchant {
+        own.extend([Own::SignatureInvalid, Own::SignatureStale, Own::NonceReused]);
+        own.extend([Own::NonceStoreFull, Own::LegacyForbidden]);
+    }
     if route.method != "GET" {
         own.extend([Own::MalformedJson, Own::UnknownField, Own::MissingField, Own::InvalidField]);
         own.extend([Own::BodyTooLarge, Own::BodyTimeout, Own::BodyBroken, Own::MediaType]);

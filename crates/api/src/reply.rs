@@ -162,7 +162,7 @@ fn refuse(correlation: &str, problem: &Problem) -> Response {
     let body = problem.render(correlation);
     let mut response = bare(row.status, body, PROBLEM, problem.timing, problem.replayed);
     let headers = response.headers_mut();
-    if row.status == 503 && row.retryable {
+    if matches!(row.status, 429 | 503) && row.retryable {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if row.status == 401 {

@@ -1,12 +1,15 @@
 //! The keys of a server: bearer keys of clients and operators, signing keys of merchants.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use jangbu_kernel::Secret;
+use parking_lot::Mutex;
 
+use super::nonces::Nonces;
+use super::signature::Checker;
 use super::{Caller, Role};
 
 /// A merchant may have this many keys: the one in use and the one that replaces it.
@@ -20,7 +23,7 @@ const MERCHANT_MAX: usize = 32;
 pub struct Keys {
     bearers: Vec<Bearer>,
     signing: HashMap<Arc<str>, Arc<Signing>>,
-    merchants: HashSet<Arc<str>>,
+    merchants: HashMap<Arc<str>, Vec<Arc<Signing>>>,
     anybody: Caller,
     unsigned: Caller,
 }
@@ -46,11 +49,11 @@ pub struct MerchantKey {
 
 /// A merchant's key, ready for use.
 #[derive(Debug)]
-#[expect(dead_code, reason = "read by the check of a signature")]
 pub(crate) struct Signing {
-    pub(crate) caller: Caller,
-    pub(crate) secret: Secret,
-    pub(crate) legacy: bool,
+    pub(super) caller: Caller,
+    pub(super) checker: Checker,
+    pub(super) legacy: bool,
+    pub(super) nonces: Mutex<Nonces>,
 }
 
 impl fmt::Debug for Keys {
@@ -72,7 +75,7 @@ impl Keys {
         Self {
             bearers: vec![bearer(Role::Client, client), bearer(Role::Operator, operator)],
             signing: HashMap::new(),
-            merchants: HashSet::new(),
+            merchants: HashMap::new(),
             anybody: caller(Role::Anybody, "anybody"),
             unsigned: caller(Role::Merchant, "unsigned"),
         }
@@ -99,11 +102,15 @@ impl Keys {
         self.check(&key)?;
         let merchant: Arc<str> = key.merchant.into();
         let id: Arc<str> = key.id.into();
-        self.merchants.insert(Arc::clone(&merchant));
-        let caller =
-            Caller { role: Role::Merchant, name: Arc::clone(&id), merchant: Some(merchant) };
-        let signing = Signing { caller, secret: key.secret, legacy: key.legacy };
-        self.signing.insert(id, Arc::new(signing));
+        let own = Some(Arc::clone(&merchant));
+        let signing = Arc::new(Signing {
+            caller: Caller { role: Role::Merchant, name: Arc::clone(&id), merchant: own },
+            checker: Checker::new(key.secret.reveal().as_bytes()).ok_or("the secret is none")?,
+            legacy: key.legacy,
+            nonces: Mutex::default(),
+        });
+        self.signing.insert(id, Arc::clone(&signing));
+        self.merchants.entry(merchant).or_default().push(signing);
         Ok(())
     }
 
@@ -125,7 +132,7 @@ impl Keys {
         if self.signing.contains_key(&**id) {
             return Err(format!("there is another key with the id {id}"));
         }
-        if self.signing.values().filter(|other| other.is_of(merchant)).count() >= LIVE {
+        if self.of_merchant(merchant).len() >= LIVE {
             return Err(format!("a merchant has at most {LIVE} keys: remove the oldest"));
         }
         Ok(())
@@ -133,7 +140,17 @@ impl Keys {
 
     /// Whether any key was given to this merchant.
     pub(crate) fn knows(&self, merchant: &str) -> bool {
-        self.merchants.contains(merchant)
+        self.merchants.contains_key(merchant)
+    }
+
+    /// The live keys of a merchant.
+    pub(super) fn of_merchant(&self, merchant: &str) -> &[Arc<Signing>] {
+        self.merchants.get(merchant).map_or(&[], |keys| keys)
+    }
+
+    /// The live key with this id.
+    pub(super) fn signing(&self, id: &str) -> Option<&Arc<Signing>> {
+        self.signing.get(id)
     }
 
     pub(super) fn anybody(&self) -> Caller {
@@ -153,12 +170,6 @@ impl Keys {
             }
         }
         found.cloned()
-    }
-}
-
-impl Signing {
-    fn is_of(&self, merchant: &str) -> bool {
-        self.caller.merchant.as_deref() == Some(merchant)
     }
 }
 
