@@ -209,6 +209,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("REFUND_EXCEEDS_ORDER", 422, "More units than are left"),
     row("NOTHING_TO_REFUND", 409, "Nothing is left to be refunded"),
     row("TOO_MANY_REFUNDS", 409, "An order has at most 999 refunds"),
+    row("VERB_NOT_ALLOWED", 409, "An operator may not do that to the order as it stands"),
     // catalog
     row("NAME_INVALID", 422, "A name is empty or too long"),
     row("PRICE_INVALID", 422, "A price is out of range"),

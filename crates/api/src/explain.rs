@@ -109,6 +109,11 @@ fn order(reject: &order::command::Reject) -> Option<Told> {
         | R::OrderNotRefundable { state } => {
             told("state", format!("the order is {}", state.name()))
         }
+        R::VerbNotAllowed { state, allowed } => {
+            let allowed: Vec<_> = allowed.iter().map(|verb| verb.name()).collect();
+            let allowed = if allowed.is_empty() { "nothing".into() } else { allowed.join(", ") };
+            told("verb", format!("the order is {}; allowed is {allowed}", state.name()))
+        }
         R::RefundExceedsOrder { sku } => {
             told("lines.quantity", format!("{sku}: fewer units are left"))
         }

@@ -18,7 +18,7 @@ rules! {
     LAW = "gateway.law", Mismatched, "At the gateway: captured ≤ authorised, refunded ≤ captured, capture or void, one currency.";
     CAPTURED = "gateway.captured", Mismatched, "What the gateway took is what the payment says was captured.";
     AUTHORIZED = "gateway.authorized", Mismatched, "What the gateway holds is what an AUTHORIZED or VOIDED payment says; a payment in two steps is never charged in one.";
-    REFUNDED = "gateway.refunded", Mismatched, "A refund that is DONE was given by the gateway, a REFUSED one was not.";
+    REFUNDED = "gateway.refunded", Mismatched, "A refund that is DONE was given by the gateway, a REFUSED one was not, and it was never asked for one that is only booked.";
     REFUND_LOST = "gateway.refund-lost", Lost, "Every refund that the gateway gave is known to the payment.";
     CURRENCY = "gateway.currency", Mismatched, "The gateway and the payment use one currency.";
 }
@@ -162,6 +162,7 @@ fn refunds(case: &Case<'_>, payment: &Payment, book: &mut Book) {
         let sound = match refund.state {
             refund_state::DONE => record.is_some_and(|record| record.amount == refund.amount),
             refund_state::REFUSED => record.is_none_or(|record| record.newer),
+            refund_state::SET_ASIDE | refund_state::RELEASED => record.is_none(),
             _ => true,
         };
         if !sound {
@@ -182,11 +183,11 @@ fn refunds(case: &Case<'_>, payment: &Payment, book: &mut Book) {
     }
 }
 
-/// Refund 0, the reversal of a payment, goes under a number of its own at the gateway: one above
-/// those of an order's refunds, which are at most 999.
+/// Refund 0, the first attempt to reverse a payment, goes under a number of its own at the gateway:
+/// one above those of an order's refunds, which are at most 999. Later attempts follow it.
 fn is_of(record: &Record, refund: &Refund) -> bool {
     let no = i64::from(record.no);
-    if refund.no == 0 { no > 999 } else { no == refund.no }
+    if refund.no == 0 { no == 1_000 } else { no == refund.no }
 }
 
 fn list(records: &[Record]) -> String {

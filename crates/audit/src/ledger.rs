@@ -14,7 +14,7 @@ use crate::{
     chain::Chain,
     gateway, ids,
     outbox::Topic,
-    payment::{Payment, refund_state},
+    payment::{Payment, Refund, refund_state},
     rows::{Cells, Source, Unreadable, scan},
     walk::Case,
 };
@@ -25,7 +25,7 @@ rules! {
     ACCOUNT = "ledger.account", Lost, "The account of every leg exists.";
     ACCOUNT_ID = "ledger.account-id", Mismatched, "An account's id is the hash of its code and currency, its kind the one of its code.";
     SOURCE = "ledger.source", Mismatched, "Every posting has a payment as its source.";
-    MISSING = "ledger.missing", Lost, "Every capture and every refund that is DONE has its posting.";
+    MISSING = "ledger.missing", Lost, "Every capture, every refund that is DONE, and all that is set aside or released has its posting.";
     DOUBLED = "ledger.doubled", Doubled, "No capture and no refund is posted twice.";
     INVENTED = "ledger.invented", Mismatched, "Every posting is that of a capture or of a refund, leg by leg.";
     COUNTER = "ledger.counter", Mismatched, "A payment counts its postings.";
@@ -80,10 +80,12 @@ pub(crate) struct Ledger {
     pub(crate) chain: Chain,
 }
 
-/// A posting that a payment must have: the parts of merchants, credited (1) or given back (-1).
+/// A posting that a payment must have: the parts of merchants, credited (1) or given back (-1), by
+/// way of the gateway or of what is owed to the customer.
 #[derive(Debug)]
 struct Expected<'p> {
     sign: i128,
+    aside: bool,
     amount: i64,
     parts: &'p [(String, i64)],
     found: bool,
@@ -204,7 +206,8 @@ impl Ledger {
         };
         let fits = |account: &Account| {
             let wants = match (psp_of(&account.code), merchant_of(&account.code)) {
-                (Some(psp), _) if psp == payment.psp => i128::from(wanted.amount),
+                (Some(psp), _) if psp == payment.psp && !wanted.aside => i128::from(wanted.amount),
+                _ if account.code == ASIDE && wanted.aside => i128::from(wanted.amount),
                 (_, Some(merchant)) => -of(merchant),
                 _ => return false,
             };
@@ -264,12 +267,22 @@ impl Ledger {
 }
 
 fn expected(payment: &Payment) -> Vec<Expected<'_>> {
-    let done = payment.refunds.iter().filter(|r| r.state == refund_state::DONE);
-    let refunds = done.map(|refund| (-1, refund.amount, refund.parts.as_slice()));
-    std::iter::once((1, payment.captured, payment.split.as_slice()))
+    let moves = |refund: &Refund| -> &'static [(i128, bool)] {
+        match refund.state {
+            refund_state::DONE => &[(-1, false)],
+            refund_state::SET_ASIDE => &[(-1, true)],
+            refund_state::RELEASED => &[(-1, true), (1, true)],
+            _ => &[],
+        }
+    };
+    let refunds = payment.refunds.iter().flat_map(|refund| {
+        let part = |&(sign, aside)| (sign, aside, refund.amount, refund.parts.as_slice());
+        moves(refund).iter().map(part)
+    });
+    std::iter::once((1, false, payment.captured, payment.split.as_slice()))
         .chain(refunds)
-        .filter(|(_, amount, _)| *amount != 0)
-        .map(|(sign, amount, parts)| Expected { sign, amount, parts, found: false })
+        .filter(|(_, _, amount, _)| *amount != 0)
+        .map(|(sign, aside, amount, parts)| Expected { sign, aside, amount, parts, found: false })
         .collect()
 }
 
@@ -277,7 +290,10 @@ fn expected(payment: &Payment) -> Vec<Expected<'_>> {
 fn commits(case: &Case<'_>, find: &mut impl FnMut(crate::Rule, String)) {
     let postings = case.legs.chunk_by(|a, b| a.seq == b.seq);
     let mut posted: Vec<i64> = postings.map(|posting| posting[0].commit).collect();
-    let moved = |topic| matches!(topic, Topic::PaymentCaptured | Topic::PaymentRefunded);
+    let moved = |topic| {
+        use Topic::{PaymentCaptured, PaymentRefunded, PaymentReleased, PaymentSetAside};
+        matches!(topic, PaymentCaptured | PaymentRefunded | PaymentSetAside | PaymentReleased)
+    };
     let events = case.events.iter().filter(|event| moved(event.topic));
     let mut told: Vec<i64> = events.map(|event| event.commit).collect();
     posted.sort_unstable();
@@ -286,6 +302,9 @@ fn commits(case: &Case<'_>, find: &mut impl FnMut(crate::Rule, String)) {
         find(COMMIT, format!("posted in commits {posted:?}, published in {told:?}"));
     }
 }
+
+/// Our debt to customers whose money no gateway gives back.
+const ASIDE: &str = "customer:refundable";
 
 fn psp_of(code: &str) -> Option<&str> {
     code.strip_prefix("psp:")?.strip_suffix(":receivable")
@@ -299,6 +318,7 @@ fn kind_fits(code: &str, kind: i64) -> bool {
     match (psp_of(code), merchant_of(code)) {
         (Some(_), _) => kind == 1,
         (_, Some(_)) => kind == 2,
+        _ if code == ASIDE => kind == 2,
         _ => (1..=5).contains(&kind),
     }
 }

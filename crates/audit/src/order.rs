@@ -5,10 +5,12 @@
 //!     └──────────┴─────────┴──────────┴─→ (REVERSING →) UNWINDING → CANCELLED      STUCK
 //! ```
 
+mod refunds;
+
 use crate::{
     book::{Book, Rule, rules},
     ids,
-    payment::{self, Payment, state as pay},
+    payment::state as pay,
     rows::{Cells, Unreadable},
     walk::{Case, World},
 };
@@ -24,7 +26,8 @@ rules! {
     UNPAID = "order.unpaid", Lost, "An order that asked for its payment, or completed, has a payment row.";
     NET = "order.net", Mismatched, "A CANCELLED order keeps no money: captured − refunded − pending = 0.";
     OUTCOME = "order.outcome", Mismatched, "Outcome and settling time stand when an order has ended, SOLD exactly when COMPLETED.";
-    STEPS = "order.steps", Mismatched, "COMPLETED has done both steps, CANCELLED waits for neither; only STUCK remembers where it got stuck.";
+    STEPS = "order.steps", Mismatched, "COMPLETED has done both steps, CANCELLED waits for neither (units that an operator gave up on may still be held); only STUCK remembers where it got stuck.";
+    ABANDONED = "order.abandoned", Mismatched, "What an operator has abandoned says so as CANCELLED with an outcome that is no sale, and owes no money to a merchant.";
     REFUNDED = "order.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE (those RESTORING may be in it).";
     REFUND_LINES = "order.refund-lines", Mismatched, "A refund is the price of its units, and no unit is refunded twice.";
     REFUND_DOUBLED = "order.refund-doubled", Doubled, "A refund number stands once in an order.";
@@ -71,13 +74,20 @@ pub(crate) mod refund_state {
     pub(crate) const RESTORING: i64 = 3;
     pub(crate) const DONE: i64 = 4;
     pub(crate) const REFUSED: i64 = 5;
+    pub(crate) const SETTING_ASIDE: i64 = 6;
+    pub(crate) const SET_ASIDE: i64 = 7;
+}
+
+/// Whether a refund with this number gives back a whole payment, and no units.
+pub(crate) fn is_reversal(no: i64) -> bool {
+    !(1..=999).contains(&no)
 }
 
 const SECOND: i64 = 1_000_000;
 
 /// The columns that are walked, by key.
-pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, outcome, currency, \
-     total, refunded, lines, refunds, next_at, settled_at, version FROM orders ORDER BY id";
+pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, outcome, reason, \
+     currency, total, refunded, lines, refunds, next_at, settled_at, version FROM orders ORDER BY id";
 
 /// An order row.
 #[derive(Debug)]
@@ -87,6 +97,7 @@ pub(crate) struct Order {
     pub(crate) stock_step: i64,
     pub(crate) pay_step: i64,
     pub(crate) outcome: Option<String>,
+    reason: Option<String>,
     pub(crate) currency: String,
     pub(crate) total: i64,
     pub(crate) refunded: i64,
@@ -127,6 +138,7 @@ impl Order {
             stock_step: cells.int_in(0..=5)?,
             pay_step: cells.int_in(0..=5)?,
             outcome: cells.text_or_null()?.map(str::to_owned),
+            reason: cells.text_or_null()?.map(str::to_owned),
             currency: cells.text()?.to_owned(),
             total: cells.int()?,
             refunded: cells.int()?,
@@ -141,6 +153,21 @@ impl Order {
     /// Whether it is between HOLDING and UNWINDING.
     pub(crate) fn is_open(&self) -> bool {
         (state::HOLDING..=state::UNWINDING).contains(&self.state)
+    }
+
+    /// Whether an operator has given it up.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state == state::CANCELLED && self.reason_is_of_operator()
+    }
+
+    /// Whether the reason is an operator's (its order may have come alive again since).
+    fn reason_is_of_operator(&self) -> bool {
+        self.reason.as_deref().is_some_and(|why| why.starts_with("abandoned: "))
+    }
+
+    /// Whether it was given up before its units were free.
+    fn left_units(&self) -> bool {
+        self.is_abandoned() && self.stock_step == 4
     }
 
     /// What the lines of a merchant cost.
@@ -173,9 +200,10 @@ impl Order {
     }
 
     fn refunds_open(&self) -> bool {
-        self.refunds
-            .iter()
-            .any(|r| (refund_state::REQUESTED..=refund_state::RESTORING).contains(&r.state))
+        use refund_state::{REQUESTED, RESTORING, SETTING_ASIDE};
+        let open =
+            |r: &Refund| (REQUESTED..=RESTORING).contains(&r.state) || r.state == SETTING_ASIDE;
+        self.refunds.iter().any(open)
     }
 }
 
@@ -193,7 +221,8 @@ pub(crate) fn check(case: &Case<'_>, world: &World<'_>, book: &mut Book) {
     ending(order, &mut find);
     stock(case, order, &mut find);
     money(case, order, &mut find);
-    refunds(order, case.payment.as_ref(), &mut find);
+    refunds::check(order, case.payment.as_ref(), &mut find);
+    refunds::abandoned(order, case.payment.as_ref(), &mut find);
     timers(case, order, world, &mut find);
 }
 
@@ -247,6 +276,7 @@ fn ending(order: &Order, find: &mut impl FnMut(Rule, String)) {
     let steps = [order.stock_step, order.pay_step];
     let stepped = match order.state {
         state::COMPLETED => steps == [2, 2],
+        state::CANCELLED if order.left_units() => !matches!(order.pay_step, 1 | 4),
         state::CANCELLED => !steps.iter().any(|step| matches!(step, 1 | 4)),
         _ => true,
     };
@@ -265,6 +295,7 @@ fn stock(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
         state::PAYING | state::PAY_UNKNOWN if asked => held == Some(2) || order.stock_step == 3,
         state::COMMITTING => matches!(held, Some(2 | 3)),
         state::COMPLETED => held == Some(3),
+        state::CANCELLED if order.left_units() => matches!(held, Some(1 | 2 | 4 | 5)),
         state::CANCELLED => matches!(held, None | Some(4 | 5)),
         _ => held != Some(3),
     };
@@ -316,61 +347,6 @@ fn money(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
     }
     if order.state == state::CANCELLED && payment.kept() != 0 {
         find(NET, format!("CANCELLED, and {} of the customer's money is kept", payment.kept()));
-    }
-}
-
-fn refunds(order: &Order, payment: Option<&Payment>, find: &mut impl FnMut(Rule, String)) {
-    let sum = |least: i64, no: i64| -> i128 {
-        let all = order.refunds.iter().filter(|r| r.no >= no);
-        let done = all.filter(|r| (least..=refund_state::DONE).contains(&r.state));
-        done.map(|r| i128::from(r.amount)).sum()
-    };
-    let refunded = i128::from(order.refunded);
-    let (least, most) = (sum(refund_state::DONE, 1), sum(refund_state::RESTORING, 0));
-    if refunded < least || refunded > most {
-        find(REFUNDED, format!("refunded {refunded}, its refunds sum to {least}…{most}"));
-    }
-    for (at, refund) in order.refunds.iter().enumerate() {
-        if order.refunds[..at].iter().any(|other| other.no == refund.no) {
-            find(REFUND_DOUBLED, format!("refund {} stands twice", refund.no));
-        }
-        refund_at_payment(refund, payment, find);
-        let price = |(at, quantity): &(usize, i64)| {
-            order.lines.get(*at).map(|line| i128::from(line.price) * i128::from(*quantity))
-        };
-        let worth: Option<i128> = refund.units.iter().map(price).sum();
-        if refund.no > 0 && worth != Some(i128::from(refund.amount)) {
-            let detail = format!("refund {} of {}", refund.no, refund.amount);
-            find(REFUND_LINES, format!("{detail} is for units worth {worth:?}"));
-        }
-    }
-    for (at, line) in order.lines.iter().enumerate() {
-        let live = order.refunds.iter().filter(|r| r.no > 0 && r.state != refund_state::REFUSED);
-        let units = live.flat_map(|r| &r.units).filter(|(line, _)| *line == at);
-        let back: i128 = units.map(|(_, quantity)| i128::from(*quantity)).sum();
-        if back > i128::from(line.quantity) {
-            find(REFUND_LINES, format!("{back} of {} units of line {at}", line.quantity));
-        }
-    }
-}
-
-fn refund_at_payment(
-    refund: &Refund,
-    payment: Option<&Payment>,
-    find: &mut impl FnMut(Rule, String),
-) {
-    let twin = payment.and_then(|p| p.refunds.iter().find(|twin| twin.no == refund.no));
-    let theirs = twin.map(|twin| twin.state);
-    let fits = match refund.state {
-        refund_state::PSP_REFUND => theirs.is_some(),
-        refund_state::RESTORING | refund_state::DONE => theirs == Some(payment::refund_state::DONE),
-        refund_state::REFUSED => matches!(theirs, None | Some(payment::refund_state::REFUSED)),
-        _ => true,
-    };
-    if !fits && refund.amount != 0 {
-        let theirs = theirs.map_or("absent", payment::refund_state::name);
-        let detail = format!("refund {} in state {}", refund.no, refund.state);
-        find(REFUND_PAYMENT, format!("{detail} is {theirs} at the payment"));
     }
 }
 

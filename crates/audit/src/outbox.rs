@@ -41,6 +41,8 @@ pub(crate) enum Topic {
     PaymentCaptured,
     PaymentRefundRequested,
     PaymentRefunded,
+    PaymentSetAside,
+    PaymentReleased,
     /// Not about an order or payment.
     Catalog,
     Stock,
@@ -59,6 +61,8 @@ impl Topic {
             "payment.captured" => Self::PaymentCaptured,
             "payment.refund-requested" => Self::PaymentRefundRequested,
             "payment.refunded" => Self::PaymentRefunded,
+            "payment.set-aside" => Self::PaymentSetAside,
+            "payment.released" => Self::PaymentReleased,
             "product.changed" => Self::Catalog,
             "stock.changed" => Self::Stock,
             _ => return None,
@@ -216,16 +220,19 @@ fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
 }
 
 fn order_refund_between(refund: &crate::order::Refund, least: i64, no: i64) -> bool {
-    refund.no >= no && (least..=order_refund::DONE).contains(&refund.state)
+    let counts = no == 0 || !crate::order::is_reversal(refund.no);
+    counts && (least..=order_refund::DONE).contains(&refund.state)
 }
 
-fn payment_promises(payment: &Payment) -> [Promise; 5] {
+fn payment_promises(payment: &Payment) -> [Promise; 7] {
     let captured = payment.state == pay::CAPTURED;
     let two_step = payment.mode == 2;
     let done = |least: i64| {
         let done = payment.refunds.iter().filter(|r| r.state == refund_state::DONE);
         done.filter(|refund| refund.amount >= least).count()
     };
+    let count = |state: i64| payment.refunds.iter().filter(|r| r.state == state).count();
+    let (aside, released) = (count(refund_state::SET_ASIDE), count(refund_state::RELEASED));
     let asked = payment.refunds.len();
     let promise = |topic, least, most| Promise { topic, least, most };
     let authorized = usize::from(two_step && payment.state == pay::AUTHORIZED);
@@ -239,6 +246,8 @@ fn payment_promises(payment: &Payment) -> [Promise; 5] {
         ),
         promise(Topic::PaymentRefundRequested, 0, asked),
         promise(Topic::PaymentRefunded, done(1), done(0)),
+        promise(Topic::PaymentSetAside, aside + released, aside + released),
+        promise(Topic::PaymentReleased, released, released),
     ]
 }
 

@@ -16,7 +16,7 @@ rules! {
     LIMITS = "payment.limits", Mismatched, "0 ≤ refunded + pending ≤ captured ≤ authorised ≤ amount.";
     STATE = "payment.state", Mismatched, "A CAPTURED payment has captured its amount, any other nothing; a question to the gateway stands only in the states that wait for an answer, with a deadline.";
     INTENT = "payment.intent", Mismatched, "An INTENT waits for its client: its order has not ended.";
-    REFUNDED = "payment.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE, pending that of those SENT or UNKNOWN.";
+    REFUNDED = "payment.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE, pending that of those SENT, UNKNOWN or SET_ASIDE.";
     REFUND_SPLIT = "payment.refund-split", Mismatched, "A refund is the sum of its parts, and no merchant gives back more than it got.";
     REFUND_DOUBLED = "payment.refund-doubled", Doubled, "A refund number stands once in a payment.";
     REFUND_ORDER = "payment.refund-order", Mismatched, "Every refund of a payment is one of its order, with the same amount.";
@@ -57,6 +57,13 @@ pub(crate) mod refund_state {
     pub(crate) const UNKNOWN: i64 = 2;
     pub(crate) const DONE: i64 = 3;
     pub(crate) const REFUSED: i64 = 4;
+    pub(crate) const SET_ASIDE: i64 = 5;
+    pub(crate) const RELEASED: i64 = 6;
+
+    /// Whether no money is claimed by it.
+    pub(crate) fn is_void(state: i64) -> bool {
+        matches!(state, REFUSED | RELEASED)
+    }
 
     pub(crate) fn name(state: i64) -> &'static str {
         match state {
@@ -64,6 +71,8 @@ pub(crate) mod refund_state {
             UNKNOWN => "UNKNOWN",
             DONE => "DONE",
             REFUSED => "REFUSED",
+            SET_ASIDE => "SET_ASIDE",
+            RELEASED => "RELEASED",
             _ => "in no known state",
         }
     }
@@ -232,7 +241,7 @@ fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
         payment.refunds.iter().filter(|r| wanted(r)).map(|r| i128::from(r.amount)).sum()
     };
     let done = sum(&|refund| refund.state == refund_state::DONE);
-    let pending = sum(&Refund::is_pending);
+    let pending = sum(&|refund| refund.is_pending() || refund.state == refund_state::SET_ASIDE);
     if done != i128::from(payment.refunded) || pending != i128::from(payment.pending) {
         let detail = format!(
             "refunded {} and pending {}; the list has {done} done and {pending} pending",
@@ -254,7 +263,7 @@ fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
         let of = |parts: &[(String, i64)]| -> i128 {
             parts.iter().filter(|(m, _)| m == merchant).map(|(_, p)| i128::from(*p)).sum()
         };
-        let live = payment.refunds.iter().filter(|r| r.state != refund_state::REFUSED);
+        let live = payment.refunds.iter().filter(|r| !refund_state::is_void(r.state));
         let back: i128 = live.map(|refund| of(&refund.parts)).sum();
         let got = of(&payment.split);
         if back > got {

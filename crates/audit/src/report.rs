@@ -65,6 +65,9 @@ pub struct InFlight {
     pub orders_open: u64,
     /// Orders that wait for an operator.
     pub orders_stuck: u64,
+    /// Orders that an operator has given up; money that could not go back is set aside for the
+    /// customer.
+    pub orders_abandoned: u64,
     /// Payments about which the gateway was or will be asked: SENT, AUTHORIZED, UNKNOWN and so on.
     pub payments_open: u64,
     /// Refunds whose money has not moved yet.
@@ -139,10 +142,11 @@ impl fmt::Display for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "  in flight  {} orders open, {} stuck, {} payments, {} refunds, \
+            "  in flight  {} orders open, {} stuck, {} abandoned, {} payments, {} refunds, \
              {} newer gateway records, {} offers behind, {} poisoned commands",
             self.orders_open,
             self.orders_stuck,
+            self.orders_abandoned,
             self.payments_open,
             self.refunds_pending,
             self.psp_newer,

@@ -153,6 +153,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
 fn count(case: &Case<'_>, in_flight: &mut InFlight) {
     if let Some(order) = &case.order {
         in_flight.orders_open += u64::from(order.is_open());
+        in_flight.orders_abandoned += u64::from(order.is_abandoned());
         in_flight.orders_stuck += u64::from(order.state == state::STUCK);
     }
     if let Some(payment) = &case.payment {

@@ -106,6 +106,24 @@ pub enum Fact<'a> {
         /// Ascending by SKU.
         stocks: Vec<(i64, i64)>,
     },
+    /// `payment.set-aside`: money that no gateway gives back is the customer's.
+    PaymentSetAside {
+        /// Number of the refund that is only booked.
+        no: u32,
+        /// Number of the ledger posting.
+        seq: i64,
+        /// Minor units.
+        amount: i64,
+    },
+    /// `payment.released`: a gateway has given it back after all; `payment.refunded` follows.
+    PaymentReleased {
+        /// Number of the refund that was only booked.
+        no: u32,
+        /// Number of the ledger posting.
+        seq: i64,
+        /// Minor units.
+        amount: i64,
+    },
 }
 
 impl<'a> Fact<'a> {
@@ -124,6 +142,8 @@ impl<'a> Fact<'a> {
             Self::PaymentRefunded { .. } => "payment.refunded",
             Self::ProductChanged { .. } => "product.changed",
             Self::StockChanged { .. } => "stock.changed",
+            Self::PaymentSetAside { .. } => "payment.set-aside",
+            Self::PaymentReleased { .. } => "payment.released",
         }
     }
 

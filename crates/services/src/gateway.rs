@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use jangbu_domain::payment::command::{Ask, Call, Command, Said, UNIT};
+use jangbu_domain::payment::command::{Ask, Call, Command, REVERSAL, Said, UNIT};
 use jangbu_engine::executor::{Caller, Done, Heard};
 use jangbu_kernel::{Envelope, Job, Origin, Payload, PaymentId};
 use jangbu_psp::{Gateway, Op, Request, Webhook, gateway};
-
-/// The reversal of a payment is refund 0 in our books; gateways number refunds from 1, and an
-/// order has at most 999 of its own.
-const REVERSAL: u32 = 1_000;
 
 /// Calls one gateway on behalf of payment.
 pub struct PaymentCaller {

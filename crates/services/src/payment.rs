@@ -192,7 +192,8 @@ fn refund_stands(reply: &Reply, no: u32) -> Option<SagaEvent> {
     match reply.refund? {
         RefundState::Done => Some(SagaEvent::Refunded { no }),
         RefundState::Refused => Some(SagaEvent::RefundRefused { no, code: "refused".into() }),
-        RefundState::Sent | RefundState::Unknown => None,
+        RefundState::SetAside => Some(SagaEvent::SetAside { no }),
+        RefundState::Sent | RefundState::Unknown | RefundState::Released => None,
     }
 }
 
@@ -228,6 +229,8 @@ fn about(event: &Event) -> &About {
         | Event::Voided { about }
         | Event::RefundRequested { about, .. }
         | Event::Refunded { about, .. }
+        | Event::SetAside { about, .. }
+        | Event::Released { about, .. }
         | Event::RefundRefused { about, .. }
         | Event::RefundUnknown { about, .. } => about,
     }
@@ -249,6 +252,12 @@ fn fact(event: &Event) -> Option<Fact<'_>> {
         }
         Event::Refunded { no, seq, amount, .. } => {
             Some(Fact::PaymentRefunded { no: *no, seq: *seq, amount: *amount })
+        }
+        Event::SetAside { no, seq, amount, .. } => {
+            Some(Fact::PaymentSetAside { no: *no, seq: *seq, amount: *amount })
+        }
+        Event::Released { no, seq, amount, .. } => {
+            Some(Fact::PaymentReleased { no: *no, seq: *seq, amount: *amount })
         }
         Event::Declined { .. }
         | Event::NotSent { .. }
@@ -272,6 +281,9 @@ fn heard(event: Event) -> Option<SagaEvent> {
         Event::Refunded { no, .. } => SagaEvent::Refunded { no },
         Event::RefundRefused { no, code, .. } => SagaEvent::RefundRefused { no, code },
         Event::RefundUnknown { no, .. } => SagaEvent::RefundUnknown { no },
-        Event::CaptureRequested { .. } | Event::RefundRequested { .. } => return None,
+        Event::SetAside { no, .. } => SagaEvent::SetAside { no },
+        Event::CaptureRequested { .. } | Event::RefundRequested { .. } | Event::Released { .. } => {
+            return None;
+        }
     })
 }

@@ -254,9 +254,10 @@ struct Posting {
 
 fn posting(fact: &Fact<'_>) -> Option<i64> {
     match fact {
-        Fact::PaymentCaptured { seq, .. } | Fact::PaymentRefunded { seq, .. } => {
-            Some(*seq).filter(|seq| *seq > 0)
-        }
+        Fact::PaymentCaptured { seq, .. }
+        | Fact::PaymentRefunded { seq, .. }
+        | Fact::PaymentSetAside { seq, .. }
+        | Fact::PaymentReleased { seq, .. } => Some(*seq).filter(|seq| *seq > 0),
         _ => None,
     }
 }
@@ -271,7 +272,10 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         Fact::PaymentAuthorized { amount } | Fact::PaymentCaptureRequested { amount } => {
             format!("{amount}")
         }
-        Fact::PaymentRefundRequested { no, amount } | Fact::PaymentRefunded { no, amount, .. } => {
+        Fact::PaymentRefundRequested { no, amount }
+        | Fact::PaymentRefunded { no, amount, .. }
+        | Fact::PaymentSetAside { no, amount, .. }
+        | Fact::PaymentReleased { no, amount, .. } => {
             format!("refund {no}: {amount}")
         }
         Fact::OrderPlaced { .. }

@@ -29,6 +29,7 @@ fn one_order_of_each_kind_is_clean() {
     let in_flight = InFlight {
         orders_open: 6,
         orders_stuck: 2,
+        orders_abandoned: 3,
         payments_open: 5,
         refunds_pending: 1,
         ..InFlight::default()

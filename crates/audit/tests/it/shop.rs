@@ -35,6 +35,9 @@ pub(crate) struct Story {
     pub(crate) reservation: Option<i64>,
     pub(crate) payment: Option<Pay>,
     pub(crate) refund: Option<Back>,
+    /// State at the payment of what an operator has set aside for the customer.
+    pub(crate) aside: Option<i64>,
+    pub(crate) reason: Option<&'static str>,
     /// (commit of the story, topic)
     pub(crate) events: Vec<(i64, &'static str)>,
     /// (kind, refund number, amount or none for the total)
@@ -221,18 +224,35 @@ impl Shop {
             let restock = i64::from(*restock);
             refunds = format!("[[{no},{state},{amount},[{units}],{restock},\"wish\"]]");
         }
+        if let Some(aside) = story.aside {
+            let state = if aside == 5 { 7 } else { 5 };
+            let more = format!(",[1001,{state},{total},[],0,\"abandoned\"]]");
+            refunds = refunds.trim_end_matches(']').to_owned() + "]" + &more;
+        }
         let timer = story.timer.map(|seconds| Self::now() + seconds * 1_000_000);
         let settled = matches!(story.state, 8 | 9).then(|| time(at + 1));
         let [stock, pay] = story.steps;
-        let sql = "INSERT INTO orders VALUES (?1, 9, ?2, ?3, 1, ?4, ?5, 1, 0, ?6, NULL, 'KRW', \
+        let sql = "INSERT INTO orders VALUES (?1, 9, ?2, ?3, 1, ?4, ?5, 1, 0, ?6, ?14, 'KRW', \
                    ?7, ?8, ?9, ?10, NULL, 0, ?11, ?12, ?13, NULL, 4)";
         let Story { state, stuck_in, outcome, .. } = story;
         let placed = time(at);
         self.run(
             sql,
             params![
-                id, state, stuck_in, stock, pay, outcome, total, refunded, packed, refunds, timer,
-                placed, settled
+                id,
+                state,
+                stuck_in,
+                stock,
+                pay,
+                outcome,
+                total,
+                refunded,
+                packed,
+                refunds,
+                timer,
+                placed,
+                settled,
+                story.reason
             ],
         );
     }
@@ -258,12 +278,20 @@ impl Shop {
             let parts = [(lines[0].0.merchant.as_str(), amount)];
             let parts = if back.no == 0 { split.as_slice() } else { &parts };
             refunded = if state == 3 { amount } else { 0 };
-            pending = if state < 3 { amount } else { 0 };
+            pending = if state < 3 || story.aside == Some(5) { amount } else { 0 };
+            let mut more = String::new();
+            if let Some(aside) = story.aside {
+                for sign in [-1, 1].into_iter().take(if aside == 5 { 1 } else { 2 }) {
+                    postings += 1;
+                    self.post_by("customer:refundable", id, (postings, at + 2), sign, parts);
+                }
+                more = format!(",[1001,{aside},{amount},{},null]", named(parts));
+            }
             if state == 3 {
                 postings += 1;
                 self.post(id, (postings, at + 2), -1, parts);
             }
-            refunds = format!("[[{},{state},{amount},{},null]]", back.no, named(parts));
+            refunds = format!("[[{},{state},{amount},{},null]{more}]", back.no, named(parts));
         }
         let amount = |held: bool| if held { total } else { 0 };
         let waits = matches!(pay.state, 2 | 4 | 5);
@@ -283,10 +311,22 @@ impl Shop {
     }
 
     /// Debits the gateway and credits the merchants (`sign` 1), or the reverse.
-    fn post(&mut self, source: i64, (seq, commit): (i64, i64), sign: i64, parts: &[(&str, i64)]) {
+    fn post(&mut self, source: i64, seq: (i64, i64), sign: i64, parts: &[(&str, i64)]) {
+        self.post_by("psp:sim:receivable", source, seq, sign, parts);
+    }
+
+    /// The same by way of another account.
+    fn post_by(
+        &mut self,
+        code: &str,
+        source: i64,
+        (seq, commit): (i64, i64),
+        sign: i64,
+        parts: &[(&str, i64)],
+    ) {
         let total: i64 = parts.iter().map(|(_, part)| part).sum();
         let payables = parts.iter().map(|(name, part)| (format!("merchant:{name}:payable"), -part));
-        let receivable = ("psp:sim:receivable".to_owned(), total);
+        let receivable = (code.to_owned(), total);
         let legs = std::iter::once(receivable).chain(payables).filter(|(_, amount)| *amount != 0);
         for (leg, (code, amount)) in (0..).zip(legs) {
             let amount = sign * amount;

@@ -174,6 +174,38 @@ pub(crate) fn stuck_after_the_end(lines: &[(usize, i64)], total: i64) -> Story {
     story
 }
 
+/// The gateway would not give it back; an operator has given it up.
+pub(crate) fn abandoned(lines: &[(usize, i64)], total: i64) -> Story {
+    let mut story = stuck_after_the_end(lines, total);
+    (story.state, story.stuck_in, story.outcome) = (9, 0, Some("ERROR"));
+    (story.aside, story.reason) = (Some(5), Some("abandoned: the account is closed"));
+    story.events.push((2, "payment.set-aside"));
+    story
+}
+
+/// And then it had given it back all the same.
+pub(crate) fn abandoned_and_returned(lines: &[(usize, i64)], total: i64) -> Story {
+    let mut story = reversed(lines, total);
+    (story.outcome, story.aside) = (Some("ERROR"), Some(6));
+    story.reason = Some("abandoned: the account is closed");
+    story.events.extend(["payment.set-aside", "payment.released"].map(|topic| (2, topic)));
+    story
+}
+
+/// Its units did not answer, and an operator has given it up.
+pub(crate) fn left_behind(lines: &[(usize, i64)]) -> Story {
+    Story {
+        lines: lines.to_vec(),
+        state: 9,
+        outcome: Some("ERROR"),
+        steps: [4, 0],
+        reservation: Some(2),
+        events: vec![(0, "order.placed"), (1, "order.cancelled")],
+        reason: Some("abandoned: the warehouse burnt down"),
+        ..Story::default()
+    }
+}
+
 /// A client paid so late that the hold was gone; whether it was charged is open.
 pub(crate) fn hinted(lines: &[(usize, i64)]) -> Story {
     Story { reservation: Some(5), steps: [3, 1], ..unknown(lines) }
@@ -201,6 +233,9 @@ pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
         ("stuck", stuck(&two)),
         ("stuck_late", stuck_after_the_end(&[(2, 2)], 6_000)),
         ("hinted", hinted(&two)),
+        ("abandoned", abandoned(&[(2, 2)], 6_000)),
+        ("returned", abandoned_and_returned(&[(2, 2)], 6_000)),
+        ("left", left_behind(&two)),
         ("committing", committing(&[(1, 1)])),
     ];
     all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect()

@@ -42,10 +42,14 @@ pub const CHART: &[Pattern] = &[
     one("psp:fee", Kind::Expense),
     one("vat:input", Kind::Asset),
     one("vat:output", Kind::Liability),
+    one(CUSTOMER_REFUNDABLE, Kind::Liability),
     one("suspense", Kind::Liability),
     one("disputed", Kind::Asset),
     one("loss", Kind::Expense),
 ];
+
+/// Our debt to customers whose money no gateway gives back.
+pub const CUSTOMER_REFUNDABLE: &str = "customer:refundable";
 
 impl Pattern {
     /// Whether `code` is one of its codes.

@@ -4,23 +4,31 @@
 //! |---|---|---|
 //! | captured | `psp:{x}:receivable` amount | `merchant:{m}:payable` per part |
 //! | refunded | `merchant:{m}:payable` per part | `psp:{x}:receivable` amount |
+//! | set aside | `merchant:{m}:payable` per part | `customer:refundable` amount |
+//! | released | `customer:refundable` amount | `merchant:{m}:payable` per part |
 //!
 //! Nothing else moves money. A payment of 0 posts nothing.
 
 use jangbu_kernel::Time;
 
-use super::chart::{merchant_payable, psp_receivable};
+use super::chart::{CUSTOMER_REFUNDABLE, merchant_payable, psp_receivable};
 use super::command::{Command, Leg};
-use crate::payment::command::{About, Event, Part};
+use crate::payment::command::{Event, Part};
 
 /// The posting of `event`, if it moves money; `at` is when it happened.
 pub fn postings(event: &Event, at: Time) -> Option<Command> {
     let (about, seq, legs) = match event {
         Event::Captured { about, seq, amount, split } => {
-            (about, *seq, legs(about, *amount, split, 1))
+            (about, *seq, legs(psp_receivable(&about.psp), *amount, split, 1))
         }
         Event::Refunded { about, seq, amount, parts, .. } => {
-            (about, *seq, legs(about, *amount, parts, -1))
+            (about, *seq, legs(psp_receivable(&about.psp), *amount, parts, -1))
+        }
+        Event::SetAside { about, seq, amount, parts, .. } => {
+            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), *amount, parts, -1))
+        }
+        Event::Released { about, seq, amount, parts, .. } => {
+            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), *amount, parts, 1))
         }
         Event::Authorized { .. }
         | Event::CaptureRequested { .. }
@@ -37,14 +45,13 @@ pub fn postings(event: &Event, at: Time) -> Option<Command> {
     (!legs.is_empty()).then_some(Command::Post { source, seq, currency, at, legs })
 }
 
-/// The legs of a capture (`sign` 1), or of a refund (-1).
-fn legs(about: &About, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
+/// What the merchants get by way of account `code` (`sign` 1), or lose (-1).
+fn legs(code: Box<str>, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
     if amount == 0 {
         return Vec::new();
     }
     let mut legs = Vec::with_capacity(parts.len().saturating_add(1));
-    let receivable = amount.saturating_mul(sign);
-    legs.push(Leg { code: psp_receivable(&about.psp), amount: receivable });
+    legs.push(Leg { code, amount: amount.saturating_mul(sign) });
     for part in parts.iter().filter(|part| part.amount != 0) {
         let payable = part.amount.saturating_mul(sign).saturating_neg();
         legs.push(Leg { code: merchant_payable(&part.merchant), amount: payable });
@@ -61,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::payment;
-    use crate::payment::command::{Ask, Intent, Said};
+    use crate::payment::command::{About, Ask, Intent, Said};
 
     const NOW: Time = Time(1_800_000_000_000_000);
 
@@ -101,6 +108,18 @@ mod tests {
         let parts = parts(&[("m-1", 10)]);
         let event = Event::Refunded { about: about(), seq: 2, no: 1, amount: 10, parts };
         assert_eq!(posted(&event), "7/2 KRW psp:sim:receivable=-10 merchant:m-1:payable=10");
+    }
+
+    #[test]
+    fn what_is_set_aside_leaves_the_merchants_and_not_the_gateway() {
+        let parts = parts(&[("m-1", 6), ("m-2", 4)]);
+        let (about, no, amount) = (about(), 1_001, 10);
+        let event = Event::SetAside { about, seq: 2, no, amount, parts: parts.clone() };
+        let there = "7/2 KRW customer:refundable=-10 merchant:m-1:payable=6 merchant:m-2:payable=4";
+        assert_eq!(posted(&event), there);
+        let event = Event::Released { about: self::about(), seq: 3, no, amount, parts };
+        let back = "7/3 KRW customer:refundable=10 merchant:m-1:payable=-6 merchant:m-2:payable=-4";
+        assert_eq!(posted(&event), back);
     }
 
     #[test]

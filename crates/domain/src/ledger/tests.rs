@@ -138,6 +138,7 @@ fn the_chart_knows_its_codes_and_no_other() {
         ("psp:fee", Some(Expense)),
         ("vat:input", Some(Asset)),
         ("vat:output", Some(Liability)),
+        ("customer:refundable", Some(Liability)),
         ("suspense", Some(Liability)),
         ("disputed", Some(Asset)),
         ("loss", Some(Expense)),

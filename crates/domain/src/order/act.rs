@@ -6,8 +6,9 @@ use jangbu_kernel::{Ctx, OrderId, PaymentId, Time};
 use super::Out;
 use super::command::{Event, step};
 use super::model::{Order, Outcome, PayMode, Refund, RefundState, Rules, State, Step};
-use super::refund::{money_is_back, orphan_done, parts, set_refund};
-use super::saga::{Turn, is_owed, turned_back};
+use super::refund::{orphan_done, parts, rest_if_cancelled, reversal_done, set_refund};
+use super::saga::{Turn, turned_back};
+use super::undo::is_owed;
 use crate::inventory::command as inventory;
 use crate::payment::command as payment;
 
@@ -50,7 +51,7 @@ impl Act<'_> {
             Turn::Complete => self.complete(order),
             Turn::CommitAgain => self.commit_again(order),
             Turn::AskRefund => self.ask_about_refund(order),
-            Turn::Reversed => self.reversed(order),
+            Turn::Reversed(no) => self.reversed(order, no),
             Turn::StockUndone => {
                 order.stock = Step::Undone;
                 self.end_if_undone(order);
@@ -61,7 +62,12 @@ impl Act<'_> {
             }
             Turn::UndoAgain => self.undo(order),
             Turn::Orphan => self.orphan(order),
-            Turn::OrphanDone => orphan_done(order),
+            Turn::OrphanDone(no) => orphan_done(order, no),
+            Turn::SetAside(no) => {
+                set_refund(order, no, RefundState::SetAside);
+                rest_if_cancelled(order);
+            }
+            Turn::StockFreed => order.stock = Step::Undone,
             Turn::LateHold => self.void_late(order, false),
             Turn::LateHoldAgain => self.void_late(order, true),
             Turn::LateHoldGone => {
@@ -255,13 +261,13 @@ impl Act<'_> {
         }
     }
 
-    fn commit_again(&mut self, order: &mut Order) {
+    pub(super) fn commit_again(&mut self, order: &mut Order) {
         order.tries = order.tries.saturating_add(1);
         order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
         self.ask_inventory(step::COMMIT, inventory::Command::Commit { order: self.id });
     }
 
-    fn reverse(&mut self, order: &mut Order) {
+    pub(super) fn reverse(&mut self, order: &mut Order) {
         order.pay = Step::Done;
         if order.total == 0 {
             order.pay = Step::Undone;
@@ -274,13 +280,12 @@ impl Act<'_> {
     fn ask_about_refund(&mut self, order: &mut Order) {
         order.tries = order.tries.saturating_add(1);
         order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
-        self.ask_inquiry(Some(0));
+        self.ask_about_reversals(order);
     }
 
-    fn reversed(&mut self, order: &mut Order) {
+    fn reversed(&mut self, order: &mut Order, no: u32) {
         order.pay = Step::Undone;
-        money_is_back(order, 0);
-        set_refund(order, 0, RefundState::Done);
+        reversal_done(order, no);
         order.reason = Some("cancelled_by_request".into());
         self.unwind(order, turned_back(order));
     }
@@ -324,10 +329,15 @@ impl Act<'_> {
         if is_owed(order.stock) || is_owed(order.pay) {
             return;
         }
+        self.end(order);
+    }
+
+    /// Without a sale. A reversal may still be open.
+    pub(super) fn end(&mut self, order: &mut Order) {
         order.state = State::Cancelled;
         order.settled_at = Some(self.ctx.now);
         order.tries = 0;
-        let orphan = order.refund(0).is_some_and(Refund::is_open);
+        let orphan = order.reversal().is_some_and(Refund::is_open);
         order.next_at = orphan.then(|| self.ctx.now + self.rules.refund);
         self.out.emit(Event::Cancelled { order: self.id });
     }
@@ -345,7 +355,7 @@ impl Act<'_> {
         }
     }
 
-    /// Row 25: a hold that came too late. While an order is CANCELLED and has no refund 0, its
+    /// Row 25: a hold that came too late. While an order is CANCELLED and has no reversal, its
     /// timer says that the void has not been answered yet.
     fn void_late(&mut self, order: &mut Order, again: bool) {
         if order.state == State::Unwinding {

@@ -2,7 +2,7 @@
 //! states.
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Money, OrderId, Secret, SkuId, UnitId, UserId};
+use jangbu_kernel::{Money, OrderId, Secret, SkuId, UnitId, UserId, coded};
 
 use super::model::{Offer, Order, PayMode, State};
 
@@ -66,10 +66,26 @@ pub enum Command {
     Cancel { order: OrderId, reason: Box<str> },
     /// Money back for `units`, or for everything that is left.
     Refund { order: OrderId, units: Option<Vec<Units>>, restock: bool, reason: Box<str> },
+    /// An operator steps in.
+    Operate { order: OrderId, verb: Verb, reason: Box<str> },
     /// Something happened to the order's saga. Every driver comes this way, and twice is harmless.
     Hear { order: OrderId, event: SagaEvent },
     /// The catalogue's offer of a SKU as it is now.
     Learn { sku: SkuId, offer: Offer },
+}
+
+coded! {
+    /// What an operator may do to a saga. Which of them is allowed where: [`verbs`].
+    ///
+    /// [`verbs`]: super::operate::verbs
+    Verb {
+        /// Ask again now, with fresh patience.
+        Retry = 1 "retry",
+        /// Turn it back, as the buyer's cancellation would.
+        Compensate = 2 "compensate",
+        /// Give it up: undo what can be undone, and say what could not.
+        Abandon = 3 "abandon",
+    }
 }
 
 /// What can happen to a saga.
@@ -153,6 +169,11 @@ pub enum SagaEvent {
         /// Why.
         code: Box<str>,
     },
+    /// The money of refund `no` is set aside for the customer.
+    SetAside {
+        /// The refund.
+        no: u32,
+    },
     /// The order's timer.
     Timer,
 }
@@ -228,6 +249,13 @@ pub enum Reject {
     NothingToRefund,
     /// An order has at most 999 refunds.
     TooManyRefunds,
+    /// An operator may not do that to it as it stands.
+    VerbNotAllowed {
+        /// Where it stands.
+        state: State,
+        /// What is allowed.
+        allowed: Vec<Verb>,
+    },
 }
 
 impl Coded for Reject {
@@ -249,6 +277,7 @@ impl Coded for Reject {
             Self::RefundExceedsOrder { .. } => "REFUND_EXCEEDS_ORDER",
             Self::NothingToRefund => "NOTHING_TO_REFUND",
             Self::TooManyRefunds => "TOO_MANY_REFUNDS",
+            Self::VerbNotAllowed { .. } => "VERB_NOT_ALLOWED",
         }
     }
 }

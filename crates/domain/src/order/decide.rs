@@ -6,7 +6,7 @@ use jangbu_kernel::{Ctx, Money, OrderId, SkuId};
 
 use super::command::{Command, Event, Reject, Reply, Units};
 use super::model::{Line, Offer, Order, PayMode, Refund, RefundState, State, Step};
-use super::{Out, Rows, saga};
+use super::{Out, Rows, operate, saga};
 
 const LINES: usize = 100;
 const QUANTITY: i64 = 10_000;
@@ -31,6 +31,11 @@ pub(super) fn decide(
             let rules = rows.rules.clone();
             let found = edit(rows, *order, |_| Ok(()))?;
             saga::refund(found, plan, (*order, ctx, &rules), out);
+        }
+        Command::Operate { order, verb, reason } => {
+            let rules = rows.rules.clone();
+            let found = edit(rows, *order, |found| operate::check(found, *verb))?;
+            operate::carry_out(found, (*verb, reason), (*order, ctx, &rules), out);
         }
         Command::Hear { order, event } => {
             let rules = rows.rules.clone();

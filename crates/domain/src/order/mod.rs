@@ -32,17 +32,21 @@
 //! | [`command`] | commands, saga events, answers, rejects, facts |
 //! | `decide` | what clients ask |
 //! | [`saga`] | the table: which row an event is |
+//! | `undo` | its rows about the way back |
 //! | `act` | what each row does |
 //! | `refund` | what the rows about refunds do |
+//! | [`operate`] | what operators may do, and where |
 
 mod act;
 pub mod command;
 mod decide;
 pub mod model;
+pub mod operate;
 mod refund;
 pub mod saga;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use jangbu_kernel::{Ctx, Domain, OrderId, SkuId, UnitId};
 
@@ -86,6 +90,7 @@ impl Domain for Orders {
             Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Operate { order, .. }
             | Command::Hear { order, .. } => rows.order.want(*order),
             Command::Learn { sku, .. } => rows.offer.want(*sku),
         }
@@ -106,6 +111,7 @@ impl Domain for Orders {
             | Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Operate { order, .. }
             | Command::Hear { order, .. } => order.0,
             Command::Learn { sku, .. } => sku.0,
         }
@@ -117,6 +123,7 @@ impl Domain for Orders {
             | Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Operate { order, .. }
             | Command::Hear { order, .. } => *order = OrderId(resource),
             Command::Learn { sku, .. } => *sku = SkuId(resource),
         }

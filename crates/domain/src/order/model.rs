@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId, coded};
 
+use crate::payment::command as payment;
+
 coded! {
     /// Where an order stands. The diagram is in the module `order`.
     State {
@@ -72,6 +74,10 @@ coded! {
         Done = 4 "DONE",
         /// The gateway would not.
         Refused = 5 "REFUSED",
+        /// No gateway will: payment is asked to set the money aside for the customer.
+        SettingAside = 6 "SETTING_ASIDE",
+        /// It is set aside.
+        SetAside = 7 "SET_ASIDE",
     }
 }
 
@@ -102,6 +108,9 @@ impl Outcome {
     }
 }
 
+/// How the reason of an order begins that an operator has given up.
+pub const ABANDONED: &str = "abandoned: ";
+
 /// A line of an order, with the price at which it was placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -115,7 +124,8 @@ pub struct Line {
     pub merchant: Arc<str>,
 }
 
-/// A refund of some units, or (`no` 0) of a whole payment that must not have happened.
+/// A refund of some units, or ([`Refund::is_reversal`]) of a whole payment that must not have
+/// happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// Its number within the order.
@@ -135,7 +145,13 @@ pub struct Refund {
 impl Refund {
     /// Whether something still has to happen for it.
     pub fn is_open(&self) -> bool {
-        !matches!(self.state, RefundState::Done | RefundState::Refused)
+        use RefundState::{Done, Refused, SetAside};
+        !matches!(self.state, Done | Refused | SetAside)
+    }
+
+    /// Whether it is an attempt to reverse the whole payment.
+    pub fn is_reversal(&self) -> bool {
+        payment::is_reversal(self.no)
     }
 }
 
@@ -193,6 +209,17 @@ impl Order {
     /// The refund with number `no`.
     pub fn refund(&self, no: u32) -> Option<&Refund> {
         self.refunds.iter().find(|refund| refund.no == no)
+    }
+
+    /// The latest attempt to reverse the payment.
+    pub fn reversal(&self) -> Option<&Refund> {
+        self.refunds.iter().rev().find(|refund| refund.is_reversal())
+    }
+
+    /// Whether an operator has given it up.
+    pub fn is_abandoned(&self) -> bool {
+        let given_up = |reason: &str| reason.starts_with(ABANDONED);
+        self.outcome.is_some() && self.reason.as_deref().is_some_and(given_up)
     }
 
     /// Units of each line that no refund has claimed.
@@ -287,33 +314,4 @@ impl Rules {
 
 fn bits(tries: i64) -> u32 {
     u32::try_from(tries.clamp(0, 5)).unwrap_or(5)
-}
-
-/// What the timer of an order waits for, in one sentence for its timeline.
-pub fn sentence(order: &Order) -> String {
-    let reason = order.reason.as_deref().unwrap_or("no reason given");
-    match order.state {
-        State::Holding => "Stock is being held.".to_owned(),
-        State::AwaitPay => "The units are held; the client has not paid yet.".to_owned(),
-        State::Paying => "The payment gateway has been asked and has not answered yet.".to_owned(),
-        State::PayUnknown => format!(
-            "Whether the card was charged is open ({reason}); inquiry {} is scheduled.",
-            order.tries.saturating_add(1)
-        ),
-        State::Committing => format!("Paid; the stock is being committed ({reason})."),
-        State::Reversing => "Cancelled after the charge; the money is on its way back.".to_owned(),
-        State::Unwinding => format!("What was held is being given back ({reason})."),
-        State::Completed if order.refunds.iter().any(Refund::is_open) => {
-            "Sold; a refund is under way.".to_owned()
-        }
-        State::Completed => "Sold.".to_owned(),
-        State::Cancelled => {
-            let outcome = order.outcome.map_or("CANCELLED", Outcome::name);
-            format!("Ended without a sale: {outcome} ({reason}).")
-        }
-        State::Stuck => {
-            let from = order.stuck_in.map_or("?", State::name);
-            format!("Stuck in {from} ({reason}): an operator must resolve it.")
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Refunds: of a payment that must not have happened (rows 10, 21, 25; number 0), and of sold
+//! Refunds: of a payment that must not have happened (rows 10, 21, 25: a reversal), and of sold
 //! units (row 26).
 
 use std::sync::Arc;
@@ -10,22 +10,41 @@ use crate::inventory::command as inventory;
 use crate::payment::command as payment;
 
 impl Act<'_> {
-    /// Refund number 0: all of it, of a payment that has no sale.
+    /// A reversal: all of it, of a payment that has no sale. The first attempt is refund 0.
     pub(super) fn give_money_back(&mut self, order: &mut Order, reason: &str) {
-        let (state, amount) = (RefundState::AtPsp, order.total);
+        self.reverse_by(order, RefundState::AtPsp, reason);
+    }
+
+    /// The next attempt, under a number of its own.
+    pub(super) fn reverse_by(&mut self, order: &mut Order, state: RefundState, reason: &str) {
+        let next = |refund: &Refund| refund.no.max(payment::REVERSAL).saturating_add(1);
+        let (no, amount) = (order.reversal().map_or(0, next), order.total);
+        self.ask_about_reversals(order);
         let units = Vec::new();
-        let refund = Refund { no: 0, state, amount, units, restock: false, reason: reason.into() };
+        let refund = Refund { no, state, amount, units, restock: false, reason: reason.into() };
         order.refunds.push(refund);
-        self.ask_refund(order, 0);
+        self.ask_refund(order, no);
+    }
+
+    /// Any attempt may have been given, whatever was said of it before.
+    pub(super) fn ask_about_reversals(&mut self, order: &Order) {
+        for refund in order.refunds.iter().filter(|refund| refund.is_reversal()) {
+            self.ask_inquiry(Some(refund.no));
+        }
     }
 
     /// Asks refund `no` of payment. Safe to repeat: the number says which one it is.
     pub(super) fn ask_refund(&mut self, order: &Order, no: u32) {
         let Some(refund) = order.refund(no) else { return };
         let amount = refund.amount;
-        let parts = if no == 0 { split(order) } else { parts(order, &refund.units) };
+        let reversal = refund.is_reversal();
+        let parts = if reversal { split(order) } else { parts(order, &refund.units) };
         let (payment, deadline) = (self.payment(), self.deadline());
-        let command = payment::Command::Refund { payment, no, amount, parts, deadline };
+        let command = if refund.state == RefundState::SettingAside {
+            payment::Command::SetAside { payment, no, amount, parts }
+        } else {
+            payment::Command::Refund { payment, no, amount, parts, deadline }
+        };
         self.ask_payment(step::REFUND.saturating_add(short(no)), command);
     }
 
@@ -97,7 +116,10 @@ impl Act<'_> {
             match refund.state {
                 RefundState::Restoring => self.ask_return(order, refund.no),
                 RefundState::Requested | RefundState::AtPsp => self.ask_inquiry(Some(refund.no)),
-                RefundState::Done | RefundState::Refused => {}
+                RefundState::Done
+                | RefundState::Refused
+                | RefundState::SettingAside
+                | RefundState::SetAside => {}
             }
         }
     }
@@ -147,10 +169,23 @@ fn rest_if_refunds_ended(order: &mut Order) {
     }
 }
 
+/// The money is back by reversal `no`, whatever became of the other attempts.
+pub(super) fn reversal_done(order: &mut Order, no: u32) {
+    money_is_back(order, no);
+    for refund in order.refunds.iter_mut().filter(|refund| refund.is_reversal()) {
+        let done = refund.no == no;
+        refund.state = if done { RefundState::Done } else { RefundState::Refused };
+    }
+}
+
 /// Row 25: what came too late has gone back.
-pub(super) fn orphan_done(order: &mut Order) {
-    money_is_back(order, 0);
-    set_refund(order, 0, RefundState::Done);
+pub(super) fn orphan_done(order: &mut Order, no: u32) {
+    reversal_done(order, no);
+    rest_if_cancelled(order);
+}
+
+/// Row 25: nothing is left to do about an order that has ended.
+pub(super) fn rest_if_cancelled(order: &mut Order) {
     if order.state == State::Cancelled {
         order.next_at = None;
         order.tries = 0;

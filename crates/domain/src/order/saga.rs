@@ -22,10 +22,10 @@
 //! | 17 | `PAY_UNKNOWN` | not found twice, fenced | UNWINDING(DECLINED) |
 //! | 18 | `PAY_UNKNOWN` | timer after a day | STUCK |
 //! | 19 | COMMITTING | stock committed | COMPLETED |
-//! | 20 | COMMITTING | timer, refused | the same, for ever |
+//! | 20 | COMMITTING | timer, refused | the same, for ever; refused for good: STUCK, or as 10 |
 //! | 21 | REVERSING | refunded, unknown, refused | UNWINDING(CANCELLED), the same, STUCK |
 //! | 22 | UNWINDING | late "done" of an asked step | the same: the undo covers it |
-//! | 23 | UNWINDING | everything undone | CANCELLED |
+//! | 23 | UNWINDING (or abandoned there) | everything undone | CANCELLED |
 //! | 24 | UNWINDING | timer | undo again, after five minutes STUCK |
 //! | 25 | UNWINDING, CANCELLED | captured late, or held late | the same: refund, or void |
 //! | 26 | COMPLETED | refund asked, its answers, timer | COMPLETED |
@@ -44,6 +44,11 @@
 //!   token and voided, so that a lost one finds it and charges nothing, should it arrive after all.
 //! - Rows 21, 25 and 26: an inquiry about a refund is asked as that refund's step. If payment
 //!   has never heard of the refund, or does not know its outcome, the same number is asked again.
+//! - Row 20: a reservation that is expired, released or unknown will never be sold. The order is
+//!   STUCK, and an operator (or the buyer's cancellation) turns it back.
+//! - Rows 21 and 25: a reversal that was refused for good is attempted again only by an operator,
+//!   as the next number: a gateway that has refused a number refuses it for ever. Should it have
+//!   been given all the same, any of the numbers is the reversal.
 //! - Row 22: a refusal of the reservation is no proof that nothing is held, since an earlier
 //!   Reserve may have been carried out; the answer to the Release is.
 //! - Row 24: a void without an answer is inquired about as well: an order's payment has no timer
@@ -54,12 +59,12 @@
 
 use jangbu_kernel::{Ctx, OrderId, Secret, Time};
 
-use super::Out;
 use super::act::Act;
 use super::command::SagaEvent;
 use super::model::{Order, Outcome, PayMode, Refund, RefundState, State, Step};
+use super::{Out, undo};
 
-pub use super::model::{Rules, sentence};
+pub use super::model::Rules;
 
 const DECLINED: Outcome = Outcome::Declined;
 /// Row 5: a step without an answer is asked so often.
@@ -92,14 +97,18 @@ pub(super) enum Turn {
     Inquire,
     Complete,
     CommitAgain,
-    /// Inquires about refund 0.
+    /// Inquires about the reversal.
     AskRefund,
-    Reversed,
+    Reversed(u32),
     StockUndone,
     PayUndone,
     UndoAgain,
     Orphan,
-    OrphanDone,
+    OrphanDone(u32),
+    /// What no gateway gives back stands aside for the customer.
+    SetAside(u32),
+    /// The units of an order that was abandoned are free after all.
+    StockFreed,
     /// Money is held for an order that has ended.
     LateHold,
     LateHoldAgain,
@@ -155,16 +164,15 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
         (S::PayUnknown, E::Timer) => (18, Turn::Stuck),
 
         (S::Committing, E::StockCommitted) => (19, Turn::Complete),
-        (S::Committing, E::StockNotCommitted { .. }) => (20, Turn::Note),
+        (S::Committing, E::StockNotCommitted { code }) if !is_gone(code) => (20, Turn::Note),
+        (S::Committing, E::StockNotCommitted { .. }) if order.cancel_wanted => (20, Turn::Reverse),
+        (S::Committing, E::StockNotCommitted { .. }) => (20, Turn::Stuck),
         (S::Committing, E::Timer) => (20, Turn::CommitAgain),
 
-        (S::Reversing, E::Refunded { no: 0 }) => (21, Turn::Reversed),
-        (S::Reversing, E::RefundUnknown { no: 0 }) => (21, Turn::RefundAgain(0)),
-        (S::Reversing, E::RefundRefused { no: 0, .. }) => (21, Turn::Stuck),
-        (S::Reversing, E::Timer) => (21, Turn::AskRefund),
+        (S::Reversing, _) => (21, undo::reversing(order, event)?),
 
-        (S::Unwinding, _) => unwinding(order, event, rules)?,
-        (S::Cancelled, _) => late(order, event, rules)?,
+        (S::Unwinding, _) => undo::unwinding(order, event, rules)?,
+        (S::Cancelled, _) => undo::late(order, event, rules)?,
         (S::Completed, _) => (26, refunding(order, event)?),
         _ => return None,
     })
@@ -188,55 +196,6 @@ fn pinning(order: &Order, event: &SagaEvent) -> Option<(u8, Turn)> {
     Some((row, turn))
 }
 
-/// Rows 22 to 24, and what comes too late.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
-fn unwinding(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
-    use SagaEvent as E;
-    let owes = is_owed(order.pay);
-    Some(match event {
-        E::StockReserved | E::StockPinned | E::StockRefused { .. } => (22, Turn::Nothing),
-        E::PayAuthorized if owes => (22, Turn::Nothing),
-        // The answer to the void says so as well, and only then it cannot be asked any more.
-        E::PayNotSent { why } if &**why == NEVER_ASKED => (22, Turn::Nothing),
-        E::StockReleased if is_owed(order.stock) => (23, Turn::StockUndone),
-        E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. } if owes => {
-            (23, Turn::PayUndone)
-        }
-        E::PayCaptured { .. } if owes && order.total == 0 => (23, Turn::PayUndone),
-        E::StockNotReleased { .. } => (24, Turn::Note),
-        E::Timer if order.tries < rules.undo_limit => (24, Turn::UndoAgain),
-        E::Timer => (24, Turn::Stuck),
-        _ => return late(order, event, rules),
-    })
-}
-
-/// Row 25: money for an order that ended, or is about to end, without a sale.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
-fn late(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
-    use SagaEvent as E;
-    let orphan = order.refund(0);
-    let is_open = orphan.is_some_and(Refund::is_open);
-    let is_cancelled = order.stuck_in.unwrap_or(order.state) == State::Cancelled;
-    let turn = match event {
-        E::PayCaptured { .. } if orphan.is_none() && order.total > 0 => Turn::Orphan,
-        E::PayAuthorized if orphan.is_none() => Turn::LateHold,
-        E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. }
-            if is_cancelled && !is_open && order.next_at.is_some() =>
-        {
-            Turn::LateHoldGone
-        }
-        E::Refunded { no: 0 } if is_open => Turn::OrphanDone,
-        E::RefundUnknown { no: 0 } if is_open => Turn::RefundAgain(0),
-        E::RefundRefused { no: 0, .. } if is_open && is_cancelled => Turn::Stuck,
-        E::RefundRefused { no: 0, .. } if is_open => Turn::Note,
-        E::Timer if is_cancelled && is_open => Turn::AskRefund,
-        E::Timer if is_cancelled && order.tries < rules.undo_limit => Turn::LateHoldAgain,
-        E::Timer if is_cancelled => Turn::Stuck,
-        _ => return None,
-    };
-    Some((25, turn))
-}
-
 /// Row 26: refunds of sold units.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
 fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
@@ -252,6 +211,11 @@ fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
         E::Timer if order.refunds.iter().any(Refund::is_open) => Turn::RefundsAgain,
         _ => return None,
     })
+}
+
+/// Inventory's codes for units that this order will never have.
+fn is_gone(code: &str) -> bool {
+    matches!(code, "RESERVATION_EXPIRED" | "RESERVATION_RELEASED" | "RESERVATION_UNKNOWN")
 }
 
 /// Payment's code for what the gateway does not know and has promised to refuse.
@@ -273,11 +237,6 @@ fn refused(code: &str) -> Outcome {
 /// Why an order is turned back that may have been paid: the hold was gone, or its buyer said so.
 pub(super) fn turned_back(order: &Order) -> Outcome {
     if order.stock == Step::Refused { Outcome::Expired } else { Outcome::Cancelled }
-}
-
-/// Whether the undo of a step is still owed.
-pub(super) fn is_owed(step: Step) -> bool {
-    matches!(step, Step::Asked | Step::Done | Step::UndoAsked)
 }
 
 /// The table's row for an event, for the operator's sentence and for the sweep over the table.
@@ -311,6 +270,10 @@ pub(super) fn confirm(
 pub(super) fn cancel(order: &mut Order, id: OrderId, ctx: &Ctx, rules: &Rules, out: &mut Out) {
     let mut act = Act { id, ctx, rules, out };
     order.cancel_wanted = true;
+    if order.stuck_in == Some(State::Committing) {
+        order.stuck_in = None;
+        return act.reverse(order);
+    }
     if matches!(order.state, State::Holding | State::AwaitPay) {
         order.reason = Some("cancelled_by_request".into());
         act.unwind(order, Outcome::Cancelled);
@@ -335,7 +298,8 @@ pub(super) fn hear(
     out: &mut Out,
 ) {
     let Some((_, turn)) = turn(order, event, rules) else { return };
-    if let Some(reason) = reason(event) {
+    // What an operator has given up says so, unless it is stuck again.
+    if let Some(reason) = reason(event).filter(|_| turn == Turn::Stuck || !order.is_abandoned()) {
         order.reason = Some(reason);
     }
     if let (State::Stuck, Some(from)) = (order.state, order.stuck_in) {
@@ -371,6 +335,12 @@ fn reason(event: &SagaEvent) -> Option<Box<str>> {
         | E::PaidHint
         | E::Refunded { .. }
         | E::RefundUnknown { .. }
+        | E::SetAside { .. }
         | E::Timer => None,
     }
+}
+
+/// What the timer would do now.
+pub(super) fn due(order: &Order, rules: &Rules) -> Option<Turn> {
+    turn(order, &SagaEvent::Timer, rules).map(|(_, turn)| turn)
 }

@@ -2,7 +2,7 @@
 //!
 //! | module | tests |
 //! |---|---|
-//! | `tables`, `refunds` | each row of the saga and each refusal, as text |
+//! | `tables`, `refunds`, `operate` | each row of the saga and each refusal, as text |
 //! | `sweep` | each state × each event × each fault, enumerated |
 //! | `scenarios` | whole lives: gateway × buyer × cancellation × fault, enumerated |
 //! | `properties` | refunds in any order; commands that come again |
@@ -25,6 +25,7 @@ mod books;
 mod engine;
 mod gateway;
 mod mapping;
+mod operate;
 mod properties;
 mod reached;
 mod refunds;
@@ -44,7 +45,8 @@ use super::command::Reject;
 use super::model::State;
 
 fn lines() -> impl Iterator<Item = &'static str> {
-    tables::TABLES.iter().chain(refunds::TABLES).flat_map(|table| table.lines())
+    let tables = tables::TABLES.iter().chain(refunds::TABLES).chain(operate::TABLES);
+    tables.flat_map(|table| table.lines())
 }
 
 /// Rows that only commands take: 1 is `place`, 13 is `cancel` on the way.
@@ -77,6 +79,7 @@ fn every_code_has_a_line() {
         Reject::RefundExceedsOrder { sku },
         Reject::NothingToRefund,
         Reject::TooManyRefunds,
+        Reject::VerbNotAllowed { state, allowed: Vec::new() },
     ];
     for (index, reject) in all.iter().enumerate() {
         assert_eq!(index, place_of(reject), "a variant is missing here");
@@ -109,5 +112,6 @@ fn place_of(reject: &Reject) -> usize {
         Reject::RefundExceedsOrder { .. } => 13,
         Reject::NothingToRefund => 14,
         Reject::TooManyRefunds => 15,
+        Reject::VerbNotAllowed { .. } => 16,
     }
 }

@@ -53,6 +53,9 @@ pub enum Command {
     Void { payment: PaymentId, deadline: Time },
     /// Give back `amount` as refund `no`, split into `parts`.
     Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
+    /// Set `amount` aside for the customer as refund `no`: the gateway will not give it back, and
+    /// the merchants of `parts` shall not have it.
+    SetAside { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part> },
     /// What do you know? Asks the gateway if the outcome is open and nobody is asking: about the
     /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say. An
     /// order that asks about an INTENT has a hint that it is paid: that is looked into.
@@ -61,6 +64,20 @@ pub enum Command {
     Said { payment: PaymentId, ask: Ask, said: Said },
     /// An operator's verdict on an unknown outcome.
     Resolve { payment: PaymentId, verdict: Verdict, evidence: Box<str> },
+    /// An operator's verdict on refund `no`: whether its money went back.
+    ResolveRefund { payment: PaymentId, no: u32, given: bool, evidence: Box<str> },
+}
+
+/// Refunds of units are numbered `1..=UNITS_LAST`; 0 and every number above [`REVERSAL`] reverse
+/// the whole payment. Each attempt has its own number, because a gateway that has refused a number
+/// refuses it for ever.
+pub const UNITS_LAST: u32 = 999;
+/// What gateways know refund 0 by, for they number from 1. It is no number of ours.
+pub const REVERSAL: u32 = 1_000;
+
+/// Whether refund `no` reverses the whole payment.
+pub fn is_reversal(no: u32) -> bool {
+    no == 0 || no > UNITS_LAST
 }
 
 /// The deadline of those who cannot know the time: [`Rules::call_timeout`] from now.
@@ -79,7 +96,9 @@ impl Command {
             | Self::Refund { payment, .. }
             | Self::Inquire { payment, .. }
             | Self::Said { payment, .. }
-            | Self::Resolve { payment, .. } => *payment,
+            | Self::SetAside { payment, .. }
+            | Self::Resolve { payment, .. }
+            | Self::ResolveRefund { payment, .. } => *payment,
         }
     }
 
@@ -93,14 +112,18 @@ impl Command {
             | Self::Refund { payment, .. }
             | Self::Inquire { payment, .. }
             | Self::Said { payment, .. }
-            | Self::Resolve { payment, .. } => payment,
+            | Self::SetAside { payment, .. }
+            | Self::Resolve { payment, .. }
+            | Self::ResolveRefund { payment, .. } => payment,
         }
     }
 
     /// The refund that it is about.
     pub(super) fn refund_no(&self) -> Option<u32> {
         match self {
-            Self::Refund { no, .. } => Some(*no),
+            Self::Refund { no, .. }
+            | Self::SetAside { no, .. }
+            | Self::ResolveRefund { no, .. } => Some(*no),
             Self::Inquire { refund, .. } => *refund,
             Self::Said { ask, .. } => ask.refund_no(),
             Self::Intend { .. }
@@ -298,6 +321,11 @@ pub enum Event {
     RefundRequested { about: About, no: u32, amount: i64 },
     /// Refund `no` happened: posting `seq` of this payment.
     Refunded { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
+    /// The money of refund `no` is set aside for the customer: posting `seq` of this payment.
+    SetAside { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
+    /// What was set aside as `no` is the merchants' again, because the customer has it back by
+    /// another refund, stated next: posting `seq` of this payment.
+    Released { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
     /// Refund `no` will not happen.
     RefundRefused { about: About, no: u32, code: Box<str> },
     /// The outcome of refund `no` is open.

@@ -6,7 +6,7 @@ use jangbu_kernel::{Ctx, Money, Out, PaymentId, Secret, Time};
 
 use super::command::{Ask, Call, Command, Event, Intent, Reject, Reply, Verdict};
 use super::model::{Mode, OPERATOR, Op, Payment, State, after, sums_up};
-use super::{Rows, Rules, answer, inquiry, refund};
+use super::{Rows, Rules, answer, aside, inquiry, refund};
 
 /// Decides one command.
 pub(super) fn decide(
@@ -28,6 +28,9 @@ pub(super) fn decide(
         Command::Refund { no, amount, parts, deadline, .. } => {
             refund::ask(id, (*no, *amount, parts), *deadline, (ctx, rows, out))?;
         }
+        Command::SetAside { no, amount, parts, .. } => {
+            aside::ask(id, (*no, *amount, parts), (ctx, rows, out))?;
+        }
         Command::Inquire { refund, deadline, .. } => {
             inquiry::inquire(id, *refund, *deadline, (ctx, rows, out))?;
         }
@@ -37,6 +40,9 @@ pub(super) fn decide(
         },
         Command::Resolve { verdict, evidence, .. } => {
             resolve(id, *verdict, evidence, (ctx, rows, out))?;
+        }
+        Command::ResolveRefund { no, given, evidence, .. } => {
+            refund::resolve(id, (*no, *given), evidence, (ctx, rows, out))?;
         }
     }
     Ok(found(rows, id)?.reply(id, command.refund_no()))
@@ -148,7 +154,7 @@ fn resolve(
     (ctx, rows, out): Hands<'_>,
 ) -> Result<(), Reject> {
     let payment = found(rows, id)?;
-    let reason: Box<str> = [OPERATOR, ":", evidence].concat().into();
+    let reason = verdict_of_operator(evidence);
     if payment.state != State::Unknown {
         let given = payment.reason.as_deref() == Some(&*reason);
         let agrees = payment.state == outcome(verdict);
@@ -162,6 +168,11 @@ fn resolve(
         payment.reason = Some(reason);
     });
     Ok(())
+}
+
+/// The reason of a row that an operator has decided.
+pub(super) fn verdict_of_operator(evidence: &str) -> Box<str> {
+    [OPERATOR, ":", evidence].concat().into()
 }
 
 fn outcome(verdict: Verdict) -> State {

@@ -89,7 +89,10 @@ pub(super) fn next_at(payment: &Payment, rules: &Rules, now: Time) -> Option<Tim
     let refunds = payment.refunds.iter().filter_map(|refund| match refund.state {
         RefundState::Sent => silence(refund.deadline),
         RefundState::Unknown => scheduled(payment.sent_at, rules, now),
-        RefundState::Done | RefundState::Refused => None,
+        RefundState::Done
+        | RefundState::Refused
+        | RefundState::SetAside
+        | RefundState::Released => None,
     });
     refunds.chain(itself).min()
 }

@@ -17,6 +17,8 @@
 //!  refund: SENT ──▶ DONE · REFUSED
 //!           ▲ └─ silence ─▶ UNKNOWN ──▶ DONE · REFUSED
 //!           └── not found: the same number again
+//!
+//!  refund that no gateway is asked for: SET_ASIDE ──▶ RELEASED
 //! ```
 //!
 //! An INTENT becomes UNKNOWN too when its order inquires: it has a hint that the client has paid.
@@ -49,9 +51,11 @@
 //! | `decide` | what people and sagas ask |
 //! | `answer` | what the gateway says about the payment |
 //! | `refund` | refunds: asked, answered |
+//! | `aside` | money that no gateway gives back, and that no merchant shall have |
 //! | `inquiry` | asking the gateway, and the timers of payments without an order |
 
 mod answer;
+mod aside;
 pub mod command;
 mod decide;
 mod inquiry;

@@ -87,6 +87,13 @@ coded!(
         Done = 3 "DONE",
         /// It will not happen.
         Refused = 4 "REFUSED",
+        /// No gateway was asked: the money stands on [`CUSTOMER_REFUNDABLE`] and is owed to the
+        /// customer.
+        ///
+        /// [`CUSTOMER_REFUNDABLE`]: crate::ledger::chart::CUSTOMER_REFUNDABLE
+        SetAside = 5 "SET_ASIDE",
+        /// It was set aside, and another refund has brought the money back after all.
+        Released = 6 "RELEASED",
     }
 );
 
@@ -110,6 +117,11 @@ impl Refund {
     /// Whether the gateway has still to say what became of it.
     pub fn is_open(&self) -> bool {
         matches!(self.state, RefundState::Sent | RefundState::Unknown)
+    }
+
+    /// Whether no money is claimed by it: it did not happen, or another did in its place.
+    fn is_void(&self) -> bool {
+        matches!(self.state, RefundState::Refused | RefundState::Released)
     }
 }
 
@@ -136,7 +148,7 @@ pub struct Payment {
     pub captured: i64,
     /// Given back so far.
     pub refunded: i64,
-    /// Refunds whose outcome is open.
+    /// Refunds whose outcome is open, and what was set aside for the customer.
     pub pending: i64,
     /// The gateway's name.
     pub psp: Arc<str>,
@@ -228,7 +240,7 @@ impl Payment {
         let share = part_of(&self.split, merchant).min(self.captured);
         self.refunds
             .iter()
-            .filter(|refund| refund.state != RefundState::Refused)
+            .filter(|refund| !refund.is_void())
             .fold(share, |left, refund| left.saturating_sub(part_of(&refund.parts, merchant)))
     }
 
@@ -286,8 +298,12 @@ impl Payment {
 
     /// How often money has moved.
     fn money_events(&self) -> i64 {
-        let done = self.refunds.iter().filter(|refund| refund.state == RefundState::Done).count();
-        i64::try_from(done).unwrap_or(i64::MAX).saturating_add(i64::from(self.captured > 0))
+        let moves = self.refunds.iter().map(|refund| match refund.state {
+            RefundState::Sent | RefundState::Unknown | RefundState::Refused => 0,
+            RefundState::Done | RefundState::SetAside => 1,
+            RefundState::Released => 2,
+        });
+        moves.fold(i64::from(self.captured > 0), i64::saturating_add)
     }
 }
 

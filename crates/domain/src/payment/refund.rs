@@ -7,9 +7,12 @@
 
 use jangbu_kernel::{Ctx, Out, PaymentId, Time};
 
+use super::aside;
 use super::command::{Ask, Call, Event, Part, Reject, Said};
-use super::decide::{Hands, call, change, found, until};
-use super::model::{AMOUNT_MISMATCH, Payment, Refund, RefundState, Rules, State, sums_up};
+use super::decide::{Hands, call, change, found, until, verdict_of_operator};
+use super::model::{
+    AMOUNT_MISMATCH, OPERATOR, Payment, Refund, RefundState, Rules, State, sums_up,
+};
 
 /// Asks refund `no` of the gateway.
 pub(super) fn ask(
@@ -41,7 +44,8 @@ pub(super) fn ask(
     Ok(())
 }
 
-fn check(payment: &Payment, amount: i64, parts: &[Part]) -> Result<(), Reject> {
+/// Whether a refund of `amount` fits into what is left, in all and of each merchant.
+pub(super) fn check(payment: &Payment, amount: i64, parts: &[Part]) -> Result<(), Reject> {
     if payment.state != State::Captured {
         return Err(Reject::NotCaptured);
     }
@@ -97,7 +101,13 @@ pub(super) fn said(
 fn turn(payment: &Payment, refund: &Refund, ask: Ask, said: &Said) -> Turn {
     match (refund.state, said) {
         (RefundState::Refused, Said::Refunded { amount }) => late(payment, refund, *amount),
-        (RefundState::Done | RefundState::Refused, _) => Turn::Nothing,
+        (
+            RefundState::Done
+            | RefundState::Refused
+            | RefundState::SetAside
+            | RefundState::Released,
+            _,
+        ) => Turn::Nothing,
         (_, Said::Refunded { amount }) if *amount == refund.amount => Turn::Done,
         (_, Said::Refunded { .. }) => open(refund, ask, "", AMOUNT_MISMATCH),
         (_, Said::Refused { code } | Said::Declined { code }) => {
@@ -120,6 +130,7 @@ fn turn(payment: &Payment, refund: &Refund, ask: Ask, said: &Said) -> Turn {
 fn late(payment: &Payment, refund: &Refund, amount: i64) -> Turn {
     let mut left = payment.clone();
     left.refunds.retain(|other| other.no != refund.no);
+    aside::make_room(&mut left, refund.no);
     // The parts sum up to the refund's amount: any other is refused here.
     let fits = check(&left, amount, &refund.parts).is_ok();
     if fits { Turn::Done } else { Turn::Nothing }
@@ -148,6 +159,11 @@ fn take(
     match turn {
         Turn::Nothing => {}
         Turn::Done => {
+            if p.refund(no).is_some_and(|refund| refund.state == RefundState::Refused) {
+                for gone in aside::make_room(p, no) {
+                    aside::state_released(p, id, &gone, out);
+                }
+            }
             let Some((amount, parts)) = end(p, no, RefundState::Done) else { return };
             p.refunded = p.refunded.saturating_add(amount);
             p.postings = p.postings.saturating_add(1);
@@ -169,6 +185,36 @@ fn take(
         }
         Turn::Quiet => put(p, no, RefundState::Unknown, None),
     }
+}
+
+/// An operator says whether refund `no` happened, by evidence. One that the gateway has refused may
+/// turn out to have been given; one that is on its way is not judged.
+pub(super) fn resolve(
+    id: PaymentId,
+    (no, given): (u32, bool),
+    evidence: &str,
+    (ctx, rows, out): Hands<'_>,
+) -> Result<(), Reject> {
+    let payment = found(rows, id)?;
+    let refund = payment.refund(no).ok_or(Reject::RefundUnknown)?;
+    let reason = verdict_of_operator(evidence);
+    let judged = payment.reason.as_deref() == Some(&*reason);
+    let turn = match (refund.state, given) {
+        (RefundState::Sent, _) => return Err(Reject::OperationInFlight),
+        (RefundState::Unknown, true) => Turn::Done,
+        (RefundState::Unknown, false) => Turn::Refused { code: OPERATOR.into() },
+        (RefundState::Done, true) | (RefundState::Refused, false) if judged => return Ok(()),
+        (RefundState::Refused, true) => late(payment, refund, refund.amount),
+        _ => Turn::Nothing,
+    };
+    if turn == Turn::Nothing {
+        return Err(Reject::NotUnknown);
+    }
+    change(rows, id, ctx.now, |p, rules| {
+        take(p, (id, no), turn, (ctx, rules, out));
+        p.reason = Some(reason);
+    });
+    Ok(())
 }
 
 /// Nobody has answered in time: open, and the gateway is asked.

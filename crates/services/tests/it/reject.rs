@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jangbu_domain::catalog::command::{Command as Shelf, NewSku};
 use jangbu_domain::inventory::command::{Command as Stock, Line};
 use jangbu_domain::ledger::command::{Command as Books, Leg};
-use jangbu_domain::order::command::Command as Buy;
+use jangbu_domain::order::command::{Command as Buy, Verb};
 use jangbu_domain::order::model::{Outcome, PayMode};
 use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Verdict};
 use jangbu_domain::{catalog, ledger};
@@ -19,8 +19,8 @@ use jangbu_kernel::{
 use crate::history::{product, sku};
 use crate::rig::{Bench, Seen, same_rows};
 use crate::stage::{
-    PRICE, buy, cancel, captured, confirm, create, create_at, hold, keyed, pay, place, receive,
-    refund, stock, units, won,
+    PRICE, buy, cancel, captured, confirm, create, create_at, hold, keyed, operate, pay, place,
+    receive, refund, stock, units, won,
 };
 
 const SOLD: i64 = 1;
@@ -153,6 +153,7 @@ fn order_refusals() -> Vec<(&'static str, Envelope)> {
         ("REFUND_EXCEEDS_ORDER", refund(SOLD, Some(&[(0, 3)]))),
         ("NOTHING_TO_REFUND", refund(REFUNDED, None)),
         ("TOO_MANY_REFUNDS", refund(MANY, Some(&[(5, 1)]))),
+        ("VERB_NOT_ALLOWED", operate(SOLD, Verb::Abandon)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Single commands, for tests that tell a story. Every SKU costs 1,000.
 
 use jangbu_domain::inventory::command::Command as Stock;
-use jangbu_domain::order::command::{Command as Buy, Units};
+use jangbu_domain::order::command::{Command as Buy, Units, Verb};
 use jangbu_domain::order::model::{Order, PayMode};
 use jangbu_domain::payment::command::{Ask, Command as Pay, Said};
 use jangbu_domain::{catalog, inventory, order, payment};
@@ -92,6 +92,10 @@ pub(crate) fn cancel(id: i64) -> Envelope {
 pub(crate) fn refund(id: i64, lines: Option<&[(u8, i64)]>) -> Envelope {
     let (order, units) = (OrderId(id), lines.map(units));
     buy(Buy::Refund { order, units, restock: true, reason: "broken".into() })
+}
+
+pub(crate) fn operate(id: i64, verb: Verb) -> Envelope {
+    buy(Buy::Operate { order: OrderId(id), verb, reason: "no answer for a day".into() })
 }
 
 /// What the gateway says, told.

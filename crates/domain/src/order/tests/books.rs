@@ -58,7 +58,9 @@ impl World {
         assert!(!order.refunds.iter().any(Refund::is_open), "{order:?}");
         assert_eq!(net, captured - refunded, "{:?}", self.payment());
         assert_eq!(refunded, order.refunded);
-        let owed = if order.state == State::Completed { order.total - order.refunded } else { 0 };
+        let aside = set_aside(order);
+        let sold = order.state == State::Completed;
+        let owed = if sold { order.total - order.refunded } else { aside };
         assert_eq!(net, owed, "{order:?} {:?}", self.payment());
         assert_ne!(self.gateway.book, Book::Held, "a hold was forgotten");
         if let Some(payment) = self.payment() {
@@ -77,7 +79,15 @@ impl World {
             account.map_or(0, |account| account.debits - account.credits)
         };
         let payables = sum("merchant:m-1:payable") + sum("merchant:m-2:payable");
+        let aside = self.order().map_or(0, set_aside);
         assert_eq!(sum("psp:sim:receivable"), captured - refunded);
-        assert_eq!(payables, refunded - captured);
+        assert_eq!(sum("customer:refundable"), -aside);
+        assert_eq!(payables, refunded + aside - captured);
     }
+}
+
+/// What an operator has set aside for the customer.
+fn set_aside(order: &Order) -> i64 {
+    let aside = order.refunds.iter().filter(|refund| refund.state == RefundState::SetAside);
+    aside.map(|refund| refund.amount).sum()
 }

@@ -260,6 +260,8 @@ impl Gateway {
             Back::NotSentOnce if first => {
                 return vec![(SOON, Said::NotSent { why: "breaker".into() })];
             }
+            // More than was taken is refused by any gateway.
+            _ if amount > self.net() => _ = self.refunds.insert(no, 0),
             Back::Refused => _ = self.refunds.insert(no, 0),
             _ => _ = self.refunds.insert(no, amount),
         }

@@ -39,7 +39,8 @@ pub(super) fn pay_answered(asked: u16, answer: &Result<Reply, Reject>) -> Option
         (Ok(reply), Some(no)) => match reply.refund? {
             RefundState::Done => Some(SagaEvent::Refunded { no }),
             RefundState::Refused => Some(SagaEvent::RefundRefused { no, code: "refused".into() }),
-            RefundState::Sent | RefundState::Unknown => None,
+            RefundState::SetAside => Some(SagaEvent::SetAside { no }),
+            RefundState::Sent | RefundState::Unknown | RefundState::Released => None,
         },
         (Err(Reject::RefundUnknown), Some(no)) => Some(SagaEvent::RefundUnknown { no }),
         (Err(reject), Some(no)) => {
@@ -86,6 +87,9 @@ pub(super) fn pay_heard(event: Event) -> Option<SagaEvent> {
         Event::Refunded { no, .. } => SagaEvent::Refunded { no },
         Event::RefundRefused { no, code, .. } => SagaEvent::RefundRefused { no, code },
         Event::RefundUnknown { no, .. } => SagaEvent::RefundUnknown { no },
-        Event::CaptureRequested { .. } | Event::RefundRequested { .. } => return None,
+        Event::SetAside { no, .. } => SagaEvent::SetAside { no },
+        Event::CaptureRequested { .. } | Event::RefundRequested { .. } | Event::Released { .. } => {
+            return None;
+        }
     })
 }

@@ -5,7 +5,7 @@ use jangbu_kernel::SkuId;
 use super::gateway::{Back, Pay};
 use super::scenarios::Way;
 use super::world::{Body, ID, Msg, World};
-use crate::order::command::{Command, Units};
+use crate::order::command::{Command, Units, Verb};
 use crate::order::model::{PayMode, RefundState, State, Step};
 /// How a state is reached.
 #[derive(Clone, Copy)]
@@ -22,6 +22,10 @@ pub(super) struct Reach {
     until: fn(&World) -> bool,
     /// Units that are refunded at the end, each its own refund.
     refunds: &'static [i64],
+    /// Somebody frees the units of the order as soon as it is paid.
+    robbed: bool,
+    /// An operator steps in at the end, when the gateway answers refunds like this.
+    pub(super) operated: Option<(Verb, Back)>,
 }
 
 fn is(world: &World, state: State) -> bool {
@@ -52,7 +56,18 @@ fn to_stock(msg: &Msg) -> bool {
 /// Nothing gets lost, nobody cancels, all is well.
 const fn reach(name: &'static str, way: Way, pay: Pay, until: fn(&World) -> bool) -> Reach {
     let lost: fn(&Msg) -> bool = |_| false;
-    Reach { name, way, pay, back: Back::Done, cancel: None, lost, until, refunds: &[] }
+    Reach {
+        name,
+        way,
+        pay,
+        back: Back::Done,
+        cancel: None,
+        lost,
+        until,
+        refunds: &[],
+        robbed: false,
+        operated: None,
+    }
 }
 
 impl Reach {
@@ -76,8 +91,29 @@ impl Reach {
         self
     }
 
+    const fn robbed(mut self) -> Self {
+        self.robbed = true;
+        self
+    }
+
+    /// The same, and then an operator does this.
+    const fn then(mut self, name: &'static str, verb: Verb, back: Back) -> Self {
+        (self.name, self.operated) = (name, Some((verb, back)));
+        self
+    }
+
     /// Lives until there.
     pub(super) fn world(&self) -> World {
+        let mut world = self.reached();
+        if let Some((verb, back)) = self.operated {
+            world.gateway.back = back;
+            let operate = Command::Operate { order: ID, verb, reason: "why".into() };
+            world.client(&operate).unwrap();
+        }
+        world
+    }
+
+    fn reached(&self) -> World {
         let free = matches!(self.way, Way::Free | Way::FreeClient);
         let mut world = World::new(self.pay, self.back, true, free);
         let server = matches!(self.way, Way::Server | Way::Free);
@@ -96,6 +132,10 @@ impl Reach {
             }
             if (self.until)(&world) {
                 return world;
+            }
+            if self.robbed && is(&world, State::Committing) {
+                let release = crate::inventory::command::Command::Release { order: ID };
+                world.deliver(Msg { reply: None, body: Body::Stock(release) });
             }
             if waits && is(&world, State::AwaitPay) && world.queue.is_empty() {
                 waits = false;
@@ -126,7 +166,7 @@ fn pinning(world: &World) -> bool {
 }
 
 /// One for each state, and for each flag that the table looks at.
-pub(super) const REACHED: [Reach; 42] = [
+pub(super) const REACHED: [Reach; 55] = [
     reach("holding", Way::Server, Pay::Captures, |w| is(w, State::Holding)),
     reach("holding for a client", Way::Confirms, Pay::Captures, |w| is(w, State::Holding)),
     reach("holding free", Way::FreeClient, Pay::Captures, |w| is(w, State::Holding)),
@@ -203,15 +243,42 @@ pub(super) const REACHED: [Reach; 42] = [
     reach("cancelled, hold open", Way::Server, Pay::LateHold, |w| {
         is(w, State::Cancelled) && w.order().is_some_and(|order| order.next_at.is_some())
     }),
-    reach("stuck unknown", Way::Server, Pay::Mute, |w| stuck_in(w, State::PayUnknown)),
+    STUCK_UNKNOWN,
+    STUCK_UNKNOWN.then("stuck unknown, retried", Verb::Retry, Back::Done),
+    STUCK_UNKNOWN.then("stuck unknown, compensated", Verb::Compensate, Back::Done),
+    STUCK_COMMITTING,
+    STUCK_COMMITTING.then("stuck committing, retried", Verb::Retry, Back::Done),
+    STUCK_COMMITTING.then("stuck committing, compensated", Verb::Compensate, Back::Hidden),
+    STUCK_REVERSING,
+    STUCK_REVERSING.then("stuck reversing, retried", Verb::Retry, Back::Refused),
+    STUCK_REVERSING.then("stuck reversing, retried and taken", Verb::Retry, Back::Hidden),
+    STUCK_REVERSING.then("stuck reversing, abandoned", Verb::Abandon, Back::Refused),
+    STUCK_DENIED.then("stuck over a lie, retried", Verb::Retry, Back::Done),
+    STUCK_DENIED.then("stuck over a lie, abandoned", Verb::Abandon, Back::Done),
+    STUCK_UNWINDING,
+    STUCK_UNWINDING.then("stuck unwinding, abandoned", Verb::Abandon, Back::Done),
+    STUCK_LATE,
+    STUCK_LATE.then("stuck after the end, retried and taken", Verb::Retry, Back::LostOnce),
+    STUCK_LATE.then("stuck after the end, abandoned", Verb::Abandon, Back::Refused),
+];
+
+const STUCK_UNKNOWN: Reach =
+    reach("stuck unknown", Way::Server, Pay::Mute, |w| stuck_in(w, State::PayUnknown));
+const STUCK_COMMITTING: Reach =
+    reach("stuck committing", Way::Server, Pay::Captures, |w| stuck_in(w, State::Committing))
+        .robbed();
+const STUCK_REVERSING: Reach =
     reach("stuck reversing", Way::Server, Pay::Captures, |w| stuck_in(w, State::Reversing))
         .cancelled(paying)
-        .back(Back::Refused),
+        .back(Back::Refused);
+/// The gateway has refused what it has done, and will say so later.
+const STUCK_DENIED: Reach = STUCK_REVERSING.back(Back::RefusedLate);
+const STUCK_UNWINDING: Reach =
     reach("stuck unwinding", Way::Server, Pay::Declines, |w| stuck_in(w, State::Unwinding))
-        .losing(|msg| to_stock(msg) && is_release(msg)),
+        .losing(|msg| to_stock(msg) && is_release(msg));
+const STUCK_LATE: Reach =
     reach("stuck after the end", Way::Server, Pay::VeryLate, |w| stuck_in(w, State::Cancelled))
-        .back(Back::Refused),
-];
+        .back(Back::Refused);
 
 fn is_release(msg: &Msg) -> bool {
     msg.body == Body::Stock(crate::inventory::command::Command::Release { order: ID })

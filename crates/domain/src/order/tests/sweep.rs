@@ -16,7 +16,7 @@ use super::reached::{REACHED, Reach, refund_of};
 use super::world::{Body, FOREVER, ID, Msg, START, World};
 use crate::inventory::command as stock;
 use crate::inventory::model::State as Held;
-use crate::order::command::{Command, SagaEvent};
+use crate::order::command::{Command, SagaEvent, Verb};
 use crate::order::model::{Order, State};
 use crate::order::{Orders, Rows, saga};
 use crate::payment::command::{Ask, Said};
@@ -58,6 +58,7 @@ fn events() -> Vec<SagaEvent> {
         E::StockNotPinned { code: "RESERVATION_EXPIRED" },
         E::StockCommitted,
         E::StockNotCommitted { code: "RESERVATION_NOT_PINNED" },
+        E::StockNotCommitted { code: "RESERVATION_RELEASED" },
         E::StockReleased,
         E::StockNotReleased { code: "RESERVATION_COMMITTED" },
         E::StockReturned { no: 1 },
@@ -75,20 +76,24 @@ fn events() -> Vec<SagaEvent> {
         E::PaidHint,
         E::Timer,
     ];
-    for no in 0..3 {
+    for no in [0, 1, 2, 1_001, 1_002] {
         let code = text("too_old");
         all.extend([E::Refunded { no }, E::RefundUnknown { no }, E::RefundRefused { no, code }]);
+        all.push(E::SetAside { no });
     }
     all
 }
 
 fn commands(world: &World) -> Vec<Command> {
-    vec![
+    let operate = |verb: &Verb| Command::Operate { order: ID, verb: *verb, reason: "why".into() };
+    let mut all: Vec<_> = Verb::ALL.iter().map(operate).collect();
+    all.extend([
         world.confirming(),
         Command::Cancel { order: ID, reason: "changed my mind".into() },
         Command::Refund { order: ID, units: None, restock: true, reason: "broken".into() },
         refund_of(1),
-    ]
+    ]);
+    all
 }
 
 /// Makes `event` true if the world lets it. Whether it is.
@@ -172,6 +177,10 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
             world.reservation().map(|reservation| reservation.state),
             Some(Held::Released | Held::Expired)
         ),
+        E::StockNotCommitted { code } if *code == "RESERVATION_RELEASED" => {
+            held == Some(Held::Released)
+        }
+        E::SetAside { no } => refund(*no) == Some(RefundState::SetAside),
         E::StockReturned { no } => {
             world.reservation().is_some_and(|r| r.returns.iter().any(|back| back.no == *no))
         }
@@ -269,6 +278,9 @@ fn cell(reach: &Reach, what: &Happens, fault: Fault, seen: &mut BTreeSet<u8>) ->
         || reach.name.starts_with("stuck")
         || reach.name.ends_with("at the limit");
     assert!(may_stick || !is_in(&world, State::Stuck), "{:?}", world.order());
+    if matches!(reach.operated, Some((Verb::Abandon, _))) {
+        assert!(is_in(&world, State::Cancelled), "abandoned: {:?}", world.order());
+    }
     seen.append(&mut world.seen);
     true
 }
@@ -306,9 +318,9 @@ fn deliver(world: &mut World, msg: Msg, fault: Fault) {
 }
 
 /// States × (events + commands) × faults.
-const CELLS: usize = 42 * (32 + 4) * 6;
+const CELLS: usize = 55 * (44 + 7) * 6;
 /// Those of them that can be true, and were lived to their end.
-const LIVED: usize = 4_962;
+const LIVED: usize = 8_292;
 
 #[test]
 fn every_state_with_every_event_and_every_fault_ends_well() {

@@ -8,7 +8,7 @@ use jangbu_kernel::{Ctx, Currency, Domain, Money, OrderId, Out, Secret, SkuId, T
 use super::engine::{decide, order_rows};
 use super::world::{ID, START};
 use crate::inventory::command as stock;
-use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
+use crate::order::command::{Command, Event, Reject, SagaEvent, Units, Verb};
 use crate::order::model::{Offer, Order, PayMode, Step};
 use crate::order::{Orders, Rows, saga};
 use crate::payment::command as pay;
@@ -45,6 +45,7 @@ impl Bench {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["refunds"] => return show_refunds(self.order().unwrap()),
+            ["reason"] => return self.order().unwrap().reason.as_deref().unwrap_or("none").into(),
             ["steps"] => return show_steps(self.order().unwrap()),
             ["timers", times] => {
                 for _ in 1..number(times) {
@@ -129,6 +130,10 @@ fn command(words: &[&str]) -> Command {
         ["confirm", amount] => {
             Command::Confirm { order, amount: won(amount), token: Secret::new("tok") }
         }
+        ["operate", verb] => {
+            let verb = Verb::ALL.iter().copied().find(|known| known.name() == verb).unwrap();
+            Command::Operate { order, verb, reason: "lost_parcel".into() }
+        }
         ["cancel"] => Command::Cancel { order, reason },
         ["refund", "all"] => Command::Refund { order, units: None, restock: true, reason },
         ["refund", ref given @ .., how] => {
@@ -148,6 +153,7 @@ fn event(name: &str, more: &[&str]) -> SagaEvent {
     let code = || match word {
         "INSUFFICIENT_STOCK" => "INSUFFICIENT_STOCK",
         "RESERVATION_EXPIRED" => "RESERVATION_EXPIRED",
+        "RESERVATION_RELEASED" => "RESERVATION_RELEASED",
         _ => "QUANTITY_OVERFLOW",
     };
     let no = u32::try_from(word.parse::<i64>().unwrap_or(0)).unwrap();
@@ -171,6 +177,7 @@ fn event(name: &str, more: &[&str]) -> SagaEvent {
         "hint" => E::PaidHint,
         "refunded" => E::Refunded { no },
         "refund-unknown" => E::RefundUnknown { no },
+        "set-aside" => E::SetAside { no },
         "refund-refused" => E::RefundRefused { no, code: "too_old".into() },
         _ => panic!("no event: {name}"),
     }
@@ -205,6 +212,10 @@ fn show_reject(reject: &Reject) -> String {
         Reject::NotAwaitingPayment { state }
         | Reject::OrderNotCancellable { state }
         | Reject::OrderNotRefundable { state } => format!("{code} {}", state.name()),
+        Reject::VerbNotAllowed { state, allowed } => {
+            let allowed: Vec<_> = allowed.iter().map(|verb| verb.name()).collect();
+            format!("{code} {}: {}", state.name(), allowed.join(", ")).trim_end().to_owned()
+        }
         _ => code.to_owned(),
     }
 }
@@ -278,6 +289,7 @@ fn show_pay(command: &pay::Command) -> String {
         C::Capture { .. } => "capture".to_owned(),
         C::Void { .. } => "void".to_owned(),
         C::Refund { parts, .. } => format!("refund {}", shares(parts)),
+        C::SetAside { parts, .. } => format!("set-aside {}", shares(parts)),
         C::Inquire { refund: None, .. } => "inquire".to_owned(),
         C::Inquire { refund: Some(no), .. } => format!("inquire {no}"),
         other => panic!("not asked by orders: {other:?}"),

@@ -153,6 +153,14 @@ impl Bench {
                 let (parts, amount) = parts(&words);
                 Command::Refund { payment, no: no.parse().unwrap(), amount, parts, deadline }
             }
+            ["aside", no, ..] => {
+                let (parts, amount) = parts(&words);
+                Command::SetAside { payment, no: no.parse().unwrap(), amount, parts }
+            }
+            ["resolve-refund", no, verdict, evidence] => {
+                let (no, evidence) = (no.parse().unwrap(), evidence.into());
+                Command::ResolveRefund { payment, no, given: verdict == "given", evidence }
+            }
             ["inquire"] => Command::Inquire { payment, refund: None, deadline },
             ["inquire", no] => {
                 Command::Inquire { payment, refund: Some(no.parse().unwrap()), deadline }
@@ -263,6 +271,8 @@ fn event(event: &Event) -> String {
             assert_eq!(parts.iter().map(|part| part.amount).sum::<i64>(), *amount);
             format!("+refunded{no}#{seq}:{amount}")
         }
+        Event::SetAside { seq, no, amount, .. } => format!("+set-aside{no}#{seq}:{amount}"),
+        Event::Released { seq, no, amount, .. } => format!("+released{no}#{seq}:{amount}"),
         Event::RefundRefused { no, code, .. } => format!("+refund-refused{no}:{code}"),
         Event::RefundUnknown { no, why, .. } => format!("+refund-unknown{no}:{why}"),
     }

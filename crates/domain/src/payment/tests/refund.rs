@@ -78,3 +78,75 @@ fn an_open_refund_is_inquired_and_sent_again_under_its_number() {
         ",
     );
 }
+
+#[test]
+fn what_no_gateway_gives_back_is_set_aside() {
+    check(
+        "
+        intend a=60 b=40 token          => SENT >charge:100
+        aside 1001 a=60 b=40            => NOT_CAPTURED
+        said charge captured 100        => CAPTURED +captured#1:100
+        refund 0 a=60 b=40              => CAPTURED/SENT +refund-requested0:100 >refund0:100
+        aside 1001 a=60 b=40            => REFUND_EXCEEDS_CAPTURED:0
+        said refund0 refused barred     => CAPTURED/REFUSED +refund-refused0:barred
+        aside 1001 a=60 b=39 total=100  => AMOUNT_INVALID
+        aside 1001 a=60 b=40            => CAPTURED/SET_ASIDE +set-aside1001#2:100
+        aside 1001 a=60                 => REFUND_DIFFERS
+        money                           => 100/100/0/100
+        refund 1002 a=60 b=40           => REFUND_EXCEEDS_CAPTURED:0
+        said refund1001 refunded 100    => CAPTURED/SET_ASIDE
+        inquire                         => CAPTURED
+        said refund0 refunded 99        => CAPTURED/REFUSED
+        said refund0 refunded 100       => CAPTURED/DONE +released1001#3:100 +refunded0#4:100
+        said refund0 refunded 100       => CAPTURED/DONE
+        aside 1001 a=60 b=40            => CAPTURED/RELEASED
+        money                           => 100/100/100/0
+        ",
+    );
+}
+
+#[test]
+fn a_reversal_that_was_refused_and_given_ends_the_later_attempts() {
+    check(
+        "
+        intend a=60 b=40 token          => SENT >charge:100
+        said charge captured 100        => CAPTURED +captured#1:100
+        refund 0 a=60 b=40              => CAPTURED/SENT +refund-requested0:100 >refund0:100
+        said refund0 refused barred     => CAPTURED/REFUSED +refund-refused0:barred
+        refund 1001 a=60 b=40           => CAPTURED/SENT +refund-requested1001:100 >refund1001:100
+        said refund0 refunded 100       => CAPTURED/DONE +refunded0#2:100
+        said refund1001 refunded 100    => CAPTURED/REFUSED
+        said refund1001 refused all     => CAPTURED/REFUSED
+        inquire 1001                    => CAPTURED/REFUSED
+        money                           => 100/100/100/0
+        ",
+    );
+}
+
+#[test]
+fn an_operator_says_what_became_of_a_refund() {
+    check(
+        "
+        intend a=60 b=40 token          => SENT >charge:100
+        said charge captured 100        => CAPTURED +captured#1:100
+        resolve-refund 1 given file     => REFUND_UNKNOWN
+        refund 1 a=30                   => CAPTURED/SENT +refund-requested1:30 >refund1:30
+        resolve-refund 1 given file     => OPERATION_IN_FLIGHT
+        said refund1 unknown time-out   => CAPTURED/UNKNOWN +refund-unknown1:time-out
+        resolve-refund 1 given file     => CAPTURED:operator:file/DONE +refunded1#2:30
+        resolve-refund 1 given other    => NOT_UNKNOWN
+        resolve-refund 1 not file       => NOT_UNKNOWN
+        said refund1 refused late       => CAPTURED:operator:file/DONE
+        refund 2 b=40                   => CAPTURED:operator:file/SENT +refund-requested2:40 >refund2:40
+        said refund2 unknown time-out   => CAPTURED:operator:file/UNKNOWN +refund-unknown2:time-out
+        resolve-refund 2 not desk       => CAPTURED:operator:desk/REFUSED +refund-refused2:operator
+        money                           => 100/100/30/0
+        resolve-refund 2 given bank     => CAPTURED:operator:bank/DONE +refunded2#3:40
+        refund 3 a=30                   => CAPTURED:operator:bank/SENT +refund-requested3:30 >refund3:30
+        said refund3 refused barred     => CAPTURED:operator:bank/REFUSED +refund-refused3:barred
+        refund 4 a=30                   => CAPTURED:operator:bank/SENT +refund-requested4:30 >refund4:30
+        resolve-refund 3 given bank     => NOT_UNKNOWN
+        money                           => 100/100/70/30
+        ",
+    );
+}
