@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::Error;
 
+/// Stored orders at the first measurement of `aged`.
+pub(crate) const AGED_FROM: u64 = 10_000;
+
 /// Which load is offered; README.md of this crate has a paragraph on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
@@ -14,6 +17,33 @@ pub enum Preset {
     Seed1000,
     /// One product with 3,000 units and 20,000 requests a second for it.
     Flash,
+    /// Payments over the compatible API: authorize, capture, one in ten refunded.
+    Payments,
+    /// Journals of many postings in one request.
+    Ledger,
+    /// More than the server can do: 80 %, 100 %, 200 % and 500 % of its peak, then 80 % again.
+    Overload,
+    /// What an order costs with 10,000 stored orders, and with many more.
+    Aged,
+}
+
+/// What becomes of each payment of `payments`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PaymentMix {
+    /// It is authorised, and no more.
+    Authorize,
+    /// It is authorised, then captured, and one in ten is given back.
+    Full,
+}
+
+impl PaymentMix {
+    /// The name on the command line and in the certificate.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Full => "full",
+        }
+    }
 }
 
 impl Preset {
@@ -23,35 +53,42 @@ impl Preset {
             Self::Spread => "spread",
             Self::Seed1000 => "seed1000",
             Self::Flash => "flash",
+            Self::Payments => "payments",
+            Self::Ledger => "ledger",
+            Self::Overload => "overload",
+            Self::Aged => "aged",
         }
     }
 
     /// Seconds of the measured phase when `--duration` is not given.
     pub fn default_duration(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Spread => 60,
+            Self::Spread | Self::Payments | Self::Ledger => 60,
             Self::Seed1000 => 180,
-            Self::Flash => 10,
+            Self::Flash | Self::Aged => 10,
+            Self::Overload => 75,
         })
     }
 
     /// The rate when `--rate` is not given; `None` means that it is searched.
     pub fn default_rate(self) -> Option<f64> {
         match self {
-            Self::Spread => None,
+            Self::Spread | Self::Payments | Self::Ledger | Self::Overload => None,
             Self::Seed1000 => Some(1_000.0),
             Self::Flash => Some(20_000.0),
+            Self::Aged => Some(5_000.0),
         }
     }
 }
 
 /// Arguments of `jangbu bench`.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// The load to offer
     #[arg(value_enum)]
     pub preset: Preset,
-    /// Requests offered per second (spread searches the highest one when this is missing)
+    /// Arrivals offered per second (searched when it is missing and the preset has none)
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
     /// Length of the measured phase, e.g. 60s or 3m
@@ -69,6 +106,9 @@ pub struct Args {
     /// Write the certificate to this file (- for standard output)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the certificate as a page with plots to this file (default: beside --json)
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Exit with 1 when a pass mark is missed
     #[arg(long)]
     pub strict: bool,
@@ -87,6 +127,27 @@ pub struct Args {
     /// Units on sale in flash
     #[arg(long, value_name = "N", default_value_t = 3_000)]
     pub units: u64,
+    /// What becomes of each payment of payments
+    #[arg(long, value_enum, default_value = "full")]
+    pub mix: PaymentMix,
+    /// Sign each request of payments with a key of its merchant
+    #[arg(long, conflicts_with = "target")]
+    pub signed: bool,
+    /// Postings in one journal of ledger, two entries each
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub postings: u64,
+    /// One account on one side of every posting of ledger
+    #[arg(long)]
+    pub hot: bool,
+    /// The peak that overload multiplies (searched when it is missing)
+    #[arg(long, value_name = "RATE", conflicts_with = "rate")]
+    pub peak: Option<f64>,
+    /// Length of one step of overload
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    pub step: Duration,
+    /// Orders that aged stores before it measures for the second time
+    #[arg(long, value_name = "N", default_value_t = 5_000_000)]
+    pub orders: u64,
     /// A server that runs already, e.g. `http://10.0.0.5:7070`, instead of an own one
     #[arg(long, value_name = "URL", requires = "client_key", requires = "operator_key")]
     pub target: Option<String>,
@@ -117,6 +178,18 @@ impl Args {
         if self.rate.is_some_and(|rate| !(1.0..=1_000_000.0).contains(&rate)) {
             return bad("--rate wants a number from 1 to 1,000,000");
         }
+        if self.peak.is_some_and(|rate| !(1.0..=200_000.0).contains(&rate)) {
+            return bad("--peak wants a number from 1 to 200,000");
+        }
+        if !(1..=500).contains(&self.postings) {
+            return bad("--postings wants a number from 1 to 500");
+        }
+        if self.preset == Preset::Aged && self.orders <= AGED_FROM {
+            return bad("--orders wants more than 10,000");
+        }
+        if self.preset == Preset::Overload && (self.rate.is_some() || self.duration.is_some()) {
+            return bad("overload wants --peak and --step instead of --rate and --duration");
+        }
         if !(1..=20_000).contains(&self.connections) {
             return bad("--connections wants a number from 1 to 20,000");
         }
@@ -126,22 +199,44 @@ impl Args {
         if self.duration.is_some_and(|time| time < Duration::from_millis(100)) {
             return bad("--duration wants at least 100ms");
         }
-        if self.find_max && self.preset == Preset::Flash {
-            return bad(
-                "--find-max makes no sense for flash: its stock is gone after the first probe",
-            );
+        if self.find_max && matches!(self.preset, Preset::Flash | Preset::Aged) {
+            return bad("--find-max makes no sense for flash and aged: their load is fixed");
+        }
+        if self.step < Duration::from_millis(100) {
+            return bad("--step wants at least 100ms");
         }
         Ok(())
     }
 
     /// Length of the measured phase.
     pub(crate) fn length(&self) -> Duration {
+        if self.preset == Preset::Overload {
+            return self.step * u32::try_from(crate::overload::FACTORS.len()).unwrap_or(1);
+        }
         self.duration.unwrap_or_else(|| self.preset.default_duration())
     }
 
     /// The fixed rate, or `None` when it has to be searched.
     pub(crate) fn fixed_rate(&self) -> Option<f64> {
-        if self.find_max { None } else { self.rate.or_else(|| self.preset.default_rate()) }
+        if self.find_max {
+            return None;
+        }
+        self.rate.or(self.peak).or_else(|| self.preset.default_rate())
+    }
+
+    /// Where the rate of the measured phase comes from.
+    pub(crate) fn rate_source(&self) -> &'static str {
+        match (self.fixed_rate(), self.rate.or(self.peak)) {
+            (None, _) => "found",
+            (_, Some(_)) => "given",
+            (_, None) => "preset",
+        }
+    }
+
+    /// Where the page with the plots goes: beside the JSON, unless told otherwise.
+    pub(crate) fn page(&self) -> Option<PathBuf> {
+        let beside = self.json.as_ref().filter(|path| path.as_os_str() != "-");
+        self.html.clone().or_else(|| beside.map(|path| path.with_extension("html")))
     }
 }
 

@@ -10,8 +10,45 @@ pub(crate) enum Pace {
     Even(f64),
     /// So many a second on average, with independent exponential gaps.
     Poisson(f64),
-    /// Closed model: always this many outstanding. Only to guess where a search should begin.
-    Closed(usize),
+    /// Closed model: always this many outstanding, until there were so many in all. To guess where
+    /// a search should begin, and to fill a store.
+    Closed { width: usize, most: u64 },
+    /// Evenly spaced at a rate that changes in steps.
+    Stairs(Stairs),
+}
+
+/// A rate that changes in steps of equal length.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Stairs {
+    /// The rate that the factors multiply.
+    pub(crate) peak: f64,
+    pub(crate) factors: &'static [f64],
+    /// Nanoseconds of one step.
+    pub(crate) each: u64,
+}
+
+impl Stairs {
+    /// When arrival `count` of the stairs is due, in nanoseconds since their start; none after the
+    /// last.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive times far below 2^53 nanoseconds"
+    )]
+    fn due(&self, count: u64) -> Option<u64> {
+        let (mut begin, mut rest) = (0, count as f64);
+        for factor in self.factors {
+            let rate = self.peak * factor;
+            let here = (rate * self.each as f64 / 1e9).round();
+            if rest < here {
+                return Some(begin + (rest * 1e9 / rate) as u64);
+            }
+            rest -= here;
+            begin += self.each;
+        }
+        None
+    }
 }
 
 /// The schedule of one phase, on the generator's clock (nanoseconds).
@@ -44,22 +81,30 @@ impl Arrivals {
 
     /// When the next one is due; `None` when there is none, or in the closed model.
     pub(crate) fn next(&self) -> Option<u64> {
-        (self.next < self.end && !matches!(self.pace, Pace::Closed(_))).then_some(self.next)
+        (self.next < self.end && !self.is_closed()).then_some(self.next)
     }
 
     /// No more arrivals from `now` on.
     pub(crate) fn over(&self, now: u64) -> bool {
         match self.pace {
-            Pace::Closed(_) => now >= self.end,
-            Pace::Even(_) | Pace::Poisson(_) => self.next >= self.end,
+            Pace::Closed { most, .. } => now >= self.end || self.count >= most,
+            Pace::Even(_) | Pace::Poisson(_) | Pace::Stairs(_) => self.next >= self.end,
         }
     }
 
-    /// How many more the closed model wants outstanding.
-    pub(crate) fn closed_room(&self, now: u64, busy: usize) -> usize {
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.pace, Pace::Closed { .. })
+    }
+
+    /// Whether the closed model wants one more outstanding; it counts as begun then.
+    pub(crate) fn closed_room(&mut self, now: u64, busy: usize) -> bool {
         match self.pace {
-            Pace::Closed(width) if now < self.end => width.saturating_sub(busy),
-            _ => 0,
+            Pace::Closed { width, most } if now < self.end && self.count < most => {
+                let room = busy < width;
+                self.count += u64::from(room);
+                room
+            }
+            _ => false,
         }
     }
 
@@ -74,7 +119,10 @@ impl Arrivals {
         match self.pace {
             Pace::Even(rate) => self.next = self.start + (self.count as f64 * 1e9 / rate) as u64,
             Pace::Poisson(rate) => self.next += (-self.dice.unit().ln() * 1e9 / rate) as u64,
-            Pace::Closed(_) => {}
+            Pace::Stairs(stairs) => {
+                self.next = stairs.due(self.count).map_or(self.end, |due| self.start + due);
+            }
+            Pace::Closed { .. } => {}
         }
     }
 }
@@ -114,6 +162,27 @@ mod tests {
             "deviation {}",
             variance.sqrt() / mean
         );
+    }
+
+    #[test]
+    fn stairs_have_the_rate_of_each_step() {
+        let stairs = Stairs { peak: 1_000.0, factors: &[0.8, 5.0, 0.8], each: 2 * SECOND };
+        let times = all(Pace::Stairs(stairs), 6);
+        let within = |from: u64, to: u64| {
+            times.iter().filter(|&&t| (5 + from * SECOND..5 + to * SECOND).contains(&t)).count()
+        };
+        assert_eq!([within(0, 2), within(2, 4), within(4, 6)], [1_600, 10_000, 1_600]);
+        assert_eq!(times.len(), 13_200);
+        assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn a_closed_model_ends_after_its_count() {
+        let mut arrivals = Arrivals::new(Pace::Closed { width: 4, most: 10 }, 1, 0, SECOND);
+        let begun = (0..100).filter(|turn| arrivals.closed_room(0, turn % 4)).count();
+        assert_eq!(begun, 10);
+        assert!(arrivals.over(0));
+        assert!(!arrivals.closed_room(0, 0));
     }
 
     #[test]

@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::aged::Aged;
+use crate::journals::Balances;
 use crate::machine::{Disk, Machine};
 use crate::marks::Mark;
+use crate::overload::Overload;
+use crate::series::Second;
 use crate::server::Started;
 use crate::tally::Quantiles;
 
@@ -49,14 +53,16 @@ pub struct Certificate {
     pub settled: Option<Quantiles>,
     /// `settled`, by outcome.
     pub settled_by_outcome: BTreeMap<&'static str, Quantiles>,
+    /// Each request of a payment, from when it could be asked until its outcome was known.
+    pub latency_by_step: BTreeMap<&'static str, Quantiles>,
     /// From the intended start until the request was sent: the generator's share.
     pub generator_lateness: Option<Quantiles>,
     /// Arrivals that had to wait because every connection was busy.
     pub waited_for_connection: u64,
-    /// Sales per second, the drain included.
+    /// Sales, whole payments or journals per second, the drain included.
     pub throughput: f64,
-    /// Sales in each second of the phase.
-    pub sold_per_second: Vec<u32>,
+    /// The phase by the second.
+    pub series: Vec<Second>,
     /// From the last arrival to the last answer.
     pub drain_s: f64,
     /// Repeats of a key and how many were answered differently.
@@ -73,12 +79,22 @@ pub struct Certificate {
     pub batch: Batch,
     /// Memory of the server.
     pub memory_mb: Memory,
+    /// What the consumers of events took in during the phase.
+    pub events: Events,
     /// Events that the slowest reader of the outbox had not taken when the drain ended.
     pub events_unsent: Option<u64>,
     /// Events that each projection had not seen when the drain ended.
     pub projection_lag: Option<BTreeMap<String, u64>>,
     /// Orders in the store at the end.
     pub stored_orders: Option<u64>,
+    /// What was paid; null in other presets.
+    pub payments: Option<Paid>,
+    /// What was posted; null in other presets.
+    pub ledger: Option<Posted>,
+    /// The steps of overload; null in other presets.
+    pub overload: Option<Overload>,
+    /// The two measurements of aged; null in other presets.
+    pub aged: Option<Aged>,
     /// The probes of the search for the highest rate.
     pub search: Vec<Probe>,
     /// The sums of the proof; null when it did not run.
@@ -121,6 +137,8 @@ pub struct Conditions {
     pub products: usize,
     /// Further arguments of the server.
     pub server_args: Vec<String>,
+    /// Settings that the preset gave the server, as environment variables.
+    pub settings: Vec<String>,
     /// Size of the server's binary.
     pub binary_mb: Option<f64>,
     /// Start of the server until it served.
@@ -140,6 +158,45 @@ pub struct Facts {
     pub durability: Option<String>,
     /// Shortest and longest answer time of the simulated gateway, milliseconds.
     pub psp_latency_ms: Option<[f64; 2]>,
+}
+
+/// Events of the measured phase and the consumers that take them in.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Events {
+    /// Written until the last arrival was due.
+    pub written: Option<u64>,
+    /// Taken in by the slowest consumer until then.
+    pub delivered: Option<u64>,
+    /// Not taken in yet at that moment.
+    pub behind_at_end: Option<u64>,
+    /// Not taken in yet when the last answer had come.
+    pub behind_after_drain: Option<u64>,
+    /// From the commit of an event until it was taken in: median, milliseconds.
+    pub lag_p50_ms: Option<f64>,
+    /// 99 of 100 events were taken in within this time.
+    pub lag_p99_ms: Option<f64>,
+}
+
+/// What `payments` paid.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Paid {
+    /// `authorize` or `full`.
+    pub mix: &'static str,
+    /// Whether each request was signed.
+    pub signed: bool,
+}
+
+/// What `ledger` posted.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Posted {
+    /// Postings of a journal, two entries each.
+    pub postings: u64,
+    /// One account stood on one side of every posting.
+    pub hot: bool,
+    /// Entries per second.
+    pub entries_per_second: f64,
+    /// The accounts after the run.
+    pub balances: Balances,
 }
 
 /// Repeats of an idempotency key.

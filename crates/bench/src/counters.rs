@@ -61,6 +61,59 @@ impl Counters {
     }
 }
 
+/// Upper bounds of a histogram's buckets in seconds, and how many stayed below each.
+type Buckets = Vec<(f64, f64)>;
+
+impl Counters {
+    /// Number of the last event that every projection has taken in.
+    pub(crate) fn taken(&self) -> Option<f64> {
+        let seen = |(series, seen): (&String, &f64)| {
+            series.starts_with("jangbu_projection_seq{").then_some(*seen)
+        };
+        self.0.iter().filter_map(seen).reduce(f64::min)
+    }
+
+    /// A quantile of what a histogram took in since an earlier reading, in milliseconds; within a
+    /// bucket it is taken as evenly spread, and none when it lies above the last bound.
+    pub(crate) fn quantile_ms(&self, before: &Self, name: &str, quantile: f64) -> Option<f64> {
+        let (now, was) = (self.buckets(name), before.buckets(name));
+        if now.is_empty() || (before.0.is_empty() && was.is_empty()) {
+            return None;
+        }
+        let then = |bound: f64| {
+            let same = |(b, _): &&(f64, f64)| b.total_cmp(&bound).is_eq();
+            was.iter().find(same).map_or(0.0, |(_, count)| *count)
+        };
+        let grown: Buckets = now.iter().map(|&(bound, n)| (bound, n - then(bound))).collect();
+        let total = grown.last().map(|(_, count)| *count).filter(|count| *count > 0.0)?;
+        let (rank, mut below) = (total * quantile, (0.0, 0.0));
+        for (bound, count) in grown {
+            if count >= rank {
+                let share = (rank - below.1) / (count - below.1).max(f64::MIN_POSITIVE);
+                let value = below.0 + (bound - below.0) * share.clamp(0.0, 1.0);
+                return bound.is_finite().then_some(value * 1e3);
+            }
+            below = (bound, count);
+        }
+        None
+    }
+
+    fn buckets(&self, name: &str) -> Buckets {
+        let bucket = |(series, count): (&String, &f64)| {
+            let labels = series.strip_prefix(name)?.strip_prefix("_bucket{")?;
+            if !labels.contains("consumer=\"projections\"") {
+                return None;
+            }
+            let bound = labels.split("le=\"").nth(1)?.split('"').next()?;
+            let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? };
+            Some((bound, *count))
+        };
+        let mut buckets: Buckets = self.0.iter().filter_map(bucket).collect();
+        buckets.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        buckets
+    }
+}
+
 /// A count that travelled as a float.
 #[expect(
     clippy::cast_possible_truncation,
@@ -88,6 +141,26 @@ mod tests {
         assert_eq!(counters.sum("jangbu_orders_settled_total"), Some(12.0));
         let lag = counters.projection_lag().unwrap();
         assert_eq!((lag["orders"], lag["ledger"]), (3, 0));
+    }
+
+    #[test]
+    fn quantiles_are_of_what_came_since() {
+        let text = |counts: [u32; 3]| {
+            let line = |(le, n): (&str, u32)| {
+                format!("lag_bucket{{consumer=\"projections\",le=\"{le}\"}} {n}\n")
+            };
+            ["0.01", "0.1", "+Inf"].into_iter().zip(counts).map(line).collect::<String>()
+        };
+        let before = Counters::parse(&text([1_000, 1_000, 1_000]));
+        let after = Counters::parse(&text([1_050, 1_100, 1_100]));
+        let at = |quantile: f64| after.quantile_ms(&before, "lag", quantile).unwrap();
+        assert!((at(0.5) - 10.0).abs() < 1e-9, "{}", at(0.5));
+        assert!((at(0.75) - 55.0).abs() < 1e-9, "{}", at(0.75));
+        assert_eq!(before.quantile_ms(&before, "lag", 0.5), None, "nothing came");
+        assert_eq!(after.quantile_ms(&Counters::default(), "lag", 0.5), None);
+        let late = Counters::parse(&text([1_000, 1_000, 1_009]));
+        assert_eq!(late.quantile_ms(&before, "lag", 0.5), None, "above the last bound");
+        assert_eq!(Counters::parse(TEXT).taken(), Some(97.0));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The desk: what each answer means for the counts, the journal, repeats and look-ups.
 
 use std::collections::VecDeque;
+use std::io;
 
 use crate::journal::{Ack, Journal};
 use crate::outcome::Outcome;
 use crate::tally::Tally;
+use crate::trade::Trade;
 use crate::wire::{Answer, Reader, Said};
 use crate::world::{Id, Mix, World};
 
@@ -52,114 +54,127 @@ pub(crate) struct Open {
 
 /// Takes answers; hands out the next thing to send.
 #[derive(Debug)]
-pub(crate) struct Desk<'a> {
-    world: &'a World,
-    journal: &'a mut Journal,
+pub(crate) struct Desk {
+    world: World,
+    journal: Journal,
     reader: Reader,
     mix: Mix,
-    pub(crate) tally: Tally,
+    tally: Tally,
+    next: u64,
     repeats: VecDeque<Repeat>,
     open: VecDeque<Open>,
 }
 
-impl<'a> Desk<'a> {
-    pub(crate) fn new(world: &'a World, journal: &'a mut Journal, mix: Mix, tally: Tally) -> Self {
-        let (repeats, open) = (VecDeque::new(), VecDeque::new());
-        Self { world, journal, reader: Reader::new(), mix, tally, repeats, open }
+impl Desk {
+    pub(crate) fn new(world: World, journal: Journal) -> Self {
+        Self {
+            world,
+            journal,
+            reader: Reader::new(),
+            mix: Mix::Spread,
+            tally: Tally::new(0, 0),
+            next: 1,
+            repeats: VecDeque::new(),
+            open: VecDeque::new(),
+        }
+    }
+}
+
+impl Trade for Desk {
+    type Job = Job;
+
+    fn begin(&mut self, mix: Mix, tally: Tally) {
+        (self.mix, self.tally) = (mix, tally);
+        self.repeats.clear();
     }
 
-    /// Renders the request for one arrival.
-    pub(crate) fn arrival(
-        &mut self,
-        intended: u64,
-        now: u64,
-        next: &mut u64,
-        request: &mut Vec<u8>,
-    ) -> Job {
+    fn end(&mut self) -> io::Result<Tally> {
+        self.journal.flush()?;
+        Ok(std::mem::replace(&mut self.tally, Tally::new(0, 0)))
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn arrival(&mut self, intended: u64, now: u64, request: &mut Vec<u8>) -> Job {
         let ready = |repeat: &mut Repeat| repeat.ready <= now;
         let repeat = self.repeats.pop_front_if(ready);
-        let n = repeat.map_or(*next, |first| first.n);
+        let n = repeat.map_or(self.next, |first| first.n);
         let total = self.world.place(self.mix, n, request);
         let arrival = Arrival { n, intended, sent: now, total };
         if let Some(first) = repeat {
             return Job::Repeat(arrival, first);
         }
-        *next += 1;
+        self.next += 1;
         Job::Place(arrival)
     }
 
     /// Orders that are accepted and not settled.
-    pub(crate) fn open(&self) -> usize {
+    fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// When the next look-up is due.
-    pub(crate) fn next_look(&self) -> Option<u64> {
+    fn next_due(&self) -> Option<u64> {
         self.open.front().map(|open| open.due)
     }
 
-    pub(crate) fn look_is_due(&self, now: u64) -> bool {
-        self.next_look().is_some_and(|due| due <= now)
-    }
-
-    /// Renders the next look-up.
-    pub(crate) fn look(&mut self, request: &mut Vec<u8>) -> Option<Job> {
-        let open = self.open.pop_front()?;
+    /// The next look-up.
+    fn follow(&mut self, now: u64, request: &mut Vec<u8>) -> Option<Job> {
+        let open = self.open.pop_front_if(|open| open.due <= now)?;
         self.world.look(&open.order, request);
         Some(Job::Look(open))
     }
 
-    /// An answer came.
-    pub(crate) fn answered(&mut self, job: &Job, answer: &Answer<'_>, now: u64) {
+    fn answered(&mut self, job: Job, answer: &Answer<'_>, now: u64) {
         let said = self.reader.read(answer);
         match job {
             Job::Place(arrival) => {
-                self.accepted(arrival, answer, said.outcome, now);
+                self.accepted(&arrival, answer, said.outcome, now);
                 match said.order {
                     Some(order) if said.outcome == Outcome::Pending => {
-                        self.note(arrival, &said);
-                        let open = Open { arrival: *arrival, order, due: now + LOOK_EVERY };
-                        self.open.push_back(open);
+                        self.note(&arrival, &said);
+                        self.open.push_back(Open { arrival, order, due: now + LOOK_EVERY });
                     }
-                    _ => self.settled(arrival, &said, now),
+                    _ => self.settled(&arrival, &said, now),
                 }
             }
-            Job::Repeat(arrival, first) => self.repeated(arrival, first, &said, now),
+            Job::Repeat(arrival, first) => self.repeated(&arrival, &first, &said, now),
             Job::Look(open) if answer.status == 200 && said.outcome != Outcome::Pending => {
                 let said = Said { order: Some(open.order), ..said };
                 self.settled(&open.arrival, &said, now);
             }
-            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..*open }),
+            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..open }),
         }
     }
 
-    /// The connection broke before the answer; whatever the server did, the client does not know.
-    pub(crate) fn broken(&mut self, job: &Job, now: u64) {
+    fn broken(&mut self, job: Job, now: u64) {
         match job {
             Job::Place(arrival) | Job::Repeat(arrival, _) => {
-                self.settled(arrival, &failure("CONNECTION_LOST"), now);
+                self.settled(&arrival, &failure("CONNECTION_LOST"), now);
             }
-            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..*open }),
+            Job::Look(open) => self.open.push_back(Open { due: now + LOOK_EVERY, ..open }),
         }
     }
 
-    /// No answer until the end of the drain.
-    pub(crate) fn unanswered(&mut self, job: &Job, now: u64) {
+    fn unanswered(&mut self, job: Job, now: u64) {
         match job {
             Job::Place(arrival) | Job::Repeat(arrival, _) => {
-                self.settled(arrival, &failure("NO_ANSWER"), now);
+                self.settled(&arrival, &failure("NO_ANSWER"), now);
             }
-            Job::Look(open) => self.open.push_back(*open),
+            Job::Look(open) => self.open.push_back(open),
         }
     }
 
     /// What is still open stays PENDING.
-    pub(crate) fn close(&mut self, now: u64) {
+    fn close(&mut self, now: u64) {
         while let Some(open) = self.open.pop_front() {
             self.tally.ended(Outcome::Pending, "PENDING", open.arrival.intended, now);
         }
     }
+}
 
+impl Desk {
     /// accepted = total - (settle - accept); when not settled: lateness + accept.
     fn accepted(&mut self, arrival: &Arrival, answer: &Answer<'_>, outcome: Outcome, now: u64) {
         if !outcome.is_complete() && outcome != Outcome::Pending {
@@ -212,8 +227,8 @@ impl<'a> Desk<'a> {
             Outcome::Sold => said.total.unwrap_or(arrival.total),
             _ => 0,
         };
-        let ack = Ack { order: said.order, outcome: said.outcome, amount };
-        self.journal.note(self.world, arrival.n, &ack);
+        let ack = Ack { id: said.order, outcome: said.outcome.name(), amount };
+        self.journal.note(|line| self.world.push_key(arrival.n, line), &ack);
     }
 }
 
@@ -243,23 +258,22 @@ mod tests {
     }
 
     /// Runs `act` at a desk; gives the counts and the journal.
-    fn at_desk(act: impl FnOnce(&mut Desk<'_>)) -> (Tally, String) {
+    fn at_desk(act: impl FnOnce(&mut Desk)) -> (Tally, String) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("acks.csv");
         let product = Product { sku: *b"sku_0000000000001", price: 1_000 };
         let door = Door { host: "h", client_key: "k" };
         let world = World::new(1, "t".to_owned(), vec![product], &door);
-        let mut journal = Journal::create(&path).unwrap();
-        let mut desk = Desk::new(&world, &mut journal, Mix::Only(0), Tally::new(0, 10));
+        let mut desk = Desk::new(world, Journal::create(&path).unwrap());
+        desk.begin(Mix::Only(0), Tally::new(0, 10));
+        desk.next = 5;
         act(&mut desk);
-        let tally = desk.tally;
-        journal.flush().unwrap();
+        let tally = desk.end().unwrap();
         (tally, std::fs::read_to_string(path).unwrap())
     }
 
-    fn arrival(desk: &mut Desk<'_>) -> Arrival {
-        let (mut next, mut request) = (5, Vec::new());
-        match desk.arrival(0, 1, &mut next, &mut request) {
+    fn arrival(desk: &mut Desk) -> Arrival {
+        match desk.arrival(0, 1, &mut Vec::new()) {
             Job::Place(arrival) => arrival,
             other => panic!("{other:?}"),
         }
@@ -282,13 +296,13 @@ mod tests {
             let open = arrival(desk);
             desk.open.push_back(Open { arrival: open, order: ORDER, due: 0 });
             let silent = Job::Place(arrival(desk));
-            desk.unanswered(&silent, 30);
+            desk.unanswered(silent, 30);
             desk.close(30);
         });
         assert_eq!((tally.of(Outcome::Pending), tally.of(Outcome::Error)), (1, 1));
         assert_eq!(tally.codes["NO_ANSWER"], 1);
         assert_eq!(tally.completed(), 0);
-        assert_eq!(journal.lines().nth(1), Some("t-5,,ERROR,0"));
+        assert_eq!(journal.lines().nth(1), Some("t-6,,ERROR,0"));
     }
 
     #[test]

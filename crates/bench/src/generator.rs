@@ -1,8 +1,8 @@
 //! The generator: one thread, one epoll, an open model.
 //!
 //! ```text
-//!   schedule ──due──> queue ──free connection──> server ──answer──> desk
-//!                       │ 5 s without one: dropped                   │ 202: looked up until settled
+//!   schedule ──due──> queue ──free connection──> server ──answer──> trade
+//!                       │ 5 s without one: dropped                   │ what follows: capture, look-up
 //!                       └────────── one in 1,000 arrivals is a repeat of an answered key
 //! ```
 //!
@@ -21,11 +21,10 @@ use rustix::event::epoll::Event;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::arrivals::{Arrivals, Pace};
-use crate::desk::{Desk, Job};
-use crate::journal::Journal;
 use crate::pool::{Got, Pool};
-use crate::tally::Tally;
-use crate::world::{Mix, World};
+use crate::tally::{Stair, Tally};
+use crate::trade::Trade;
+use crate::world::Mix;
 
 /// An arrival that waited longer for a connection is dropped.
 const PATIENCE: u64 = 5_000_000_000;
@@ -41,8 +40,8 @@ const WATCH: u64 = 500_000_000;
 const DRAIN_LIMIT: u64 = 35_000_000_000;
 /// Events taken before the schedule is looked at again.
 const EVENTS: usize = 64;
-/// Look-ups of open orders per turn, after the arrivals.
-const LOOKS: usize = 8;
+/// Requests per turn that follow earlier answers.
+const FOLLOWS: usize = 512;
 
 /// A stretch of load.
 #[derive(Debug, Clone, Copy)]
@@ -53,28 +52,21 @@ pub(crate) struct Phase {
     pub(crate) seed: u64,
 }
 
-/// Keeps connections, journal and the number of the next order from phase to phase.
+/// Keeps connections and the trade from phase to phase.
 #[derive(Debug)]
-pub(crate) struct Generator<'w> {
-    world: &'w World,
-    journal: Journal,
-    pool: Pool<Job>,
+pub(crate) struct Generator<T: Trade> {
+    trade: T,
+    pool: Pool<T::Job>,
     origin: Instant,
-    next: u64,
 }
 
 /// Sees the counts now and then, and the seconds since the start.
 pub(crate) type Watch<'a> = &'a mut dyn FnMut(&Tally, f64);
 
-impl<'w> Generator<'w> {
-    pub(crate) fn new(
-        world: &'w World,
-        journal: Journal,
-        address: SocketAddr,
-        connections: usize,
-    ) -> io::Result<Self> {
+impl<T: Trade> Generator<T> {
+    pub(crate) fn new(trade: T, address: SocketAddr, connections: usize) -> io::Result<Self> {
         let pool = Pool::new(address, connections)?;
-        Ok(Self { world, journal, pool, origin: Instant::now(), next: 1 })
+        Ok(Self { trade, pool, origin: Instant::now() })
     }
 
     /// Offers one phase, drains it and counts it.
@@ -82,52 +74,64 @@ impl<'w> Generator<'w> {
         let cpu = thread_cpu();
         let start = nanos(self.origin) + 1_000_000;
         let end = start + u64::try_from(phase.length.as_nanos()).unwrap_or(u64::MAX / 2);
+        let mut counts = Tally::new(start, end);
+        if let Pace::Stairs(stairs) = phase.pace {
+            let ends = (1..=stairs.factors.len() as u64).map(|step| step * stairs.each);
+            counts.stairs = ends.map(Stair::until).collect();
+        }
+        self.trade.begin(phase.mix, counts);
         let turn = Turn {
-            desk: Desk::new(self.world, &mut self.journal, phase.mix, Tally::new(start, end)),
+            trade: &mut self.trade,
             pool: &mut self.pool,
             arrivals: Arrivals::new(phase.pace, phase.seed, start, end),
             queue: VecDeque::new(),
             noted: 0,
-            next: &mut self.next,
             origin: self.origin,
             end,
             tick: tick(phase.pace),
+            cpu,
             request: Vec::with_capacity(1_024),
         };
-        let mut tally = turn.run(watch)?;
-        self.journal.flush()?;
+        turn.run(watch)?;
+        let mut tally = self.trade.end()?;
         tally.cpu = thread_cpu() - cpu;
         tally.connections = self.pool.open();
         Ok(tally)
     }
+
+    /// The trade after the last phase.
+    pub(crate) fn into_trade(self) -> T {
+        self.trade
+    }
 }
 
 /// One phase while it runs.
-struct Turn<'a> {
-    desk: Desk<'a>,
-    pool: &'a mut Pool<Job>,
+struct Turn<'a, T: Trade> {
+    trade: &'a mut T,
+    pool: &'a mut Pool<T::Job>,
     arrivals: Arrivals,
     /// Intended starts of arrivals without a connection, oldest first.
     queue: VecDeque<u64>,
     /// How many of the queue have been counted as waiting.
     noted: usize,
-    next: &'a mut u64,
     origin: Instant,
     end: u64,
     tick: u64,
+    /// CPU time of the thread when the phase began.
+    cpu: u64,
     request: Vec<u8>,
 }
 
-impl Turn<'_> {
-    fn run(mut self, watch: Watch<'_>) -> io::Result<Tally> {
+impl<T: Trade> Turn<'_, T> {
+    fn run(mut self, watch: Watch<'_>) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         let mut ready = Vec::with_capacity(EVENTS);
         let mut watched = 0;
         loop {
             let now = nanos(self.origin);
             self.arrive(now);
+            self.follow(now);
             self.issue();
-            self.look(now);
             if self.finished(now) {
                 break;
             }
@@ -135,30 +139,33 @@ impl Turn<'_> {
                 self.linger(now);
             }
             self.pool.wait(&mut events, &mut ready, self.patience(now))?;
-            for &slot in &ready {
-                self.take(slot);
-            }
+            self.take(&ready);
             if now >= watched {
                 watched = now + WATCH;
-                watch(
-                    &self.desk.tally,
-                    crate::tally::seconds(now.saturating_sub(self.desk.tally.start)),
-                );
+                self.watch(now, watch);
             }
         }
+        self.watch(nanos(self.origin), watch);
         self.give_up();
-        Ok(self.desk.tally)
+        Ok(())
+    }
+
+    fn watch(&mut self, now: u64, watch: Watch<'_>) {
+        let tally = self.trade.tally();
+        let since = now.saturating_sub(tally.start);
+        tally.cpu_marks.push((since, thread_cpu() - self.cpu));
+        watch(tally, crate::tally::seconds(since));
     }
 
     /// Moves what is due into the queue.
     fn arrive(&mut self, now: u64) {
         while let Some(intended) = self.arrivals.due(now) {
             self.queue.push_back(intended);
-            self.desk.tally.offered += 1;
+            self.trade.tally().arrived(intended);
         }
-        for _ in 0..self.arrivals.closed_room(now, self.pool.busy() + self.queue.len()) {
+        while self.arrivals.closed_room(now, self.pool.busy() + self.queue.len()) {
             self.queue.push_back(now);
-            self.desk.tally.offered += 1;
+            self.trade.tally().arrived(now);
         }
     }
 
@@ -167,7 +174,7 @@ impl Turn<'_> {
         while let Some(&intended) = self.queue.front() {
             let now = nanos(self.origin);
             if now.saturating_sub(intended) > PATIENCE {
-                self.desk.tally.dropped += 1;
+                self.trade.tally().dropped += 1;
             } else {
                 match self.pool.acquire() {
                     Ok(Some(slot)) => self.send(slot, intended, now),
@@ -178,7 +185,7 @@ impl Turn<'_> {
             self.queue.pop_front();
             self.noted = self.noted.saturating_sub(1);
         }
-        self.desk.tally.waited += (self.queue.len() - self.noted) as u64;
+        self.trade.tally().waited += (self.queue.len() - self.noted) as u64;
         self.noted = self.queue.len();
     }
 
@@ -189,7 +196,7 @@ impl Turn<'_> {
     }
 
     /// The idle connection had been closed by the server and nothing was sent: take a new one.
-    fn again(&mut self, mut job: Job, now: u64) {
+    fn again(&mut self, mut job: T::Job, now: u64) {
         for _ in 0..3 {
             let Ok(Some(slot)) = self.pool.acquire() else { break };
             match self.pool.send(slot, &self.request, job) {
@@ -197,48 +204,61 @@ impl Turn<'_> {
                 Err(back) => job = back,
             }
         }
-        self.desk.broken(&job, now);
+        self.trade.broken(job, now);
     }
 
     fn fail(&mut self, intended: u64, now: u64) {
         let job = self.prepare(intended, now);
-        self.desk.broken(&job, now);
+        self.trade.broken(job, now);
     }
 
-    /// Renders the request of an arrival: a repeat if one is ready, else a new order.
-    fn prepare(&mut self, intended: u64, now: u64) -> Job {
-        self.desk.tally.issued += 1;
-        self.desk.tally.lateness.record(now.saturating_sub(intended));
+    /// Renders the request of an arrival.
+    fn prepare(&mut self, intended: u64, now: u64) -> T::Job {
+        let tally = self.trade.tally();
+        tally.issued += 1;
+        tally.lateness.record(now.saturating_sub(intended));
         self.request.clear();
-        self.desk.arrival(intended, now, self.next, &mut self.request)
+        self.trade.arrival(intended, now, &mut self.request)
     }
 
-    /// Looks after orders that were answered with 202.
-    fn look(&mut self, now: u64) {
-        for _ in 0..LOOKS {
-            if !self.desk.look_is_due(now) {
+    /// Sends what follows earlier answers: it comes before new arrivals.
+    fn follow(&mut self, now: u64) {
+        for _ in 0..FOLLOWS {
+            if self.trade.next_due().is_none_or(|due| due > now) {
                 return;
             }
             let Ok(Some(slot)) = self.pool.acquire() else { return };
             self.request.clear();
-            let Some(job) = self.desk.look(&mut self.request) else { return };
+            let Some(job) = self.trade.follow(now, &mut self.request) else { return };
             if let Err(job) = self.pool.send(slot, &self.request, job) {
-                self.desk.broken(&job, now);
+                self.again(job, now);
             }
         }
     }
 
-    fn take(&mut self, slot: usize) {
-        let (desk, origin) = (&mut self.desk, self.origin);
-        let got = self.pool.take(slot, |job, answer| desk.answered(&job, answer, nanos(origin)));
-        if let Got::Broken(job) = got {
-            self.desk.broken(&job, nanos(self.origin));
+    fn take(&mut self, ready: &[usize]) {
+        let origin = self.origin;
+        for &slot in ready {
+            let trade = &mut *self.trade;
+            let got =
+                self.pool.take(slot, |job, answer| trade.answered(job, answer, nanos(origin)));
+            if let Got::Broken(job) = got {
+                self.trade.broken(job, nanos(origin));
+            }
         }
     }
 
-    fn finished(&self, now: u64) -> bool {
-        let quiet = self.queue.is_empty() && self.pool.busy() == 0 && self.desk.open() == 0;
-        self.arrivals.over(now) && (quiet || now > self.end.saturating_add(DRAIN_LIMIT))
+    fn finished(&mut self, now: u64) -> bool {
+        if !self.arrivals.over(now) {
+            return false;
+        }
+        if self.arrivals.is_closed() && now < self.end {
+            // It has begun all that it wanted.
+            self.end = now;
+            self.trade.tally().planned_end = now;
+        }
+        let quiet = self.queue.is_empty() && self.pool.busy() == 0 && self.trade.open() == 0;
+        quiet || now > self.end.saturating_add(DRAIN_LIMIT)
     }
 
     /// At high rates the thread wakes by the tick and not for each event: a switch costs more than
@@ -254,16 +274,16 @@ impl Turn<'_> {
     /// How long to wait for events at most.
     fn patience(&self, now: u64) -> Duration {
         let next = self.arrivals.next().unwrap_or(u64::MAX);
-        let next = next.min(self.desk.next_look().unwrap_or(u64::MAX)).min(now + WATCH);
+        let next = next.min(self.trade.next_due().unwrap_or(u64::MAX)).min(now + WATCH);
         Duration::from_nanos(next.saturating_sub(now).max(COALESCE))
     }
 
     fn give_up(&mut self) {
         let now = nanos(self.origin);
-        self.desk.tally.dropped += self.queue.len() as u64;
-        let desk = &mut self.desk;
-        self.pool.abandon(|job| desk.unanswered(&job, now));
-        self.desk.close(now);
+        let trade = &mut *self.trade;
+        trade.tally().dropped += self.queue.len() as u64;
+        self.pool.abandon(|job| trade.unanswered(job, now));
+        trade.close(now);
     }
 }
 
@@ -271,7 +291,7 @@ impl Turn<'_> {
 pub(crate) fn tick(pace: Pace) -> u64 {
     match pace {
         Pace::Even(rate) | Pace::Poisson(rate) if rate < TICK_FROM => 0,
-        Pace::Even(_) | Pace::Poisson(_) | Pace::Closed(_) => TICK,
+        Pace::Even(_) | Pace::Poisson(_) | Pace::Closed { .. } | Pace::Stairs(_) => TICK,
     }
 }
 

@@ -1,14 +1,13 @@
 //! The journal of acknowledgements: what the server said to whom, for `prove --acks`.
 //!
-//! CSV, one line per answer: `key,order_id,outcome,amount`. It is written as answers arrive, so
+//! CSV, one line per answer: `key,order_id,outcome,amount`, where the id may be one of a payment. It is written as answers arrive, so
 //! that a run that is cut short leaves what had been acknowledged until then.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::outcome::Outcome;
-use crate::world::{Id, World, push_number};
+use crate::world::{Id, push_number};
 
 /// An open journal. Write errors are kept and reported by [`Journal::flush`].
 #[derive(Debug)]
@@ -25,16 +24,16 @@ impl Journal {
         Ok(Self { file, line: Vec::with_capacity(128), broken: None })
     }
 
-    /// One answer to order `n`.
-    pub(crate) fn note(&mut self, world: &World, n: u64, ack: &Ack) {
+    /// One answer; `key` appends the idempotency key of the request.
+    pub(crate) fn note(&mut self, key: impl FnOnce(&mut Vec<u8>), ack: &Ack) {
         self.line.clear();
-        world.push_key(n, &mut self.line);
+        key(&mut self.line);
         self.line.push(b',');
-        if let Some(order) = &ack.order {
-            self.line.extend_from_slice(order);
+        if let Some(id) = &ack.id {
+            self.line.extend_from_slice(id);
         }
         self.line.push(b',');
-        self.line.extend_from_slice(ack.outcome.name().as_bytes());
+        self.line.extend_from_slice(ack.outcome.as_bytes());
         self.line.push(b',');
         push_number(ack.amount.unsigned_abs(), &mut self.line);
         self.line.push(b'\n');
@@ -55,7 +54,8 @@ impl Journal {
 /// One acknowledgement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ack {
-    pub(crate) order: Option<Id>,
-    pub(crate) outcome: Outcome,
+    /// Of the order or the payment.
+    pub(crate) id: Option<Id>,
+    pub(crate) outcome: &'static str,
     pub(crate) amount: i64,
 }

@@ -5,7 +5,7 @@
 //! | step | what |
 //! |---|---|
 //! | 1 | a fresh directory on a real disk, the sync measured, an own server process (or a target) |
-//! | 2 | products put on sale through the API |
+//! | 2 | products put on sale through the API (for orders) |
 //! | 3 | warm-up; search for the highest rate, if asked |
 //! | 4 | the measured phase, between two readings of the server's counters; drained |
 //! | 5 | server stopped, the books proven against the journal of acknowledgements |
@@ -15,39 +15,58 @@
 //! from the intended start, every arrival is in exactly one count, what was not measured is null,
 //! and a number without its proof never passes.
 
+mod aged;
 mod args;
 mod arrivals;
 mod certificate;
+mod certify;
 mod control;
 mod counters;
 mod desk;
 mod dice;
 mod generator;
 mod journal;
+mod journals;
+mod load;
 mod machine;
 mod marks;
 mod outcome;
+mod overload;
+mod page;
+mod payment_requests;
+mod payments;
+mod plot;
 mod pool;
+mod progress;
 mod report;
 mod run;
+mod sampler;
 mod search;
 mod seed;
+mod series;
 mod server;
+mod signature;
 mod stage;
 mod tally;
+mod trade;
 mod wire;
 mod world;
 
 use std::path::{Path, PathBuf};
 
-pub use crate::args::{Args, Preset};
+pub use crate::aged::{Age, Aged};
+pub use crate::args::{Args, PaymentMix, Preset};
 pub use crate::certificate::{
-    Batch, Certificate, Conditions, Cpu, Facts, Memory, PerOrder, Phases, Probe, Proof, Replays,
-    Sums,
+    Batch, Certificate, Conditions, Cpu, Events, Facts, Memory, Paid, PerOrder, Phases, Posted,
+    Probe, Proof, Replays, Sums,
 };
+pub use crate::journals::Balances;
 pub use crate::machine::{Disk, Machine};
 pub use crate::marks::Mark;
+pub use crate::overload::{Overload, Step};
+pub use crate::page::page;
 pub use crate::run::{publish, run};
+pub use crate::series::Second;
 pub use crate::server::Started;
 pub use crate::tally::Quantiles;
 

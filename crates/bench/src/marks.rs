@@ -34,6 +34,9 @@ fn exactly(name: &'static str, value: u64, limit: u64) -> Mark {
     Mark { name, relation: "=", limit: wanted, value: Some(number), pass: value == limit }
 }
 
+/// Outcomes that no preset takes for an honest answer.
+const FAILURES: [&str; 5] = ["ERROR", "INVALID", "SHED", "PENDING", "UNKNOWN"];
+
 /// What the marks depend on besides the certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Aim {
@@ -45,39 +48,95 @@ pub(crate) struct Aim {
 /// The marks of a preset, measured on a finished certificate.
 pub(crate) fn marks(aim: Aim, of: &Certificate) -> Vec<Mark> {
     let outcome = |name: &str| of.outcomes.get(name).copied().unwrap_or(0);
-    let failures = ["ERROR", "INVALID", "SHED", "PENDING"].into_iter().map(outcome).sum();
+    let failures = FAILURES.into_iter().map(outcome).sum();
     let settled = |outcome: &str| of.settled_by_outcome.get(outcome).map(|q| q.p99);
-    let mut marks = vec![
-        exactly("dropped", of.dropped, 0),
-        exactly("replays answered differently", of.replays.different, 0),
-    ];
+    let mut marks = vec![exactly("replays answered differently", of.replays.different, 0)];
+    if aim.preset != Preset::Overload {
+        marks.push(exactly("dropped", of.dropped, 0));
+    }
     match aim.preset {
         Preset::Spread => {
-            marks.push(at_least("completed share", completed_share(of), 0.995));
-            marks.push(at_most("drain_s", Some(of.drain_s), 2.0));
-            marks.push(at_most("settled p99 ms", of.settled.map(|q| q.p99), 100.0));
-            if of.rate_source == "found" {
-                marks.push(at_least("throughput", Some(of.throughput), 12_000.0));
-            }
+            sustained(of, &mut marks);
+            found(of, 12_000.0, &mut marks);
         }
         Preset::Seed1000 => {
             marks.push(exactly("failures", failures, 0));
             marks.push(at_most("accepted p99 ms", of.accepted.map(|q| q.p99), 10.0));
             marks.push(at_most("settled p99 ms", of.settled.map(|q| q.p99), 40.0));
+            marks.push(at_most("consumer lag p99 ms", of.events.lag_p99_ms, 50.0));
         }
         Preset::Flash => {
             marks.push(exactly("failures", failures, 0));
             marks.push(exactly("SOLD", outcome("SOLD"), aim.units));
             marks.push(at_most("SOLD_OUT p99 ms", settled("SOLD_OUT"), 10.0));
         }
+        Preset::Payments => {
+            let authorize = of.payments.is_some_and(|paid| paid.mix == "authorize");
+            sustained(of, &mut marks);
+            found(of, if authorize { 30_000.0 } else { 12_000.0 }, &mut marks);
+            let delivered = share(of.events.delivered, of.events.written);
+            marks.push(at_least("events delivered within the run", delivered, 0.99));
+        }
+        Preset::Ledger => ledger(of, &mut marks),
+        Preset::Overload => overload(of, &mut marks),
+        Preset::Aged => {
+            marks.push(exactly("failures", failures, 0));
+            let factor = of.aged.as_ref().and_then(|aged| aged.cost_factor);
+            marks.push(at_most("cost per order, old over young", factor, 1.2));
+        }
     }
+    // Overload is to use more than usual, and a file of millions of orders too.
+    let usual = !matches!(aim.preset, Preset::Overload | Preset::Aged);
     if of.conditions.target.is_none() {
         marks.push(at_most("start ms", of.conditions.start.as_ref().map(|s| s.ready_ms), 1_000.0));
         marks.push(at_most("idle memory MB", of.memory_mb.idle, 100.0));
-        marks.push(at_most("peak memory MB", of.memory_mb.peak, 400.0));
+        if usual {
+            marks.push(at_most("peak memory MB", of.memory_mb.peak, 400.0));
+        }
         marks.push(at_most("binary MB", of.conditions.binary_mb, 40.0));
     }
     marks
+}
+
+/// What a rate has to keep in order to count as sustained.
+fn sustained(of: &Certificate, marks: &mut Vec<Mark>) {
+    marks.push(at_least("completed share", completed_share(of), 0.995));
+    marks.push(at_most("drain_s", Some(of.drain_s), 2.0));
+    marks.push(at_most("settled p99 ms", of.settled.map(|q| q.p99), 100.0));
+}
+
+/// A rate that was searched has to reach something.
+fn found(of: &Certificate, least: f64, marks: &mut Vec<Mark>) {
+    if of.rate_source == "found" {
+        marks.push(at_least("throughput", Some(of.throughput), least));
+    }
+}
+
+fn ledger(of: &Certificate, marks: &mut Vec<Mark>) {
+    sustained(of, marks);
+    let Some(posted) = of.ledger else { return };
+    if of.rate_source == "found" {
+        marks.push(at_least("entries/s", Some(posted.entries_per_second), 200_000.0));
+    }
+    let balanced = posted.balances.balanced.map(|balanced| f64::from(u8::from(balanced)));
+    marks.push(at_least("trial balance", balanced, 1.0));
+    marks.push(exactly("accounts that differ", posted.balances.differing, 0));
+}
+
+fn overload(of: &Certificate, marks: &mut Vec<Mark>) {
+    let Some(overload) = &of.overload else { return };
+    marks.push(at_least("goodput at 2x", overload.goodput_2x, 0.85));
+    marks.push(at_least("goodput at 5x", overload.goodput_5x, 0.55));
+    marks.push(at_most("latency of the accepted, over 80 %", overload.latency_factor, 2.0));
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
+    let recovery = overload.recovery_s.map(|seconds| seconds as f64);
+    marks.push(at_most("recovery s", recovery, 5.0));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
+fn share(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
+    let (part, whole) = (part?, whole.filter(|whole| *whole > 0)?);
+    Some(part as f64 / whole as f64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]

@@ -4,6 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sold,
+    /// A payment's money is promised.
+    Authorized,
+    /// A payment's money is taken.
+    Captured,
+    /// A payment's money was taken and given back.
+    Refunded,
+    /// A journal is in the ledger.
+    Posted,
     SoldOut,
     Declined,
     Limit,
@@ -15,6 +23,8 @@ pub(crate) enum Outcome {
     Error,
     /// Accepted, and not settled when the run ended.
     Pending,
+    /// The gateway did not say what became of a payment until the run ended.
+    Unknown,
     /// The same key a second time, answered with the first answer.
     Replay,
 }
@@ -23,8 +33,12 @@ pub(crate) enum Outcome {
 pub(crate) const OUTCOMES: usize = ALL.len();
 
 /// All classes, in the order in which they are reported.
-pub(crate) const ALL: [Outcome; 12] = [
+pub(crate) const ALL: [Outcome; 17] = [
     Outcome::Sold,
+    Outcome::Authorized,
+    Outcome::Captured,
+    Outcome::Refunded,
+    Outcome::Posted,
     Outcome::SoldOut,
     Outcome::Declined,
     Outcome::Limit,
@@ -33,6 +47,7 @@ pub(crate) const ALL: [Outcome; 12] = [
     Outcome::Cancelled,
     Outcome::Replay,
     Outcome::Pending,
+    Outcome::Unknown,
     Outcome::Invalid,
     Outcome::Shed,
     Outcome::Error,
@@ -42,6 +57,10 @@ impl Outcome {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sold => "SOLD",
+            Self::Authorized => "AUTHORIZED",
+            Self::Captured => "CAPTURED",
+            Self::Refunded => "REFUNDED",
+            Self::Posted => "POSTED",
             Self::SoldOut => "SOLD_OUT",
             Self::Declined => "DECLINED",
             Self::Limit => "LIMIT",
@@ -52,6 +71,7 @@ impl Outcome {
             Self::Shed => "SHED",
             Self::Error => "ERROR",
             Self::Pending => "PENDING",
+            Self::Unknown => "UNKNOWN",
             Self::Replay => "REPLAY",
         }
     }
@@ -77,6 +97,14 @@ impl Outcome {
 
     /// A correct answer to the customer: a sale, an honest refusal, or the first answer again.
     pub(crate) fn is_complete(self) -> bool {
-        !matches!(self, Self::Invalid | Self::Shed | Self::Error | Self::Pending)
+        !matches!(self, Self::Invalid | Self::Shed | Self::Error | Self::Pending | Self::Unknown)
+    }
+
+    /// What the load is for: a sale, a payment that went its whole way, a journal in the ledger.
+    pub(crate) fn is_good(self) -> bool {
+        matches!(
+            self,
+            Self::Sold | Self::Authorized | Self::Captured | Self::Refunded | Self::Posted
+        )
     }
 }

@@ -32,7 +32,14 @@ impl Certificate {
             write!(f, " {name} {count}")?;
         }
         writeln!(f)?;
-        writeln!(f, "  throughput  {:.0} SOLD/s, drained in {:.2} s", self.throughput, self.drain_s)
+        writeln!(
+            f,
+            "  throughput  {:.0} {}/s, drained in {:.2} s",
+            self.throughput,
+            self.goal(),
+            self.drain_s
+        )?;
+        self.special(f)
     }
 
     fn times(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -44,7 +51,57 @@ impl Certificate {
                 row(f, &format!("- {name}"), Some(*quantiles))?;
             }
         }
+        for (name, quantiles) in &self.latency_by_step {
+            row(f, name, Some(*quantiles))?;
+        }
         row(f, "lateness", self.generator_lateness)
+    }
+
+    /// What `throughput` counts.
+    pub(crate) fn goal(&self) -> &'static str {
+        match self.preset {
+            "payments" => "payments",
+            "ledger" => "journals",
+            _ => "SOLD",
+        }
+    }
+
+    /// What only one preset has.
+    fn special(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(ledger) = &self.ledger {
+            let (rate, balances) = (ledger.entries_per_second, ledger.balances);
+            writeln!(
+                f,
+                "  entries     {rate:.0}/s in journals of {} postings | accounts {} differing {}",
+                ledger.postings, balances.accounts, balances.differing
+            )?;
+        }
+        if let Some(aged) = &self.aged {
+            writeln!(
+                f,
+                "  age         {} orders: CPU us {} p99 {} ms | {} orders: CPU us {} p99 {} ms | x{}",
+                aged.young.stored,
+                number(aged.young.server_us),
+                number(aged.young.settled_p99),
+                aged.old.stored,
+                number(aged.old.server_us),
+                number(aged.old.settled_p99),
+                aged.cost_factor.map_or_else(|| "?".to_owned(), |factor| format!("{factor:.2}")),
+            )?;
+        }
+        for step in self.overload.iter().flat_map(|overload| &overload.steps) {
+            writeln!(
+                f,
+                "  {:>3.0} %       good {:.0}/s  refused {:.1} %  dropped {:.1} %  p99 {} refusal p99 {}",
+                step.factor * 100.0,
+                step.goodput,
+                step.refused * 100.0,
+                step.dropped * 100.0,
+                number(step.accepted.map(|q| q.p99)),
+                number(step.refusals.map(|q| q.p99)),
+            )?;
+        }
+        Ok(())
     }
 
     fn costs(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -71,10 +128,12 @@ impl Certificate {
         )?;
         writeln!(
             f,
-            "  memory MB   idle {} peak {} | events unsent {}",
+            "  memory MB   idle {} peak {} | events unsent {} | lag ms p50 {} p99 {}",
             number(self.memory_mb.idle),
             number(self.memory_mb.peak),
-            self.events_unsent.map_or_else(|| "?".to_owned(), |count| count.to_string())
+            self.events_unsent.map_or_else(|| "?".to_owned(), |count| count.to_string()),
+            number(self.events.lag_p50_ms),
+            number(self.events.lag_p99_ms)
         )
     }
 

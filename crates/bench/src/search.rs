@@ -11,6 +11,7 @@ use crate::arrivals::Pace;
 use crate::certificate::Probe;
 use crate::generator::{Generator, Phase, Watch};
 use crate::tally::Tally;
+use crate::trade::Trade;
 
 /// Rates closer than this are the same.
 const RESOLUTION: f64 = 0.04;
@@ -41,12 +42,16 @@ impl Search {
     /// Finds a rate that deserves to be confirmed.
     pub(crate) fn run(
         &self,
-        generator: &mut Generator<'_>,
+        generator: &mut Generator<impl Trade>,
         watch: Watch<'_>,
         probes: &mut Vec<Probe>,
     ) -> io::Result<f64> {
         let length = BURST.min(self.probe);
-        let burst = Phase { pace: Pace::Closed(self.width), length, ..self.confirm };
+        let burst = Phase {
+            pace: Pace::Closed { width: self.width, most: u64::MAX },
+            length,
+            ..self.confirm
+        };
         let tally = generator.run(&burst, watch)?;
         let (mut low, mut high) = (0.0, f64::INFINITY);
         let mut rate = (rate_of(&tally) * 0.9).max(10.0).round();
@@ -114,10 +119,10 @@ pub(crate) fn probe(kind: &'static str, rate: f64, length: Duration, tally: &Tal
     }
 }
 
-/// Sales per second, the drain included.
+/// Sales, payments or journals per second, the drain included.
 #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
 pub(crate) fn throughput(tally: &Tally) -> f64 {
-    tally.of(crate::outcome::Outcome::Sold) as f64 / tally.seconds()
+    tally.good() as f64 / tally.seconds()
 }
 
 #[cfg(test)]

@@ -37,7 +37,12 @@ pub struct Started {
 
 impl Server {
     /// Starts `binary serve` on a free loopback port and waits until it serves.
-    pub(crate) fn start(binary: &Path, data: &Path, extra: &[String]) -> Result<Self, Error> {
+    pub(crate) fn start(
+        binary: &Path,
+        data: &Path,
+        extra: &[String],
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let log = data.with_extension("log");
         let fail = |why: String| Error::Server(format!("{}: {why}", binary.display()));
         let stderr = File::create(&log).map_err(|error| fail(error.to_string()))?;
@@ -46,6 +51,7 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(extra)
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -1,12 +1,13 @@
 //! Where a run happens: its directory, and its own server or a target.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::args::Args;
+use crate::args::{Args, Preset};
 use crate::certificate::{Proof, Sums};
 use crate::control::{Address, Call, Client};
 use crate::machine::Disk;
@@ -17,6 +18,17 @@ use crate::{Error, Hooks};
 const SETTLE: Duration = Duration::from_millis(500);
 /// A proof over a running server may take this long.
 const PROOF_LIMIT: Duration = Duration::from_mins(10);
+
+/// Puts keys into the directory of keys before the server starts.
+pub(crate) type PutKeys<'a> = &'a mut dyn FnMut(&Path) -> io::Result<()>;
+
+/// What a preset needs of the server's settings, as environment variables.
+fn settings(args: &Args) -> &'static [(&'static str, &'static str)] {
+    match args.preset {
+        Preset::Payments if !args.signed => &[("JANGBU__PAYMENTS__UNSIGNED", "true")],
+        _ => &[],
+    }
+}
 
 /// A server that is ready for load.
 #[derive(Debug)]
@@ -41,22 +53,24 @@ struct Home {
 }
 
 impl Stage {
-    /// Starts the own server, or finds the target.
-    pub(crate) fn open(args: &Args) -> Result<Self, Error> {
+    /// Starts the own server, or finds the target. `keys` may put keys where the own server will
+    /// look for them.
+    pub(crate) fn open(args: &Args, put: PutKeys<'_>) -> Result<Self, Error> {
         let home = Home::make(args)?;
         match &args.target {
             Some(url) => Self::target(args, home, url),
-            None => Self::own(args, home),
+            None => Self::own(args, home, put),
         }
     }
 
-    fn own(args: &Args, home: Home) -> Result<Self, Error> {
+    fn own(args: &Args, home: Home, put: PutKeys<'_>) -> Result<Self, Error> {
         let disk = Disk::under(&home.path)?;
+        put(&home.data().join("keys")).map_err(Error::io("writing keys"))?;
         let binary = match &args.server_bin {
             Some(binary) => binary.clone(),
             None => std::env::current_exe().map_err(Error::io("finding the own binary"))?,
         };
-        let server = Server::start(&binary, &home.data(), &args.server_arg)?;
+        let server = Server::start(&binary, &home.data(), &args.server_arg, settings(args))?;
         let keys = home.data().join("keys");
         let client_key = read_key(&keys.join("client.key"))?;
         let operator_key = read_key(&keys.join("operator.key"))?;
@@ -109,6 +123,18 @@ impl Stage {
 
     pub(crate) fn is_kept(&self) -> bool {
         self.home.keep
+    }
+
+    /// Settings with which the own server was started, besides the defaults.
+    pub(crate) fn settings(&self, args: &Args) -> Vec<String> {
+        let own = self.server.is_some();
+        let settings = settings(args).iter().filter(|_| own);
+        settings.map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    /// A client for what only an operator may ask.
+    pub(crate) fn operator(&self) -> Client {
+        Client::new(&self.address, &self.operator_key, Duration::from_mins(1))
     }
 
     /// A client for counters.

@@ -33,6 +33,10 @@ impl Latencies {
         self.0.saturating_record(nanos / 1_000);
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        self.0.len()
+    }
+
     /// `None` when nothing was recorded.
     #[expect(clippy::cast_precision_loss, reason = "at most two minutes in microseconds")]
     pub(crate) fn quantiles(&self) -> Option<Quantiles> {
@@ -43,6 +47,73 @@ impl Latencies {
         let max = self.0.max() as f64 / 1_000.0;
         let (p50, p95, p99) = (at(0.50), at(0.95), at(0.99));
         Some(Quantiles { p50: p50.min(max), p95: p95.min(max), p99: p99.min(max), max })
+    }
+}
+
+/// What one second saw. Latencies stand in the second in which their arrival was due, outcomes in
+/// the second of the answer.
+#[derive(Debug)]
+pub(crate) struct Second {
+    pub(crate) offered: u32,
+    pub(crate) outcomes: [u32; OUTCOMES],
+    pub(crate) settled: Coarse,
+}
+
+impl Second {
+    fn new() -> Self {
+        Self { offered: 0, outcomes: [0; OUTCOMES], settled: Coarse::new() }
+    }
+
+    /// Every class that occurred.
+    pub(crate) fn named(&self) -> BTreeMap<&'static str, u32> {
+        let count = |outcome: Outcome| (outcome.name(), self.outcomes[outcome as usize]);
+        ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(crate) fn sum(&self, wanted: fn(Outcome) -> bool) -> u32 {
+        let wanted = ALL.into_iter().filter(|&outcome| wanted(outcome));
+        wanted.map(|outcome| self.outcomes[outcome as usize]).sum()
+    }
+}
+
+/// What one stretch of a rate with several saw: latencies, offers and refusals by the intended
+/// start, good answers by the time of the answer.
+#[derive(Debug)]
+pub(crate) struct Stair {
+    /// Nanoseconds since the start of the phase.
+    pub(crate) end: u64,
+    pub(crate) offered: u64,
+    pub(crate) answered: u64,
+    pub(crate) good: u64,
+    pub(crate) settled: Latencies,
+    pub(crate) shed: Latencies,
+}
+
+impl Stair {
+    pub(crate) fn until(end: u64) -> Self {
+        let (settled, shed) = (Latencies::new(), Latencies::new());
+        Self { end, offered: 0, answered: 0, good: 0, settled, shed }
+    }
+}
+
+/// Latencies of one second: two digits are enough, and ten kilobytes.
+#[derive(Debug)]
+pub(crate) struct Coarse(Histogram<u32>);
+
+impl Coarse {
+    fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, 120_000_000, 2).expect("constant bounds are valid"))
+    }
+
+    fn record(&mut self, nanos: u64) {
+        self.0.saturating_record(nanos / 1_000);
+    }
+
+    /// Milliseconds; `None` when nothing was recorded.
+    #[expect(clippy::cast_precision_loss, reason = "at most two minutes in microseconds")]
+    pub(crate) fn at(&self, quantile: f64) -> Option<f64> {
+        let micros = self.0.value_at_quantile(quantile).min(self.0.max());
+        (!self.0.is_empty()).then(|| micros as f64 / 1_000.0)
     }
 }
 
@@ -63,14 +134,19 @@ pub(crate) struct Tally {
     by_outcome: [Option<Latencies>; OUTCOMES],
     pub(crate) lateness: Latencies,
     pub(crate) repeats_different: u64,
-    /// Sales per second since the start of the phase.
-    pub(crate) sold_per_second: Vec<u32>,
+    /// The same by the second, and by the stair where the rate has several.
+    pub(crate) seconds: Vec<Second>,
+    pub(crate) stairs: Vec<Stair>,
+    /// Latency of each request of a payment, by its name.
+    pub(crate) parts: BTreeMap<&'static str, Latencies>,
     /// Nanoseconds of the generator's clock.
     pub(crate) start: u64,
     pub(crate) planned_end: u64,
     pub(crate) last_answer: u64,
     /// CPU time of the generator thread in the phase, nanoseconds.
     pub(crate) cpu: u64,
+    /// The same at some moments: nanoseconds since the start, CPU time so far.
+    pub(crate) cpu_marks: Vec<(u64, u64)>,
     pub(crate) connections: usize,
 }
 
@@ -88,11 +164,14 @@ impl Tally {
             by_outcome: [const { None }; OUTCOMES],
             lateness: Latencies::new(),
             repeats_different: 0,
-            sold_per_second: Vec::new(),
+            seconds: Vec::new(),
+            stairs: Vec::new(),
+            parts: BTreeMap::new(),
             start,
             planned_end,
             last_answer: start,
             cpu: 0,
+            cpu_marks: Vec::new(),
             connections: 0,
         }
     }
@@ -101,24 +180,68 @@ impl Tally {
     pub(crate) fn ended(&mut self, outcome: Outcome, code: &str, intended: u64, now: u64) {
         self.outcomes[outcome as usize] += 1;
         self.last_answer = self.last_answer.max(now);
-        if outcome == Outcome::Sold {
-            self.sale(now);
-        } else {
+        if !outcome.is_good() {
             self.code(code);
         }
-        if outcome.is_complete() && outcome != Outcome::Replay {
-            let latency = now.saturating_sub(intended);
+        let latency = now.saturating_sub(intended);
+        let counts = outcome.is_complete() && outcome != Outcome::Replay;
+        if counts {
             self.settled.record(latency);
             self.by_outcome[outcome as usize].get_or_insert_with(Latencies::new).record(latency);
         }
+        self.second(now).outcomes[outcome as usize] += 1;
+        if counts {
+            self.second(intended).settled.record(latency);
+        }
+        if !self.stairs.is_empty() {
+            self.on_stairs(outcome, intended, now);
+        }
     }
 
-    fn sale(&mut self, now: u64) {
-        let second = usize::try_from((now - self.start) / 1_000_000_000).unwrap_or(0);
-        if self.sold_per_second.len() <= second {
-            self.sold_per_second.resize(second + 1, 0);
+    /// An arrival was due.
+    pub(crate) fn arrived(&mut self, intended: u64) {
+        self.offered += 1;
+        self.second(intended).offered += 1;
+        if let Some(stair) = self.stair(intended) {
+            stair.offered += 1;
         }
-        self.sold_per_second[second] += 1;
+    }
+
+    /// One request of a payment was answered correctly.
+    pub(crate) fn part(&mut self, name: &'static str, nanos: u64) {
+        self.parts.entry(name).or_insert_with(Latencies::new).record(nanos);
+    }
+
+    fn on_stairs(&mut self, outcome: Outcome, intended: u64, now: u64) {
+        let latency = now.saturating_sub(intended);
+        if let Some(stair) = self.stair(intended) {
+            stair.answered += 1;
+            if outcome == Outcome::Shed {
+                stair.shed.record(latency);
+            } else if outcome.is_complete() && outcome != Outcome::Replay {
+                stair.settled.record(latency);
+            }
+        }
+        if outcome.is_good()
+            && let Some(stair) = self.stair(now)
+        {
+            stair.good += 1;
+        }
+    }
+
+    /// The stair that a moment belongs to; none after the last.
+    fn stair(&mut self, at: u64) -> Option<&mut Stair> {
+        let since = at.saturating_sub(self.start);
+        self.stairs.iter_mut().find(|stair| since < stair.end)
+    }
+
+    /// The counts of the second that a moment belongs to.
+    fn second(&mut self, at: u64) -> &mut Second {
+        let second = usize::try_from(at.saturating_sub(self.start) / 1_000_000_000).unwrap_or(0);
+        while self.seconds.len() <= second {
+            self.seconds.push(Second::new());
+        }
+        &mut self.seconds[second]
     }
 
     fn code(&mut self, code: &str) {
@@ -142,9 +265,14 @@ impl Tally {
         self.completed() - self.of(Outcome::Replay)
     }
 
-    /// Every class that occurred, and SOLD always.
+    /// What the load was for: sales, payments, journals.
+    pub(crate) fn good(&self) -> u64 {
+        ALL.iter().filter(|outcome| outcome.is_good()).map(|&outcome| self.of(outcome)).sum()
+    }
+
+    /// Every class that occurred.
     pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        let seen = |outcome: &Outcome| self.of(*outcome) > 0 || *outcome == Outcome::Sold;
+        let seen = |outcome: &Outcome| self.of(*outcome) > 0;
         ALL.into_iter().filter(seen).map(|outcome| (outcome.name(), self.of(outcome))).collect()
     }
 

@@ -123,9 +123,9 @@ impl Reader {
     /// Classifies an answer to a place or a look-up.
     pub(crate) fn read<'a>(&self, answer: &Answer<'a>) -> Said<'a> {
         let body = answer.body;
-        let named = self.quoted(&self.outcome, body);
+        let named = quoted_after(&self.outcome, body);
         let ok = (200..300).contains(&answer.status);
-        let code = if ok { "" } else { self.quoted(&self.code, body).unwrap_or("") };
+        let code = if ok { "" } else { quoted_after(&self.code, body).unwrap_or("") };
         let outcome = match (ok, named.and_then(Outcome::of_name)) {
             (true, Some(outcome)) => outcome,
             (true, None) if answer.status == 202 || is_open(body) => Outcome::Pending,
@@ -135,12 +135,7 @@ impl Reader {
         };
         let total = if outcome == Outcome::Sold { self.amount(body) } else { None };
         let code = if code.is_empty() { outcome.name() } else { code };
-        Said { outcome, order: self.order(body), total, code }
-    }
-
-    fn order(&self, body: &[u8]) -> Option<Id> {
-        let at = self.order.find(body)? + 1;
-        body.get(at..at + 17)?.try_into().ok()
+        Said { outcome, order: id_after(&self.order, body), total, code }
     }
 
     fn amount(&self, body: &[u8]) -> Option<i64> {
@@ -148,13 +143,19 @@ impl Reader {
         let end = rest.iter().position(|b| !b.is_ascii_digit())?;
         std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads like the other finders")]
-    fn quoted<'a>(&self, finder: &Finder<'_>, body: &'a [u8]) -> Option<&'a str> {
-        let rest = &body[finder.find(body)? + finder.needle().len()..];
-        let end = memchr::memchr(b'"', rest)?;
-        std::str::from_utf8(&rest[..end]).ok()
-    }
+/// The quoted text that a finder ends with the beginning of.
+pub(crate) fn quoted_after<'a>(finder: &Finder<'_>, body: &'a [u8]) -> Option<&'a str> {
+    let rest = &body[finder.find(body)? + finder.needle().len()..];
+    let end = memchr::memchr(b'"', rest)?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// The id whose quote and prefix a finder looks for.
+pub(crate) fn id_after(finder: &Finder<'_>, body: &[u8]) -> Option<Id> {
+    let at = finder.find(body)? + 1;
+    body.get(at..at + 17)?.try_into().ok()
 }
 
 /// An order body whose outcome is still null.

@@ -66,6 +66,10 @@ fn figures_per_order_come_from_the_counters_and_absent_ones_are_null() {
     assert_eq!(certificate["batch"], json!({ "p50": 7.0, "p99": null }));
     assert_eq!(certificate["projection_lag"], json!({ "orders": 3 }));
     assert_eq!(certificate["events_unsent"], 3);
+    assert_eq!(certificate["events"]["behind_after_drain"], 3);
+    assert!(certificate["events"]["lag_p99_ms"].as_f64().unwrap() <= 10.0);
+    let second = &certificate["series"][0];
+    assert_eq!((&second["waiting"], &second["server_cpu"]), (&Value::Null, &Value::Null));
     assert_eq!(certificate["cpu_us_per_order"]["server"], Value::Null);
     assert!(certificate["cpu_us_per_order"]["generator"].as_f64().unwrap() > 0.0);
 }

@@ -4,7 +4,9 @@
 
 mod certificate;
 mod load;
+mod money;
 mod own_server;
+mod presets;
 mod toy;
 
 use std::path::Path;
@@ -57,8 +59,12 @@ fn bench(ways: Ways, line: &str) -> (Certificate, Toy) {
 fn counts_add_up(of: &Certificate) {
     assert_eq!(of.offered, of.issued + of.dropped);
     assert_eq!(of.issued, of.outcomes.values().sum::<u64>(), "{:?}", of.outcomes);
-    let sold = of.outcomes["SOLD"];
-    assert_eq!(sold, of.sold_per_second.iter().map(|&count| u64::from(count)).sum::<u64>());
+    for (name, count) in &of.outcomes {
+        let by_second = |second: &jangbu_bench::Second| second.outcomes.get(name).copied();
+        let sum: u64 = of.series.iter().filter_map(by_second).map(u64::from).sum();
+        assert_eq!(*count, sum, "{name} by the second");
+    }
+    assert_eq!(of.offered, of.series.iter().map(|second| u64::from(second.offered)).sum::<u64>());
 }
 
 fn ms(millis: u64) -> Duration {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::money::{Money, MoneyWays};
+
 /// How the toy behaves; the default answers at once and correctly.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ways {
@@ -34,6 +36,10 @@ pub(crate) struct Ways {
     pub(crate) forgetful: bool,
     /// What the proof finds; none: it cannot run.
     pub(crate) proof: Option<&'static str>,
+    /// More orders than this in a tenth of a second are refused with 503.
+    pub(crate) capacity: Option<u64>,
+    /// Payments and journals.
+    pub(crate) money: MoneyWays,
 }
 
 /// What the toy has seen.
@@ -50,6 +56,9 @@ pub(crate) struct Seen {
     answers: Mutex<HashMap<String, (String, String)>>,
     /// Order to the time of its settlement.
     later: Mutex<HashMap<String, (Instant, i64)>>,
+    /// The current tenth of a second and its orders.
+    window: Mutex<(u128, u64)>,
+    pub(crate) money: Money,
 }
 
 /// A running toy.
@@ -86,10 +95,11 @@ fn dead(ways: &Ways, seen: &Seen) -> bool {
     ways.die_after.is_some_and(|limit| seen.orders.load(Ordering::Relaxed) >= limit)
 }
 
-struct Request {
+pub(crate) struct Request {
     line: String,
-    key: String,
-    body: String,
+    pub(crate) key: String,
+    pub(crate) authorization: String,
+    pub(crate) body: String,
 }
 
 fn serve(stream: TcpStream, ways: &Ways, seen: &Seen) -> Option<()> {
@@ -114,12 +124,14 @@ fn serve(stream: TcpStream, ways: &Ways, seen: &Seen) -> Option<()> {
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let (mut line, mut key, mut length) = (String::new(), String::new(), 0);
+    let mut authorization = String::new();
     reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         match header.trim_end().split_once(": ") {
             Some(("Idempotency-Key", value)) => value.clone_into(&mut key),
+            Some(("Authorization", value)) => value.clone_into(&mut authorization),
             Some(("Content-Length", value)) => length = value.parse().ok()?,
             Some(_) => {}
             None => break,
@@ -127,7 +139,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { line, key, body: String::from_utf8(body).ok()? })
+    Some(Request { line, key, authorization, body: String::from_utf8(body).ok()? })
 }
 
 /// Status line, further headers, body; `None` cuts the connection.
@@ -146,6 +158,12 @@ fn answer(request: &Request, ways: &Ways, seen: &Seen) -> Option<String> {
             Some(report) => with("200 OK", "", report),
             None => with("500 Internal Server Error", "", r#"{"code":"INTERNAL"}"#),
         }),
+        (method, path) if path.starts_with("/api/payments/") => {
+            seen.money.payment(method, path, request, &ways.money)
+        }
+        (_, path) if path.starts_with("/api/v1/ledger/") => {
+            seen.money.ledger(path, request, &ways.money)
+        }
         ("GET", "/metrics") => Some(with("200 OK", "", &metrics(seen))),
         ("GET", path) => Some(look(path.strip_prefix("/api/v1/orders/")?, seen)),
         _ => Some(with("404 Not Found", "", "{}")),
@@ -158,11 +176,16 @@ fn metrics(seen: &Seen) -> String {
         "# TYPE jangbu_commits_total counter\njangbu_commits_total {}\njangbu_rows_written_total {}\n\
          jangbu_phase_seconds_total{{phase=\"decide\"}} {}\njangbu_batch_items{{quantile=\"0.5\"}} 7\n\
          jangbu_outbox_seq {orders}\njangbu_projection_seq{{name=\"orders\"}} {}\n\
-         jangbu_orders_settled_total{{outcome=\"SOLD\"}} {orders}\n",
+         jangbu_orders_settled_total{{outcome=\"SOLD\"}} {orders}\njangbu_mailbox_waiting 4\n\
+         jangbu_phase_seconds_total{{phase=\"commit\"}} {}\n\
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"projections\",le=\"0.01\"}} {}\n\
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"projections\",le=\"+Inf\"}} {orders}\n",
         orders * 2,
         orders * 24,
         orders as f64 * 0.000_015,
         orders.saturating_sub(3),
+        orders as f64 * 0.002,
+        orders,
     )
 }
 
@@ -175,6 +198,9 @@ fn place(request: &Request, ways: &Ways, seen: &Seen) -> Option<String> {
             return Some(answer);
         }
     }
+    if ways.capacity.is_some_and(|most| full(most, seen)) {
+        return Some(with("503 Service Unavailable", "", r#"{"code":"SHED"}"#));
+    }
     let n = seen.orders.fetch_add(1, Ordering::Relaxed) + 1;
     wait(ways, seen);
     if ways.cut.is_some_and(|every| n.is_multiple_of(every)) {
@@ -184,6 +210,18 @@ fn place(request: &Request, ways: &Ways, seen: &Seen) -> Option<String> {
     let entry = (request.body.clone(), answer.clone());
     seen.answers.lock().unwrap().insert(request.key.clone(), entry);
     Some(answer)
+}
+
+/// Whether this tenth of a second has had its orders.
+fn full(most: u64, seen: &Seen) -> bool {
+    let first = *seen.first.lock().unwrap().get_or_insert_with(Instant::now);
+    let now = first.elapsed().as_millis() / 100;
+    let mut window = seen.window.lock().unwrap();
+    if window.0 != now {
+        *window = (now, 0);
+    }
+    window.1 += 1;
+    window.1 > most
 }
 
 fn wait(ways: &Ways, seen: &Seen) {
@@ -244,7 +282,7 @@ fn look(order: &str, seen: &Seen) -> String {
     }
 }
 
-fn with(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn with(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
