@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::RequestPartsExt;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, RawPathParams};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
@@ -70,6 +70,9 @@ impl Call {
         };
         let caller =
             claim.settle(&api.door(), (&parts.method, parts.uri.path_and_query()), &body)?;
+        if matches!(caller.role, Role::Merchant | Role::Client) {
+            api.limits.key(&caller.name)?;
+        }
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
             name: route.name,
@@ -240,11 +243,7 @@ pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(
             _ => {}
         }
     }
-    let mut ours = *b"req_0000000000000";
-    let mut digits = [0; 13];
-    jangbu_kernel::id::encode(api.shop.mint(), &mut digits);
-    ours[4..].copy_from_slice(&digits);
-    let ours = std::str::from_utf8(&ours).unwrap_or_default().into();
+    let ours = minted(api);
     let verdict = match given {
         None => Ok(()),
         Some(_) => Err(Problem::of(
@@ -255,11 +254,28 @@ pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(
     (ours, verdict)
 }
 
+/// A correlation id of ours.
+pub(crate) fn minted(api: &Api) -> Arc<str> {
+    let mut ours = *b"req_0000000000000";
+    let mut digits = [0; 13];
+    jangbu_kernel::id::encode(api.shop.mint(), &mut digits);
+    ours[4..].copy_from_slice(&digits);
+    std::str::from_utf8(&ours).unwrap_or_default().into()
+}
+
 /// Reads the body within the limits of size and time.
 async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<Bytes, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > settings.body as u64) {
         return Err(too_large(settings.body));
+    }
+    // Nothing is ever unpacked, so that nothing small can become large.
+    let packed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().any(packed) {
+        return Err(Problem::of(
+            Own::MediaType,
+            "send the body as it is, without Content-Encoding",
+        ));
     }
     let read = tokio::time::timeout(settings.request, collect(body, settings.body)).await;
     let bytes = read.map_err(|_| {

@@ -41,6 +41,9 @@ pub(crate) enum Own {
     Unanswered,
     ReadFailed,
     ProveFailed,
+    TooManyConnections,
+    HeaderTimeout,
+    RateLimited,
     Internal,
 }
 
@@ -84,6 +87,9 @@ impl Own {
         Self::Unanswered,
         Self::ReadFailed,
         Self::ProveFailed,
+        Self::TooManyConnections,
+        Self::HeaderTimeout,
+        Self::RateLimited,
         Self::Internal,
     ];
 
@@ -127,6 +133,9 @@ impl Own {
             Self::Unanswered => "UNANSWERED",
             Self::ReadFailed => "READ_FAILED",
             Self::ProveFailed => "PROVE_FAILED",
+            Self::TooManyConnections => "TOO_MANY_CONNECTIONS",
+            Self::HeaderTimeout => "HEADER_TIMEOUT",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -193,6 +202,9 @@ pub(crate) const TABLE: &[Row] = &[
     again("UNANSWERED", 503, "The outcome is not known yet"),
     again("READ_FAILED", 503, "The store could not be read"),
     again("PROVE_FAILED", 503, "The proof could not be carried out"),
+    again("TOO_MANY_CONNECTIONS", 503, "Too many connections are open"),
+    again("HEADER_TIMEOUT", 408, "The header did not arrive in time"),
+    again("RATE_LIMITED", 429, "Too many requests of one kind"),
     row("INTERNAL", 500, "The server has a defect"),
     // order
     row("LINES_INVALID", 422, "An order has 1 to 100 lines"),

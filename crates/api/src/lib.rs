@@ -13,6 +13,7 @@
 //! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
 //! | `codes`, `problem`, `explain` | every error code; from errors to words |
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
+//! | `net`, `limits` | connections; rates by key, user and address |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
 //! | `admin`, `health`, `metrics`, `openapi` | for operators and tools |
@@ -29,8 +30,10 @@ mod health;
 mod idempotency;
 mod inventory;
 mod ledger;
+mod limits;
 mod metrics;
 mod money;
+mod net;
 mod openapi;
 mod order;
 mod payment;
@@ -52,12 +55,15 @@ use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
 pub use auth::{Keys, MerchantKey};
+pub use limits::{Network, Rate, Rates};
+pub use net::{Connections, serve};
 pub use openapi::openapi_json;
 pub use serve::router;
 
 use auth::Door;
 use codes::Own;
 use gate::Gate;
+use limits::Limits;
 use metrics::Counts;
 use problem::Problem;
 
@@ -65,7 +71,7 @@ use problem::Problem;
 pub type Prove = Arc<dyn Fn() -> Result<serde_json::Value, String> + Send + Sync>;
 
 /// Limits of the interface.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// An order is waited for so long, from the receipt of its request.
     pub wait: Duration,
@@ -81,6 +87,8 @@ pub struct Settings {
     pub unsigned_payments: bool,
     /// Signed requests of one key that are remembered, against their coming again.
     pub nonces: usize,
+    /// Who may ask how often.
+    pub rates: Rates,
 }
 
 impl Default for Settings {
@@ -91,6 +99,7 @@ impl Default for Settings {
             body: 64 << 10,
             request: Duration::from_secs(10),
             gate: Duration::from_secs(1),
+            rates: Rates::default(),
             unsigned_payments: false,
             nonces: 1_000_000,
         }
@@ -132,6 +141,8 @@ pub struct Api {
     gate: Arc<Gate>,
     counts: Counts,
     started: Time,
+    connections: net::Seen,
+    limits: Limits,
 }
 
 impl std::fmt::Debug for Api {
@@ -146,7 +157,19 @@ impl Api {
         let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, started) = (Counts::new(), shop.now());
-        Arc::new(Self { shop, queries, keys, settings, progress, prove, gate, counts, started })
+        Arc::new(Self {
+            limits: Limits::new(&settings.rates),
+            connections: net::Seen::default(),
+            shop,
+            queries,
+            keys,
+            settings,
+            progress,
+            prove,
+            gate,
+            counts,
+            started,
+        })
     }
 
     /// What admission depends on, now.

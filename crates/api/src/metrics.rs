@@ -13,6 +13,7 @@ use jangbu_services::queries::Queries;
 
 use crate::Api;
 use crate::call::Call;
+use crate::net::Seen;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route;
@@ -69,6 +70,11 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
     page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
     gateway(&mut page, &api.shop.calls());
     own(&mut page, &api.counts);
+    connections(&mut page, &api.connections);
+    page.family("jangbu_rate_limited_total", "counter", "Requests beyond a rate limit.");
+    for (name, refused) in api.limits.refused() {
+        page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);
+    }
     Ok(Reply::text(page.0))
 }
 
@@ -218,6 +224,18 @@ fn gateway(page: &mut Page, calls: &ExecutorStats) {
         page.line(&format!("jangbu_psp_breaker{{state=\"{name}\"}}"), on);
     }
     page.counter("jangbu_psp_breaker_opened_total", "How often it opened.", calls.breaker.opened);
+}
+
+fn connections(page: &mut Page, seen: &Seen) {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    page.gauge("jangbu_connections", "Open connections.", load(&seen.open));
+    for (name, help, counter) in [
+        ("accepted", "Connections taken.", &seen.accepted),
+        ("refused", "Connections beyond the bound.", &seen.refused),
+        ("timed_out", "Connections that were idle or slow for too long.", &seen.timed_out),
+    ] {
+        page.counter(&format!("jangbu_connections_{name}_total"), help, load(counter));
+    }
 }
 
 fn own(page: &mut Page, counts: &Counts) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::auth::Role;
 use crate::codes::{Own, row_of};
 use crate::reply::Reply;
-use crate::route::{self, Doc, Route};
+use crate::route::{self, Class, Doc, Route};
 use crate::schemas;
 
 pub(crate) const ROUTES: &[Route] = &[Route {
@@ -252,6 +252,9 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
         own.extend([Own::Stopping, Own::Unanswered]);
     } else if route.role > Role::Anybody && route.method == "GET" || route.name == "metrics" {
         own.push(Own::ReadFailed);
+    }
+    if route.class() != Class::Vital {
+        own.extend([Own::RateLimited, Own::Shed]);
     }
     own.push(Own::Internal);
     let mut codes: Vec<_> = own.into_iter().map(Own::code).collect();

@@ -33,6 +33,8 @@ pub(crate) struct What {
     pub(crate) outcome: Option<&'static str>,
     pub(crate) timing: Option<Timing>,
     pub(crate) replayed: bool,
+    /// Seconds until it is worth another try, when that is known.
+    pub(crate) after: Option<u32>,
 }
 
 impl Deref for Problem {
@@ -63,6 +65,7 @@ impl Problem {
             outcome: None,
             timing: None,
             replayed: false,
+            after: None,
         }))
     }
 

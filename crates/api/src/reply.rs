@@ -162,8 +162,12 @@ fn refuse(correlation: &str, problem: &Problem) -> Response {
     let body = problem.render(correlation);
     let mut response = bare(row.status, body, PROBLEM, problem.timing, problem.replayed);
     let headers = response.headers_mut();
-    if matches!(row.status, 429 | 503) && row.retryable {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    match problem.after {
+        Some(seconds) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(seconds))),
+        None if row.retryable && matches!(row.status, 429 | 503) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        None => {}
     }
     if row.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -45,7 +45,31 @@ pub(crate) struct Doc {
     pub(crate) codes: &'static [&'static str],
 }
 
+/// What gives way to what when there is too much of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Operators, health, metrics: never refused.
+    Vital,
+    /// Orders and payments: refused last.
+    Checkout,
+    /// Reading: gives way to checkout.
+    Browse,
+    /// What tools and reports read: gives way to everything.
+    Batch,
+}
+
 impl Route {
+    /// Its class. It follows from what the route says anyway, so that no row can forget it.
+    pub(crate) fn class(&self) -> Class {
+        match (self.role, self.method) {
+            (Role::Operator, _) => Class::Vital,
+            (Role::Anybody, _) if self.name != "openapi" => Class::Vital,
+            (_, "GET") if matches!(self.name, "openapi" | "order.timeline") => Class::Batch,
+            (_, "GET") => Class::Browse,
+            _ => Class::Checkout,
+        }
+    }
+
     /// Names in braces, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))

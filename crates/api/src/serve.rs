@@ -13,7 +13,7 @@ use crate::call::{self, Call};
 use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::{Reply, respond};
-use crate::route::{self, Route};
+use crate::route::{self, Class, Route};
 
 /// All endpoints of `api`.
 pub fn router(api: Arc<Api>) -> Router {
@@ -52,6 +52,10 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let (correlation, valid) = call::correlation(&api, &parts.headers);
+    let valid = valid.and_then(|()| match parts.extensions.get() {
+        Some(peer) if route.class() != Class::Vital => api.limits.ip(*peer, &parts.headers),
+        _ => Ok(()),
+    });
     let result = match valid {
         Ok(()) => {
             let about = (Arc::clone(&correlation), started);

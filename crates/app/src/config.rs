@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use jangbu_api::{Network, Rate};
 use jangbu_psp::SimConfig;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -20,6 +21,8 @@ pub(crate) struct Config {
     pub server: Server,
     pub store: Store,
     pub limits: Limits,
+    pub connections: Connections,
+    pub rates: Rates,
     pub saga: Saga,
     pub gateway: SimConfig,
 }
@@ -48,6 +51,42 @@ pub(crate) struct Limits {
     pub waiting: usize,
     pub batch: usize,
     pub calls: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Connections {
+    pub most: usize,
+    pub header_ms: u64,
+    pub idle_ms: u64,
+    pub header_bytes: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rates {
+    pub key_per_second: u32,
+    pub key_burst: u32,
+    pub user_per_second: u32,
+    pub user_burst: u32,
+    pub ip_per_second: u32,
+    pub ip_burst: u32,
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Rates {
+    pub(crate) fn checked(&self) -> Result<jangbu_api::Rates> {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        let networks = self.trusted_proxies.iter().map(|text| text.parse::<Network>());
+        let trusted = networks.collect::<Result<_, _>>();
+        let trusted = trusted.map_err(|error| anyhow!("rates.trusted_proxies: {error}"))?;
+        Ok(jangbu_api::Rates {
+            key: rate(self.key_per_second, self.key_burst),
+            user: rate(self.user_per_second, self.user_burst),
+            ip: rate(self.ip_per_second, self.ip_burst),
+            trusted,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -96,6 +135,15 @@ impl Config {
         ensure!(self.limits.batch > 0, "limits.batch must be above 0");
         ensure!(self.limits.waiting > 0, "limits.waiting must be above 0");
         ensure!(self.limits.calls > 0, "limits.calls must be above 0");
+        let connections = &self.connections;
+        ensure!(connections.most > 0, "connections.most must be above 0");
+        ensure!(connections.header_ms >= 100, "connections.header_ms must be at least 100");
+        ensure!(connections.idle_ms >= 100, "connections.idle_ms must be at least 100");
+        ensure!(
+            (1_024..=1 << 20).contains(&connections.header_bytes),
+            "connections.header_bytes must be 1024 to 1048576"
+        );
+        self.rates.checked()?;
         ensure!(self.saga.patience_percent > 0, "saga.patience_percent must be above 0");
         self.gateway.check().context("gateway")
     }
@@ -167,6 +215,9 @@ mod tests {
             ("SERVER__COLOUR", "1", "colour"),
             ("SHOP__NAME", "1", "shop"),
             ("LIMITS__BATCH", "0", "limits.batch"),
+            ("CONNECTIONS__MOST", "0", "connections.most"),
+            ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),
+            ("RATES__TRUSTED_PROXIES", "['10.0.0.0/8', 'nobody']", "rates.trusted_proxies"),
             ("SAGA__PATIENCE_PERCENT", "0", "saga.patience_percent"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {

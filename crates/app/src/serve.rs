@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
-use jangbu_api::{Api, Keys, Parts, Settings};
+use jangbu_api::{Api, Connections, Keys, Parts, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -18,7 +17,8 @@ use jangbu_services::queries::Queries;
 use jangbu_services::registry::{self, Rules};
 use jangbu_services::shop::{Delivery, Layout, Shop};
 use jangbu_store::{DataDir, Durability, Options, Sqlite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -116,7 +116,7 @@ impl House {
             queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
             truth,
             keys: Keys::new(keys.0, keys.1),
-            settings: settings(config),
+            settings: settings(config)?,
             progress: projections.progress(),
             prove: prover(dir),
         });
@@ -139,9 +139,9 @@ impl House {
         let listener = listen(config.server.listen)
             .with_context(|| format!("listening on {}", config.server.listen))?;
         say_ready(listener.local_addr()?, started)?;
-        let router = jangbu_api::router(Arc::clone(&self.api));
-        axum::serve(listener.tap_io(no_delay), router).with_graceful_shutdown(stopped()).await?;
-        Ok(())
+        let limits = connections(config);
+        open_files(limits.most);
+        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, stopped()).await?)
     }
 
     fn close(self) -> Result<()> {
@@ -153,13 +153,14 @@ impl House {
     }
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn settings(config: &Config) -> Result<Settings> {
+    Ok(Settings {
         wait: Duration::from_millis(config.server.wait_ms),
         start: Duration::from_millis(config.server.queue_ms),
         body: config.server.body_bytes,
+        rates: config.rates.checked()?,
         ..Settings::default()
-    }
+    })
 }
 
 fn gateway(
@@ -187,10 +188,30 @@ fn prover(dir: &DataDir) -> jangbu_api::Prove {
     })
 }
 
-/// Answers leave at once.
-fn no_delay(stream: &mut TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection without TCP_NODELAY");
+fn connections(config: &Config) -> Connections {
+    Connections {
+        most: config.connections.most,
+        header: Duration::from_millis(config.connections.header_ms),
+        idle: Duration::from_millis(config.connections.idle_ms),
+        header_bytes: config.connections.header_bytes,
+    }
+}
+
+/// Files besides connections: the stores with their readers, logs, keys.
+const OTHER_FILES: u64 = 512;
+
+/// Lets the process open as many files as its connections need, as far as it may.
+fn open_files(connections: usize) {
+    let wanted = connections as u64 + OTHER_FILES;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    limit.current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    } else if limit.current < Some(wanted) {
+        tracing::warn!(limit = limit.current, wanted, "too few open files for connections.most");
     }
 }
 

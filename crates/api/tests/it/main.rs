@@ -9,6 +9,7 @@ mod document;
 mod forms;
 mod goods;
 mod hostile;
+mod net;
 mod orders;
 mod schema;
 mod server;

@@ -1,9 +1,10 @@
 //! Over real connections.
 
-use std::future::IntoFuture as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jangbu_api::Settings;
+use jangbu_api::{Connections, Settings, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -11,8 +12,28 @@ use tokio::task::JoinSet;
 
 use crate::world::{CLIENT, World, order};
 
+/// A server on a free port.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) servers: JoinSet<std::io::Result<()>>,
+    /// Dropped: it stops.
+    pub(crate) stop: oneshot::Sender<()>,
+}
+
+impl Served {
+    pub(crate) async fn by(world: &World, limits: Connections) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut servers = JoinSet::new();
+        let stopping = async { drop(stopped.await) };
+        servers.spawn(serve(listener, Arc::clone(&world.api), limits, stopping));
+        Self { address, servers, stop }
+    }
+}
+
 /// Sends `text` and reads one answer: its head and its body.
-async fn exchange(stream: &mut TcpStream, text: &str) -> (String, String) {
+pub(crate) async fn exchange(stream: &mut TcpStream, text: &str) -> (String, String) {
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut read = Vec::new();
     loop {
@@ -30,7 +51,7 @@ async fn exchange(stream: &mut TcpStream, text: &str) -> (String, String) {
     }
 }
 
-fn place(key: &str, body: &str) -> String {
+pub(crate) fn place(key: &str, body: &str) -> String {
     format!(
         "POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT}\r\n\
          Idempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -42,13 +63,7 @@ fn place(key: &str, body: &str) -> String {
 async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
     let world = World::new();
     let sku = world.sku("p", 1_000, 5).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let stopping = async { drop(stopped.await) };
-    let server = axum::serve(listener, world.router.clone()).with_graceful_shutdown(stopping);
-    let mut servers = JoinSet::new();
-    servers.spawn(server.into_future());
+    let Served { address, mut servers, stop } = Served::by(&world, Connections::default()).await;
 
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -80,10 +95,8 @@ async fn a_connection_is_kept_and_a_stop_lets_it_finish() {
 async fn a_body_that_does_not_arrive_is_not_waited_for_long() {
     let limit = Duration::from_millis(50);
     let world = World::with(Settings { request: limit, ..Settings::default() }, true);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let mut servers = JoinSet::new();
-    servers.spawn(axum::serve(listener, world.router.clone()).into_future());
+    let served = Served::by(&world, Connections::default()).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
     let whole = place("k", "{\"userId\":\"usr_0000000001000\"}");
     let (head, body) = exchange(&mut stream, whole.trim_end_matches('}')).await;
     assert!(head.contains("408 Request Timeout") && body.contains("BODY_TIMEOUT"), "{head} {body}");

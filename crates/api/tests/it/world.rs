@@ -29,6 +29,7 @@ pub(crate) const USER: &str = "usr_0000000001000";
 
 /// A running shop with its interface.
 pub(crate) struct World {
+    pub(crate) api: Arc<Api>,
     pub(crate) router: Router,
     pub(crate) shop: Arc<Shop>,
     pub(crate) memory: Option<Memory>,
@@ -126,7 +127,8 @@ impl World {
             progress: projections.progress(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
-        Self { router: router(api), shop, memory: kept, _projections: projections, _dir: dir }
+        let router = router(Arc::clone(&api));
+        Self { api, router, shop, memory: kept, _projections: projections, _dir: dir }
     }
 
     /// Sends a request; its answer has been held against the document.

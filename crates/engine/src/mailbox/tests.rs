@@ -17,7 +17,7 @@ impl Clock for Still {
 }
 
 fn mailbox(batch: usize, items: usize) -> Mailbox {
-    Mailbox::new(Limits { batch, items, ..Limits::default() }, Arc::new(Still))
+    Mailbox::new(Limits { items, batch, ..Limits::default() }, Arc::new(Still))
 }
 
 fn command(share: Option<i64>, number: u64) -> Envelope {

@@ -1,0 +1,183 @@
+//! One connection: hyper on a socket that tells its seat what it is doing.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tower_service::Service as _;
+
+use super::seat::{Phase, Seat, Seats};
+use super::{Peer, say};
+use crate::Api;
+use crate::codes::Own;
+
+/// Room for a header and what comes with it; hyper wants at least so much.
+const LEAST_BUFFER: usize = 8_192;
+
+/// A connection and all it needs.
+pub(super) struct Visit {
+    pub(super) api: Arc<Api>,
+    pub(super) router: Router,
+    pub(super) seat: Arc<Seat>,
+    pub(super) seats: Arc<Seats>,
+    pub(super) header_bytes: usize,
+    pub(super) peer: Option<Peer>,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.seats.leave(&self.seat);
+    }
+}
+
+impl Visit {
+    /// Serves the connection to its end.
+    pub(super) async fn run(self, stream: TcpStream) {
+        // Who says nothing gets no buffer.
+        let spoke = tokio::select! {
+            ready = stream.readable() => ready.is_ok(),
+            () = self.seat.call.notified() => false,
+        };
+        if spoke {
+            self.speak(stream).await;
+        } else if self.seat.has_expired() {
+            self.expire(&stream);
+        }
+    }
+
+    async fn speak(&self, stream: TcpStream) {
+        let wire = Wire { stream, seat: Arc::clone(&self.seat) };
+        let front =
+            Front { router: self.router.clone(), seat: Arc::clone(&self.seat), peer: self.peer };
+        let mut http = http1::Builder::new();
+        http.max_header_size(self.header_bytes)
+            .max_buf_size(self.header_bytes.max(LEAST_BUFFER) * 2)
+            .half_close(false);
+        // Apart from the task, which is smaller so while nothing was said.
+        let mut connection = Box::new(http.serve_connection(TokioIo::new(wire), front));
+        if self.seats.is_stopping() {
+            Pin::new(&mut *connection).graceful_shutdown();
+        }
+        loop {
+            tokio::select! {
+                ended = &mut *connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                    return;
+                }
+                () = self.seat.call.notified() => {}
+            }
+            if self.seat.has_expired() {
+                return self.expire(&connection.into_parts().io.inner().stream);
+            }
+            Pin::new(&mut *connection).graceful_shutdown();
+        }
+    }
+
+    fn expire(&self, stream: &TcpStream) {
+        self.api.connections.timed_out.fetch_add(1, Ordering::Relaxed);
+        if self.seat.phase() == Phase::Head {
+            let detail = "the header did not arrive in time; nothing was done";
+            say(stream, &self.api, Own::HeaderTimeout, detail);
+        }
+    }
+}
+
+/// The socket.
+struct Wire {
+    stream: TcpStream,
+    seat: Arc<Seat>,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before && self.seat.phase() == Phase::Idle {
+            self.seat.enter(Phase::Head);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Called by hyper when all it had to write is written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.seat.phase() == Phase::Writing {
+            self.seat.enter(Phase::Idle);
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The router behind a connection.
+struct Front {
+    router: Router,
+    seat: Arc<Seat>,
+    peer: Option<Peer>,
+}
+
+/// An answer on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl hyper::service::Service<Request<Incoming>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.seat.enter(Phase::Serving);
+        let mut request = request.map(Body::new);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
+        let answer = self.router.clone().call(request);
+        let seat = Arc::clone(&self.seat);
+        Box::pin(async move {
+            let answer = answer.await;
+            seat.enter(Phase::Writing);
+            answer
+        })
+    }
+}
