@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_engine::mailbox::Why;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::Api;
 use crate::auth::Role;
@@ -37,13 +38,13 @@ pub(crate) const ROUTES: &[Route] = &[
         name: "admin.read-only",
         role: Role::Operator,
         keyed: false,
-        run: |api, call| Box::pin(async move { read_only(&api, &call) }),
+        run: |api, call| Box::pin(async move { read_only(&api, &call).await }),
         doc: Doc {
             summary: "Take no new business, or take it again; what was begun still ends",
             query: &[],
             body: Some(("SetReadOnly", READ_ONLY)),
             answers: &[(200, "ReadOnly", "As it is now")],
-            codes: &["READ_ONLY", "STORE_FAILED", "STOPPING"],
+            codes: &["READ_ONLY", "STORE_FAILED", "STOPPING", "UNANSWERED"],
         },
     },
 ];
@@ -66,6 +67,10 @@ struct ReadOnlyOut {
 
 async fn prove(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let Nothing {} = call.json()?;
+    // The books can be proved, and must be, also when nothing can be written any more.
+    if let Err(problem) = api.note(call, None, None).await {
+        tracing::warn!(code = problem.code, who = &*call.caller.name, "a proof is not audited");
+    }
     let prove = Arc::clone(&api.prove);
     match tokio::task::spawn_blocking(move || prove()).await {
         Ok(Ok(report)) => Ok(Reply::ok(&report)),
@@ -74,12 +79,15 @@ async fn prove(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     }
 }
 
-fn read_only(api: &Api, call: &Call) -> Result<Reply, Problem> {
+async fn read_only(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let ReadOnlyIn { on } = call.json()?;
     // What the server has entered by itself is not an operator's to leave.
     if let Some(why) = api.shop.read_only().filter(|why| *why != Why::ReadOnly) {
         return Err(Problem::not_run(why));
     }
+    let state = |on: bool| json!({ "readOnly": on });
+    let was = api.shop.read_only().is_some();
+    api.note(call, Some(&state(was)), Some(&state(on))).await?;
     tracing::warn!(on, correlation = &*call.correlation, "an operator sets read-only");
     api.shop.set_read_only(on);
     Ok(Reply::ok(&ReadOnlyOut { read_only: api.shop.read_only().is_some() }))

@@ -16,10 +16,11 @@
 //! | `net`, `limits` | connections; rates by key, user and address |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
-//! | `admin`, `health`, `metrics`, `openapi` | for operators and tools |
+//! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
 
 mod admin;
 mod ask;
+mod audit_log;
 mod auth;
 mod call;
 mod catalog;

@@ -83,6 +83,7 @@ const TABLES: &[&[Route]] = &[
     crate::payment::ROUTES,
     crate::ledger::ROUTES,
     crate::admin::ROUTES,
+    crate::audit_log::ROUTES,
     crate::health::ROUTES,
     crate::openapi::ROUTES,
 ];

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 /// Every schema by name.
 pub(crate) fn all() -> Value {
     let mut all = Map::new();
-    for part in [basics(), wishes(), orders(), goods(), books(), rest()] {
+    for part in
+        [basics(), wishes(), orders(), goods(), books(), rest(), crate::audit_log::schemas()]
+    {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -16,7 +18,7 @@ pub(crate) fn all() -> Value {
 }
 
 /// An object all of whose fields are there, and no others.
-fn object(properties: &Value) -> Value {
+pub(crate) fn object(properties: &Value) -> Value {
     optional(properties, &[])
 }
 
@@ -38,19 +40,19 @@ fn list(schema: &str) -> Value {
     json!({ "type": "array", "items": of(schema) })
 }
 
-fn page(schema: &str) -> Value {
+pub(crate) fn page(schema: &str) -> Value {
     object(&json!({ "items": list(schema), "nextCursor": nullable("string") }))
 }
 
-fn nullable(kind: &str) -> Value {
+pub(crate) fn nullable(kind: &str) -> Value {
     json!({ "type": [kind, "null"] })
 }
 
-fn text() -> Value {
+pub(crate) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn whole() -> Value {
+pub(crate) fn whole() -> Value {
     json!({ "type": "integer", "format": "int64" })
 }
 
@@ -58,7 +60,7 @@ fn flag() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn words(words: &[&str]) -> Value {
+pub(crate) fn words(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 
@@ -85,7 +87,7 @@ pub(crate) fn currency() -> Value {
     json!({ "type": "string", "enum": known, "description": "ISO 4217." })
 }
 
-fn time() -> Value {
+pub(crate) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 

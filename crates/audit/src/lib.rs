@@ -22,6 +22,7 @@ mod gateway;
 mod ids;
 mod inventory;
 mod ledger;
+mod operator;
 mod order;
 mod outbox;
 mod payment;
@@ -53,6 +54,7 @@ use crate::{
 };
 pub use crate::{
     book::{Class, Finding, Rule},
+    operator::OPERATIONS,
     report::{Conditions, InFlight, Report},
     watch::Progress,
 };
@@ -115,6 +117,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// It was written by an older version.
+    #[error("the database at {0} is of an older version; start the server once, then prove")]
+    Old(PathBuf),
     /// The gateway's log has another header.
     #[error("{0} is not a gateway log of version 1")]
     NotALog(PathBuf),
@@ -135,6 +140,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
     let lists = [
         store::RULES,
         engine::RULES,
+        operator::RULES,
         outbox::RULES,
         RULES,
         catalog::RULES,
@@ -191,6 +197,7 @@ impl Audit {
         let outbox = Outbox::load(from, shard.events, book)?;
         let acks = Acks::load(acks, from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
+        operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {
             let detail = "changed by an event, and absent".to_owned();
             book.find(PRODUCT_EVENT, ids::show("prd", key), detail);

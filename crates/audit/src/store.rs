@@ -34,12 +34,13 @@ pub(crate) fn open(file: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    match begin(Connection::open_with_flags(file, flags)?) {
+    let old = || Error::Old(file.to_owned());
+    match begin(Connection::open_with_flags(file, flags)?, old) {
         Err(Error::Sqlite(rusqlite::Error::SqliteFailure(why, _)))
             if why.code == rusqlite::ErrorCode::CannotOpen && !has_log(file) =>
         {
             let uri = format!("file:{}?immutable=1", file.display());
-            begin(Connection::open_with_flags(uri, flags)?)
+            begin(Connection::open_with_flags(uri, flags)?, old)
         }
         other => other,
     }
@@ -64,10 +65,14 @@ pub(crate) fn check(from: Source<'_>, book: &mut Book) -> Result<bool, Error> {
     }
 }
 
-fn begin(db: Connection) -> Result<Connection, Error> {
+fn begin(db: Connection, old: impl FnOnce() -> Error) -> Result<Connection, Error> {
     db.execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; BEGIN DEFERRED")?;
     db.query_row("SELECT count(*) FROM shard", [], |_| Ok(()))?;
-    Ok(db)
+    let audited = "SELECT count(*) FROM sqlite_schema WHERE name = 'audit_log'";
+    match db.query_row(audited, [], |row| row.get::<_, i64>(0))? {
+        0 => Err(old()),
+        _ => Ok(db),
+    }
 }
 
 fn has_log(file: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! The engine's own rows: the shard row (counters and clock), idempotency, outbox, poison.
+//! The engine's own rows: the shard row (counters and clock), idempotency, outbox, poison, audit.
 //!
 //! Idempotency is looked up here, once, for every domain: `idem` finds a request by the 64-bit
 //! keyed hash of scope and key, and `request` holds the full key, the fingerprint of the command
@@ -7,7 +7,7 @@
 
 use std::hash::Hasher;
 
-use jangbu_kernel::{Envelope, IdemKey, Time};
+use jangbu_kernel::{Correlation, Envelope, IdemKey, Operator, Time, UnitId};
 use siphasher::sip::SipHasher24;
 
 use crate::port::{By, Col, Fault, Mode, Read, Table, Tx, WritePlan};
@@ -94,8 +94,30 @@ pub static POISON: Table = Table {
     lists: &[],
 };
 
+/// What operators did, in the order in which it was carried out, numbered without gaps. The schema
+/// refuses to change or delete a row.
+pub static AUDIT: Table = Table {
+    rank: 940,
+    name: "audit_log",
+    key: &["id"],
+    cols: &[
+        Col::int("at"),
+        Col::text("who"),
+        Col::text("operation"),
+        Col::text("unit"),
+        Col::text("resource"),
+        Col::text("why"),
+        Col::text("before").or_null(),
+        Col::text("after").or_null(),
+        Col::text("correlation").or_null(),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
 /// The tables of this module.
-pub const TABLES: [&Table; 5] = [&SHARD, &IDEM, &REQUEST, &OUTBOX, &POISON];
+pub const TABLES: [&Table; 6] = [&SHARD, &IDEM, &REQUEST, &OUTBOX, &POISON, &AUDIT];
 
 /// The shard row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +133,23 @@ pub struct Shard {
     /// Key of the idempotency hash.
     pub idem_key: [u8; 16],
     version: i64,
+}
+
+/// A line of the audit log: who did what, why, and what it changed.
+#[derive(Debug)]
+pub struct Audited {
+    /// When.
+    pub at: Time,
+    /// Who, why, and which operation.
+    pub operator: Operator,
+    /// The unit that carried it out.
+    pub unit: UnitId,
+    /// What it was done to.
+    pub resource: String,
+    /// How that was before, and how it is now, as JSON; none: it was not there.
+    pub states: [Option<String>; 2],
+    /// Of the request.
+    pub correlation: Correlation,
 }
 
 /// A request that was carried out.
@@ -131,14 +170,27 @@ pub struct Books {
     /// Requests of this batch and requests found, each with its number in `idem`.
     new: Vec<(i64, Request)>,
     found: Vec<(i64, Request)>,
+    /// Number of the last row of the audit log, and the rows of this batch.
+    audits: i64,
+    audited: Vec<Audited>,
 }
 
 impl Books {
     /// Reads the shard row.
     pub fn open(tx: &mut dyn Tx) -> Result<Self, Fault> {
         let mut found = None;
-        let read = [Read { table: &SHARD, by: By::Keys(vec![[0, 0, 0]]) }];
-        tx.read(&read, &mut |_, row| {
+        let mut audits = 0;
+        let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
+        let last = By::Range { from, to, descending: true, limit: 1 };
+        let read = [
+            Read { table: &SHARD, by: By::Keys(vec![[0, 0, 0]]) },
+            Read { table: &AUDIT, by: last },
+        ];
+        tx.read(&read, &mut |at, row| {
+            if at == 1 {
+                audits = row.int(0);
+                return;
+            }
             let mut idem_key = [0; 16];
             let stored = row.blob(5);
             let n = stored.len().min(16);
@@ -153,7 +205,9 @@ impl Books {
             });
         })?;
         let shard = found.ok_or_else(|| Fault::Fatal("the shard row is missing".to_owned()))?;
-        Ok(Self { before: shard.clone(), shard, new: Vec::new(), found: Vec::new() })
+        let before = shard.clone();
+        let (new, found, audited) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { shard, before, new, found, audits, audited })
     }
 
     /// A transaction begins at `now`.
@@ -172,6 +226,7 @@ impl Books {
     /// The commit happened.
     pub fn committed(&mut self) {
         self.before = self.shard.clone();
+        self.audits += i64::try_from(self.audited.len()).unwrap_or(0);
         self.forget();
     }
 
@@ -184,6 +239,7 @@ impl Books {
     fn forget(&mut self) {
         self.new.clear();
         self.found.clear();
+        self.audited.clear();
     }
 
     fn hash(&self, key: &IdemKey) -> i64 {
@@ -246,10 +302,15 @@ impl Books {
         new.or_else(|| self.found.iter().find(known)).map(|(_, request)| request)
     }
 
-    /// Whether a request of this batch is to be written down. One that changed nothing counts: its
-    /// key is taken.
+    /// Whether a request of this batch is to be written down, or a line of the audit log. One that
+    /// changed nothing counts: its key is taken.
     pub fn has_new(&self) -> bool {
-        !self.new.is_empty()
+        !self.new.is_empty() || !self.audited.is_empty()
+    }
+
+    /// Writes down what an operator did.
+    pub fn audit(&mut self, audited: Audited) {
+        self.audited.push(audited);
     }
 
     /// Writes down a request that was carried out.
@@ -286,6 +347,7 @@ impl Books {
                 .int(request.resource)
                 .int(self.shard.clock.0);
         }
+        self.save_audited(plan);
         for event in &sink.events {
             self.shard.events += 1;
             plan.row(&OUTBOX, Mode::Insert)
@@ -307,5 +369,23 @@ impl Books {
             .int(shard.clock.0)
             .blob(&shard.idem_key)
             .int(shard.version);
+    }
+
+    fn save_audited(&self, plan: &mut WritePlan) {
+        for (id, line) in (self.audits + 1..).zip(&self.audited) {
+            let Audited { at, operator, unit, resource, states: [before, after], correlation } =
+                line;
+            plan.row(&AUDIT, Mode::Insert)
+                .int(id)
+                .int(at.0)
+                .text(&operator.who)
+                .text(operator.operation)
+                .text(unit.0)
+                .text(resource)
+                .text(&operator.why)
+                .opt_text(before.as_deref())
+                .opt_text(after.as_deref())
+                .opt_text(correlation.as_deref());
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! | [`mod@unit`] | a domain behind its adapter, erased |
 //! | [`cell`] | the loop: gather, load, decide, save, commit, answer |
 //! | [`mailbox`] | what waits for a cell, bounded |
-//! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison |
+//! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison, audit |
+//! | [`desk`] | what operators ask of the engine itself |
 //! | [`owner`] | the thread that drives a cell |
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
@@ -19,6 +20,7 @@ pub mod breaker;
 pub mod cell;
 pub mod clock;
 pub mod counters;
+pub mod desk;
 pub mod executor;
 pub mod mailbox;
 pub mod owner;

@@ -180,7 +180,9 @@ impl Mailbox {
         if queues.closed {
             return Some(Why::Stopping);
         }
-        if let Some(why) = queues.read_only {
+        // Operators act on the engine itself in read-only mode, too: that is what it is for.
+        let desk = |why| why == Why::ReadOnly && envelope.to == crate::desk::UNIT;
+        if let Some(why) = queues.read_only.filter(|why| !desk(*why)) {
             return Some(why);
         }
         if envelope.deadline.is_some_and(|deadline| deadline < now) {

@@ -94,6 +94,15 @@ impl Sink {
     }
 }
 
+/// When a unit is asked how a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before the command.
+    Before,
+    /// After the command and everything that followed from it.
+    After,
+}
+
 /// Runs reads in the transaction under way.
 pub type ReadFn<'a> = dyn FnMut(&ReadPlan, &mut Each<'_>) -> Result<(), Fault> + 'a;
 
@@ -132,6 +141,17 @@ pub trait Unit {
 
     /// The reply to a command, from its resource as it is now.
     fn recall(&self, body: &dyn Payload) -> Option<Box<dyn Any + Send>>;
+
+    /// The name of what a command is about, as the API shows it: for the audit log.
+    fn subject(&self, body: &dyn Payload) -> String {
+        self.resource(body).to_string()
+    }
+
+    /// How the resource of an operator's command is, as a short JSON object without secrets; none:
+    /// it is not there.
+    fn describe(&self, _body: &dyn Payload, _when: When) -> Option<String> {
+        None
+    }
 
     /// The command that due row `key` of `table` stands for.
     fn wake(&self, table: &'static Table, key: i64) -> Box<dyn Payload>;

@@ -1,3 +1,8 @@
 -- Lists: the few rows that an operator looks for. Each index holds only those.
 CREATE INDEX payment_unknown ON payment (id) WHERE state = 9;
 CREATE INDEX orders_stuck ON orders (id) WHERE state = 10;
+
+-- What operators did, written by the commit that did it, numbered without gaps. Never changed.
+CREATE TABLE audit_log (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL /* name of the operator's key */, operation TEXT NOT NULL, unit TEXT NOT NULL, resource TEXT NOT NULL /* as the API shows it; empty for the shop as a whole */, why TEXT NOT NULL, before TEXT, after TEXT /* JSON objects; null: it was not there */, correlation TEXT);
+CREATE TRIGGER audit_log_keeps BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
+CREATE TRIGGER audit_log_stays BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never deleted'); END;

@@ -9,12 +9,13 @@ use std::hash::Hash;
 use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
 use jangbu_engine::port::{By, Fault, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
-use jangbu_engine::unit::{ReadFn, Refusal, Sink, Unit, Verdict};
+use jangbu_engine::unit::{ReadFn, Refusal, Sink, Unit, Verdict, When};
 use jangbu_kernel::domain::{Coded, Ctx, Domain, Out};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
     Envelope, OrderId, Origin, Payload, PaymentId, ProductId, RowSet, Rows, SkuId, UnitId,
 };
+use serde_json::Value;
 
 /// A key as the port knows it.
 pub trait Keyed: Copy + Eq + Hash + Debug + 'static {
@@ -191,10 +192,21 @@ pub trait Service: Send + 'static {
         sink: &mut Sink,
     );
 
+    /// The name of what `command` is about, as the API shows it: for the audit log.
+    fn subject(command: &Asked<Self>) -> String {
+        Self::Domain::resource(command).to_string()
+    }
+
+    /// How that is now, for the audit log: a short object without secrets; none: it is not there.
+    fn describe(_command: &Asked<Self>, _rows: &<Self::Domain as Domain>::Rows) -> Option<Value> {
+        None
+    }
+
     /// The store was opened; `highest(i)` is the first part of the highest key of table `i`.
     fn opened(_rows: &mut <Self::Domain as Domain>::Rows, _highest: &dyn Fn(usize) -> i64) {}
 }
 
+type Asked<S> = <<S as Service>::Domain as Domain>::Command;
 type Reply<S> = <<S as Service>::Domain as Domain>::Reply;
 type Reject<S> = <<S as Service>::Domain as Domain>::Reject;
 type Event<S> = <<S as Service>::Domain as Domain>::Event;
@@ -331,6 +343,14 @@ impl<S: Service> Unit for DomainUnit<S> {
     fn recall(&self, body: &dyn Payload) -> Option<Box<dyn Any + Send>> {
         let reply = S::Domain::recall(body.expect_ref(), &self.rows)?;
         Some(Box::new(reply))
+    }
+
+    fn subject(&self, body: &dyn Payload) -> String {
+        S::subject(body.expect_ref())
+    }
+
+    fn describe(&self, body: &dyn Payload, _when: When) -> Option<String> {
+        S::describe(body.expect_ref(), &self.rows).map(|state| state.to_string())
     }
 
     fn wake(&self, table: &'static Table, key: i64) -> Box<dyn Payload> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use jangbu_domain::catalog::Catalog;
-use jangbu_domain::catalog::command::Event;
+use jangbu_domain::catalog::command::{Command, Event};
 use jangbu_domain::catalog::model::{Product, Rows, Sku, State};
 use jangbu_domain::order::command as order;
 use jangbu_domain::order::model::Offer;
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::{Ctx, Envelope, Money, Origin, ProductId, SkuId, Time};
+use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
 use crate::events::Fact;
@@ -106,6 +107,29 @@ impl Service for CatalogService {
     fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
         each(&mut rows.product);
         each(&mut rows.sku);
+    }
+
+    fn subject(command: &Command) -> String {
+        match command {
+            Command::Create { product, .. } | Command::Publish { product } => product.to_string(),
+            Command::SetPrice { sku, .. } => sku.to_string(),
+        }
+    }
+
+    fn describe(command: &Command, rows: &Rows) -> Option<Value> {
+        match command {
+            Command::Create { product, .. } | Command::Publish { product } => {
+                let Product { merchant, name, state, skus, .. } = rows.product.get(*product)?;
+                let (state, skus) = (state.name(), skus.len());
+                Some(
+                    json!({ "merchantId": **merchant, "name": name, "state": state, "skus": skus }),
+                )
+            }
+            Command::SetPrice { sku, .. } => {
+                let price = rows.sku.get(*sku)?.price;
+                Some(json!({ "price": price.amount, "currency": price.currency.as_str() }))
+            }
+        }
     }
 
     fn follow(event: Event, rows: &Rows, ctx: &Ctx, sink: &mut Sink) {

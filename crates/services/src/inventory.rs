@@ -1,7 +1,7 @@
 //! Inventory's rows, and how its answers reach the order that asked.
 
 use jangbu_domain::inventory::Inventory;
-use jangbu_domain::inventory::command::{Event, Line, Reject, Reply};
+use jangbu_domain::inventory::command::{Command, Event, Line, Reject, Reply};
 use jangbu_domain::inventory::model::{Kind, Movement, Reservation, Returned, Rows, State, Stock};
 use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
@@ -9,6 +9,7 @@ use jangbu_engine::unit::Sink;
 use jangbu_kernel::domain::{Coded, Ctx};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Envelope, OrderId, SkuId, Time};
+use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
 use crate::events::Fact;
@@ -191,6 +192,40 @@ impl Service for InventoryService {
             Err(reject) => refused(asked, reject.code())?,
         };
         Some(order::hear(OrderId(parent), event))
+    }
+
+    fn subject(command: &Command) -> String {
+        match command {
+            Command::Receive { sku, .. } | Command::Adjust { sku, .. } => sku.to_string(),
+            Command::Reserve { order, .. }
+            | Command::Pin { order }
+            | Command::Commit { order }
+            | Command::Release { order }
+            | Command::Expire { order }
+            | Command::Return { order, .. } => order.to_string(),
+        }
+    }
+
+    fn describe(command: &Command, rows: &Rows) -> Option<Value> {
+        match command {
+            Command::Receive { sku, .. } | Command::Adjust { sku, .. } => {
+                let Stock { received, adjusted, returned, available, reserved, sold, .. } =
+                    rows.stock.get(*sku)?;
+                Some(json!({
+                    "received": received, "adjusted": adjusted, "returned": returned,
+                    "available": available, "reserved": reserved, "sold": sold,
+                }))
+            }
+            Command::Reserve { order, .. }
+            | Command::Pin { order }
+            | Command::Commit { order }
+            | Command::Release { order }
+            | Command::Expire { order }
+            | Command::Return { order, .. } => {
+                let state = rows.reservation.get(*order)?.state;
+                Some(json!({ "state": state.name() }))
+            }
+        }
     }
 
     fn follow(event: Event, _rows: &Rows, ctx: &Ctx, sink: &mut Sink) {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use jangbu_domain::ledger::command::Event;
+use jangbu_domain::ledger::command::{Command, Event};
 use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Kind, Link};
 use jangbu_domain::ledger::{Ledger, Rows};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::{Ctx, Time};
+use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
 use crate::packed;
@@ -127,6 +128,16 @@ impl Service for LedgerService {
         each(&mut rows.account);
         each(&mut rows.entry);
         each(&mut rows.chain);
+    }
+
+    fn describe(command: &Command, rows: &Rows) -> Option<Value> {
+        match command {
+            Command::Post { source, seq, .. } => {
+                let first = EntryKey { source: *source, seq: *seq, leg: 0 };
+                let posted = rows.entry.get(first)?.at.0;
+                Some(json!({ "posting": seq, "at": posted }))
+            }
+        }
     }
 
     fn follow(event: Event, _rows: &Rows, _ctx: &Ctx, _sink: &mut Sink) {

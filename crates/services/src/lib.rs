@@ -9,9 +9,11 @@
 //! | [`shop`] | a running shop: cells, executor, who waits |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
+//! | [`desk`] | what operators read of the engine's own rows |
 
 pub mod adapter;
 pub mod catalog;
+pub mod desk;
 pub mod events;
 pub mod gateway;
 pub mod hub;

@@ -10,7 +10,8 @@ use jangbu_domain::order::model::{
 };
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Signal, Sink};
-use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
+use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
+use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
 use crate::events::Fact;
@@ -194,6 +195,28 @@ impl Service for OrderService {
     fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
         each(&mut rows.offer);
         each(&mut rows.order);
+    }
+
+    fn subject(command: &Command) -> String {
+        match command {
+            Command::Learn { sku, .. } => sku.to_string(),
+            other => OrderId(Orders::resource(other)).to_string(),
+        }
+    }
+
+    fn describe(command: &Command, rows: &Rows) -> Option<Value> {
+        // Never the token, and what a buyer bought is not the audit log's business.
+        let order = rows.order.get(OrderId(Orders::resource(command)))?;
+        Some(json!({
+            "state": order.state.name(),
+            "stuckIn": order.stuck_in.map(State::name),
+            "outcome": order.outcome.map(Outcome::name),
+            "stockStep": order.stock.name(),
+            "payStep": order.pay.name(),
+            "total": order.total,
+            "refunded": order.refunded,
+            "currency": order.currency.as_str(),
+        }))
     }
 
     fn follow(event: Event, rows: &Rows, ctx: &Ctx, sink: &mut Sink) {

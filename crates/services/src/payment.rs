@@ -7,12 +7,13 @@ use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_domain::order::saga::NEVER_ASKED;
 use jangbu_domain::payment::Payments;
 use jangbu_domain::payment::Rows;
-use jangbu_domain::payment::command::{About, Event, Part, Reject, Reply};
+use jangbu_domain::payment::command::{About, Command, Event, Part, Reject, Reply};
 use jangbu_domain::payment::model::{Mode, Op, Payment, Refund, RefundState, State};
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time};
+use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
 use crate::events::Fact;
@@ -154,6 +155,25 @@ impl Service for PaymentService {
             (Err(reject), None) => refused(reject, asked)?,
         };
         Some(order::hear(OrderId(parent), event))
+    }
+
+    fn subject(command: &Command) -> String {
+        command.payment().to_string()
+    }
+
+    fn describe(command: &Command, rows: &Rows) -> Option<Value> {
+        let payment = rows.payment.get(command.payment())?;
+        Some(json!({
+            "state": payment.state.name(),
+            "pendingOperation": payment.pending_op.name(),
+            "amount": payment.amount,
+            "authorized": payment.authorized,
+            "captured": payment.captured,
+            "refunded": payment.refunded,
+            "refundPending": payment.pending,
+            "currency": payment.currency.as_str(),
+            "reason": payment.reason,
+        }))
     }
 
     fn follow(event: Event, rows: &Rows, ctx: &Ctx, sink: &mut Sink) {

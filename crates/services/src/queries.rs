@@ -115,6 +115,15 @@ impl Queries {
         Self { truth: Readers::new(truth), derived: Readers::new(derived) }
     }
 
+    /// Reads rows of the truth.
+    pub(crate) fn truth(
+        &self,
+        reads: &[Read],
+        each: &mut dyn FnMut(&dyn Fields),
+    ) -> Result<(), Fault> {
+        self.truth.read(reads, &mut |_, row| each(row))
+    }
+
     fn one<R: Stored>(&self, key: R::Key) -> Result<Option<R>, Fault> {
         let mut found = None;
         let by = By::Keys(vec![key.parts()]);

@@ -3,6 +3,7 @@
 
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_engine::books;
+use jangbu_engine::desk;
 use jangbu_engine::port::Table;
 use jangbu_engine::unit::Unit;
 use jangbu_kernel::UnitId;
@@ -51,19 +52,20 @@ impl Rules {
 }
 
 /// All units, each with its name.
-pub const UNITS: [UnitId; 5] = [
+pub const UNITS: [UnitId; 6] = [
     catalog::command::UNIT,
     inventory::command::UNIT,
     order::command::UNIT,
     payment::UNIT,
     ledger::UNIT,
+    desk::UNIT,
 ];
 
 /// Builds the units named in `wanted`. Called on the thread that will own them.
 pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let orders = order::Rows { rules: rules.order.clone(), ..order::Rows::default() };
     let payments = payment::Rows::new(rules.payment.clone());
-    let all: [Box<dyn Unit>; 5] = [
+    let all: [Box<dyn Unit>; 6] = [
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
         ),
@@ -73,17 +75,19 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
         Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
         Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
         Box::new(DomainUnit::<crate::ledger::LedgerService>::new(ledger::Rows::default())),
+        Box::new(desk::Desk),
     ];
     all.into_iter().filter(|unit| wanted.contains(&unit.id())).collect()
 }
 
 /// The tables of the truth, the engine's own included.
-pub const TABLES: [&Table; 16] = [
+pub const TABLES: [&Table; 17] = [
     books::TABLES[0],
     books::TABLES[1],
     books::TABLES[2],
     books::TABLES[3],
     books::TABLES[4],
+    books::TABLES[5],
     &crate::catalog::PRODUCT,
     &crate::catalog::SKU,
     &crate::inventory::STOCK,

@@ -115,6 +115,7 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/ledger/trial-balance?x=1",
         "INVALID_PARAMETER",
     ),
+    read("/api/v1/audit", "/api/v1/audit", "/api/v1/audit?cursor=x", "INVALID_PARAMETER"),
     write("POST", "/api/v1/admin/prove", "/api/v1/admin/prove", "", 200),
     write("POST", "/api/v1/admin/read-only", "/api/v1/admin/read-only", r#"{"on":false}"#, 200),
     open("/livez"),

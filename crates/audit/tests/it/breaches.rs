@@ -48,6 +48,13 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
          WHERE resource = $sold",
         "ord $sold",
     ),
+    // audit log, whose triggers keep nobody out who holds the file
+    ("store.row", "UPDATE audit_log SET why = x'FF' WHERE id = 1", "audit_log 1"),
+    ("audit.gap", "DELETE FROM audit_log WHERE id = 1", "audit 2"),
+    ("audit.line", "UPDATE audit_log SET operation = 'stock.steal' WHERE id = 1", "audit 1"),
+    ("audit.line", "UPDATE audit_log SET who = '' WHERE id = 2", "audit 2"),
+    ("audit.state", "UPDATE audit_log SET after = '[1]' WHERE id = 2", "audit 2"),
+    ("audit.time", "UPDATE audit_log SET at = 9000000000000000000 WHERE id = 2", "audit 2"),
     // outbox
     ("outbox.gap", "DELETE FROM outbox WHERE seq = 3", "event 3"),
     ("outbox.order", "UPDATE outbox SET commit_no = 99 WHERE seq = 2", "event 3"),

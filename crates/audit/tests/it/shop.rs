@@ -132,6 +132,9 @@ impl Shop {
             self.run(sql, params![product, merchant, skus]);
             self.events.push((1, "product.changed", product, 1));
             self.ask("op:catalog.create", product);
+            let sql = "INSERT INTO audit_log VALUES (?1, 0, 'kim', 'product.create', 'catalog', \
+                       'prd', 'new', NULL, '{\"skus\":2}', NULL)";
+            self.run(sql, params![at / 2 + 1]);
         }
         let sql = "INSERT INTO sku VALUES (?1, ?2, 'M', 'KRW', ?3, 1, 1)";
         self.run(sql, params![id, product, price]);

@@ -3,12 +3,12 @@
 use jangbu_kernel::{Ctx, Envelope, Origin, Time};
 
 use super::{Broken, Cell, Done};
-use crate::books::Books;
+use crate::books::{Audited, Books};
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::{Answer, Item};
 use crate::port::{Fault, Tx};
-use crate::unit::{Refusal, Verdict};
+use crate::unit::{Refusal, Verdict, When};
 
 /// More commands than this from one root are a bug in the domains: the root is set aside. (They
 /// must not be dropped: a posting to the ledger could be among them.)
@@ -142,6 +142,7 @@ impl Cell {
             return Ok(waited.then(answer));
         }
         let ctx = self.ctx(envelope);
+        let before = self.describe(unit, envelope, When::Before);
         Counters::add(&self.counters.commands, 1);
         if let Verdict::Refused(refusal) = self.units[unit].decide(envelope, &ctx, &mut self.sink) {
             Counters::add(&self.counters.rejects, 1);
@@ -150,11 +151,33 @@ impl Cell {
             return Ok(waited.then_some(Answer::Refused(refusal)));
         }
         self.cascade(tx, &ctx, done, on_demand)?;
+        self.audit(unit, envelope, before);
         if let Some(key) = envelope.key.as_deref() {
             let resource = self.units[unit].resource(&*envelope.body);
             self.books().remember(key, resource);
         }
         Ok(waited.then(|| self.reply(unit, envelope, false)))
+    }
+
+    /// How the resource of an operator's command is; nobody asks about other commands.
+    fn describe(&self, unit: usize, envelope: &Envelope, when: When) -> Option<String> {
+        envelope.operator.as_ref()?;
+        self.units[unit].describe(&*envelope.body, when)
+    }
+
+    /// Writes down what an operator did, in the commit that does it.
+    fn audit(&mut self, unit: usize, envelope: &Envelope, before: Option<String>) {
+        let Some(operator) = envelope.operator.as_deref() else { return };
+        let after = self.describe(unit, envelope, When::After);
+        let audited = Audited {
+            at: envelope.now,
+            operator: operator.clone(),
+            unit: envelope.to,
+            resource: self.units[unit].subject(&*envelope.body),
+            states: [before, after],
+            correlation: envelope.correlation.clone(),
+        };
+        self.books().audit(audited);
     }
 
     /// The reply of a client command, from its resource as it is after the whole cascade.

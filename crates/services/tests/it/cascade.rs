@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
-use jangbu_engine::books::OUTBOX;
+use jangbu_engine::books::{AUDIT, OUTBOX};
 use jangbu_engine::port::Backend;
 use jangbu_kernel::UnitId;
 use jangbu_kernel::time::Span;
@@ -35,10 +35,11 @@ const FIVE: &[&[UnitId]] = &[
     &[ledger::UNIT],
 ];
 
-/// Besides what is commit-scoped: numbers of requests, which each cell counts by itself.
+/// Besides what is commit-scoped: numbers of requests and of audited lines, which each cell counts
+/// by itself, and states in those lines, which are those after the cascade within the cell.
 fn across_cells(backends: &[Arc<dyn Backend>]) -> (Dump, Vec<String>, BTreeMap<i64, i64>) {
     let (mut all, mut facts, mut stocks) = (Dump::new(), Vec::new(), BTreeMap::new());
-    let mut requests = Vec::new();
+    let (mut requests, mut audited) = (Vec::new(), Vec::new());
     for backend in backends {
         let dump = rows(&**backend);
         let (events, changed) = events(&dump);
@@ -48,12 +49,17 @@ fn across_cells(backends: &[Arc<dyn Backend>]) -> (Dump, Vec<String>, BTreeMap<i
         requests.extend(
             dump.iter().filter(|((t, _), _)| *t == "request").map(|(_, r)| r[1..].to_vec()),
         );
-        dump.retain(|(table, _), _| !["request", "idem"].contains(table));
+        audited.extend(
+            dump.iter().filter(|((t, _), _)| *t == AUDIT.name).map(|(_, r)| r[1..7].to_vec()),
+        );
+        dump.retain(|(table, _), _| !["request", "idem", AUDIT.name].contains(table));
         let (before, more) = (all.len(), dump.len());
         all.extend(dump);
         assert_eq!(all.len(), before + more, "two cells hold one row");
     }
     requests.sort();
+    audited.sort();
+    all.extend(audited.into_iter().zip(0..).map(|(row, n)| ((AUDIT.name, [n, 0, 0]), row)));
     all.extend(requests.into_iter().zip(0..).map(|(row, n)| (("request", [n, 0, 0]), row)));
     (all, by_aggregate(facts), stocks)
 }

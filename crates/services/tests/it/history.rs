@@ -11,8 +11,8 @@ use jangbu_domain::payment::command::{Ask, Intent, Part, Said, Verdict};
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
-    Currency, Envelope, IdemKey, Money, OrderId, Origin, PaymentId, ProductId, Secret, SkuId, Time,
-    UserId,
+    Currency, Envelope, IdemKey, Money, Operator, OrderId, Origin, PaymentId, ProductId, Secret,
+    SkuId, Time, UserId,
 };
 use proptest::prelude::*;
 
@@ -78,6 +78,10 @@ impl Sent {
         };
         envelope.now = self.now;
         envelope.key = self.key.clone().map(Box::new);
+        envelope.operator = (self.waits && self.number.is_multiple_of(3)).then(|| {
+            let (who, why) = ("kim".into(), format!("because {}", self.number).into());
+            Box::new(Operator { who, why, operation: "test.operation" })
+        });
         envelope.correlation = self.waits.then(|| format!("c-{}", self.number).into());
         envelope
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adapter;
+mod audit_log;
 mod cascade;
 mod derived;
 mod faults;

@@ -86,7 +86,7 @@ macro_rules! text {
 
 fn reply_text(any: &dyn Any) -> String {
     text!(any: catalog::command::Reply, inventory::command::Reply, order::command::Reply,
-        payment::command::Reply, ledger::command::Reply)
+        payment::command::Reply, ledger::command::Reply, jangbu_engine::desk::Reply)
 }
 
 fn reject_text(any: &dyn Any) -> String {

@@ -69,7 +69,7 @@ fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
     plan.len()
 }
 
-const OF_THE_ENGINE: [&str; 5] = ["shard", "idem", "request", "outbox", "poison"];
+const OF_THE_ENGINE: [&str; 6] = ["shard", "idem", "request", "outbox", "poison", "audit_log"];
 
 fn of_domains(backend: &dyn Backend) -> jangbu_store::Dump {
     let mut dump = rows(backend);
