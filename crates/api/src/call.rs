@@ -137,7 +137,7 @@ impl Call {
         for (at, (name, _)) in pairs.iter().enumerate() {
             let known = self.known.iter().map(|known| known.trim_end_matches('!'));
             if !known.clone().any(|known| known == name) {
-                let known: Vec<_> = known.collect();
+                let (name, known) = (explain::shown(name), known.collect::<Vec<_>>());
                 let message = format!("is not known here; this call knows [{}]", known.join(", "));
                 return Err(invalid(format!("{name} {message}")).at(name, message));
             }
@@ -199,7 +199,7 @@ async fn params(parts: &mut Parts) -> Result<Vec<Box<str>>, Problem> {
 }
 
 /// Why an operator acts: text in which `%` begins an escaped byte of UTF-8.
-fn reason(value: Option<&HeaderValue>) -> Result<Box<str>, Problem> {
+pub(crate) fn reason(value: Option<&HeaderValue>) -> Result<Box<str>, Problem> {
     let Some(value) = value else { return Ok(Box::default()) };
     let text = unescaped(value.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
     let short = text.filter(|text| text.chars().count() <= REASON_MAX);

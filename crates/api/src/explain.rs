@@ -21,7 +21,7 @@ pub(crate) fn body<'a, T: Deserialize<'a>>(body: &'a [u8], first: &serde_json::E
     let path = error.path().to_string();
     let path = if path == "." { "" } else { &*path };
     let message = error.inner().to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.rsplit_once(" at line ").map_or(&*message, |(said, _)| said);
     named(path, message)
 }
 
@@ -39,20 +39,25 @@ fn malformed(error: &serde_json::Error) -> Problem {
 }
 
 fn named(path: &str, message: &str) -> Problem {
-    let name = message.split('`').nth(1).unwrap_or_default();
     if let Some(rest) = message.strip_prefix("unknown field `") {
-        let field = within(path, name);
-        let known = rest.split_once("`, ").map_or("there are no fields here", |(_, known)| known);
-        let message = format!("is not known here; {}", known.replace('`', ""));
+        let none = || (rest, "there are no fields here".to_owned());
+        let (name, known) = rest.rsplit_once("`, expected ").map_or_else(none, |(name, known)| {
+            (name, format!("expected {}", known.replace('`', "")))
+        });
+        let name = name.strip_suffix("`, there are no fields").unwrap_or(name);
+        // The path may end with it already.
+        let path = path.strip_suffix(name).map_or(path, |path| path.trim_end_matches('.'));
+        let field = within(path, shown(name));
+        let message = format!("is not known here; {known}");
         return Problem::of(Own::UnknownField, format!("{field} {message}")).at(field, message);
     }
     if message.starts_with("missing field `") {
-        let field = within(path, name);
+        let field = within(path, message.split('`').nth(1).unwrap_or_default());
         return Problem::of(Own::MissingField, format!("{field} is missing"))
             .at(field, "is missing");
     }
     let field = if path.is_empty() { "body" } else { path };
-    Problem::field(field, message)
+    Problem::field(field, without_value(message))
 }
 
 /// The path of field `name`; the path may end with it already.
@@ -63,6 +68,28 @@ fn within(path: &str, name: &str) -> String {
         (path, true) => path.to_owned(),
         (path, false) => format!("{path}.{name}"),
     }
+}
+
+/// The longest name of a field that comes back.
+const WORD: usize = 32;
+
+/// The name of a field that is not known, if it is a word: a card token in the wrong place must not
+/// come back, nor stand in a log.
+pub(crate) fn shown(name: &str) -> &str {
+    let word = name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if word && (1..=WORD).contains(&name.len()) { name } else { "(a name)" }
+}
+
+/// What a reader says of a value, without the value, which may be a secret: `invalid type: string
+/// "tok_…", expected i64` becomes `invalid type: string, expected i64`.
+fn without_value(message: &str) -> String {
+    if message.starts_with("duplicate field `") {
+        return message.to_owned(); // one that is known
+    }
+    let (said, wanted) = message.rsplit_once(", expected ").unwrap_or((message, ""));
+    let said = said.split(['`', '"']).next().unwrap_or_default().trim_end();
+    let expected = if wanted.is_empty() { "" } else { ", expected " };
+    format!("{said}{expected}{wanted}")
 }
 
 /// What a domain's refusal says, with the numbers that the client needs.
@@ -213,6 +240,27 @@ mod tests {
             let problem = body::<Outer>(text.as_bytes(), &error);
             let named = problem.details.first().map_or("", |detail| &*detail.field);
             assert_eq!((problem.code, named), (code, field), "{text}: {problem:?}");
+        }
+    }
+
+    /// Whatever is sent in the wrong place: it may be a card token.
+    #[test]
+    fn no_value_comes_back_and_no_name_that_is_not_a_word() {
+        for (text, wanted) in [
+            (r#"{"inner":[{"n":"7f3a"}]}"#, "inner[0].n: invalid type: string, expected i64"),
+            (r#"{"inner":"7f3a, expected x"}"#, "inner: invalid type: string, expected a sequence"),
+            (r#"{"inner":"7f3a at line 9"}"#, "inner: invalid type: string, expected a sequence"),
+            (r#"{"inner":"`7f3a` \"7f3a"}"#, "inner: invalid type: string, expected a sequence"),
+            (r#"{"inner":[{"n":7.5}]}"#, "inner[0].n: invalid type: floating point, expected i64"),
+            (r#"{"inner":[],"tok_7f3a":1}"#, "(a name) is not known here; expected inner"),
+            (r#"{"inner":[{"7f3a.b`, c":1}]}"#, "inner[0].(a name) is not known here; expected n"),
+            (r#"{"inner":[],"inner":[]}"#, "body: duplicate field `inner`"),
+            (r#""7f3a""#, "body: invalid type: string, expected struct Outer"),
+        ] {
+            let error = serde_json::from_str::<Outer>(text).unwrap_err();
+            let problem = body::<Outer>(text.as_bytes(), &error);
+            assert_eq!(problem.detail, wanted, "{text}");
+            assert!(!format!("{problem:?}").contains("7f3a"), "{problem:?}");
         }
     }
 }

@@ -26,6 +26,9 @@ mod call;
 mod catalog;
 mod codes;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod health;
 mod idempotency;

@@ -62,11 +62,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// 0000-01-01T00:00:00Z, where RFC 3339 begins; other notations of ISO 8601 go on before it.
+const YEAR_0: i64 = -62_167_219_200_000_000;
+
 /// Reads RFC 3339 text.
 pub(crate) fn time(text: &str) -> Option<Time> {
     // A `+` that was not escaped in a query has become a blank.
     let text = text.replace(' ', "+");
-    text.parse::<jiff::Timestamp>().ok().map(|at| Time(at.as_microsecond()))
+    let at = text.parse::<jiff::Timestamp>().ok()?.as_microsecond();
+    (at >= YEAR_0).then_some(Time(at))
 }
 
 /// An id in its text form, or a problem that names the field.
@@ -98,6 +102,9 @@ mod tests {
         }
         assert_eq!(time("2026-11-18T20:06:40.123456 09:00"), Some(at), "an unescaped plus");
         assert_eq!(time("yesterday"), None);
+        assert_eq!(At(Time(YEAR_0)).to_string(), "0000-01-01T00:00:00.000000Z");
+        assert_eq!(time("0000-01-01T00:00:00Z"), Some(Time(YEAR_0)));
+        assert_eq!(time("-000001-12-31T23:59:59Z"), None, "found by the fuzzer");
     }
 
     proptest! {

@@ -8,6 +8,8 @@
 //! | operator | everything | an operator's key |
 
 mod claim;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keys;
 mod nonces;
 mod signature;

@@ -6,8 +6,10 @@
 mod audit_log;
 mod auth;
 mod books;
+mod corpus;
 mod document;
 mod forms;
+mod fuzzed;
 mod goods;
 mod hostile;
 mod net;
