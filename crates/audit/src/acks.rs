@@ -1,7 +1,8 @@
 //! Acknowledgements: what clients were told, compared with what is stored.
 //!
 //! The journal is a CSV file with the header `key,order_id,outcome,amount`, one line per answer that
-//! a client has received.
+//! a client has received. The id is one of an order (`ord_…`) or of a payment (`pay_…`); a payment
+//! that went further than its client was told is no lie.
 
 use std::{
     fs::File,
@@ -15,26 +16,49 @@ use crate::{
     engine::key_hash,
     gateway, ids,
     order::{Order, state},
+    payment::{Payment, state as pay},
     walk::Case,
     watch::Watch,
 };
 
 rules! {
-    LINE = "ack.line", Mismatched, "A line has a key, an order id or nothing, an outcome and an amount; SOLD and PENDING name their order.";
-    LOST = "ack.lost", Lost, "An order that a client was told about exists.";
-    DOUBLED = "ack.doubled", Doubled, "One key never got two orders.";
-    KEY = "ack.key", Mismatched, "The order belongs to the key that the client sent.";
-    OUTCOME = "ack.outcome", Mismatched, "The order has the outcome that the client was told, SOLD is COMPLETED.";
-    AMOUNT = "ack.amount", Mismatched, "SOLD for an amount: it is the total, it was captured, and the gateway took it.";
-    CHARGED = "ack.charged", Mismatched, "An order that was refused keeps no money, at the payment and at the gateway.";
+    LINE = "ack.line", Mismatched, "A line has a key, the id of an order or a payment or nothing, an outcome that such a thing can have, and an amount; SOLD and PENDING name their order, and what was told about a payment names it.";
+    LOST = "ack.lost", Lost, "An order or a payment that a client was told about exists.";
+    DOUBLED = "ack.doubled", Doubled, "One key never got two orders or two payments.";
+    KEY = "ack.key", Mismatched, "The order or the payment belongs to the key that the client sent.";
+    OUTCOME = "ack.outcome", Mismatched, "The order has the outcome that the client was told, SOLD is COMPLETED; the payment is as far as its client was told, AUTH_FAILED is DECLINED.";
+    AMOUNT = "ack.amount", Mismatched, "SOLD for an amount: it is the total, it was captured, and the gateway took it. The same for CAPTURED and REFUNDED, and AUTHORIZED for an amount is for all of it.";
+    CHARGED = "ack.charged", Mismatched, "An order that was refused keeps no money, at the payment and at the gateway, nor does a payment that failed.";
 }
+
+/// Outcomes that only a payment can have.
+const PAYMENT_WORDS: [&str; 5] =
+    ["AUTHORIZED", "CAPTURED", "REFUNDED", "PARTIAL_REFUNDED", "AUTH_FAILED"];
 
 const HEADER: &str = "key,order_id,outcome,amount";
 
-/// One answer with an order.
+/// What an answer was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Order,
+    Payment,
+}
+
+impl About {
+    fn show(self, id: i64) -> String {
+        match self {
+            Self::Order => ids::order(id),
+            Self::Payment => ids::payment(id),
+        }
+    }
+}
+
+/// One answer with an order or a payment.
 #[derive(Debug, Clone)]
 pub(crate) struct Ack {
+    /// The integer that an order shares with its payment.
     pub(crate) order: i64,
+    about: About,
     key: u64,
     amount: i64,
     line: u32,
@@ -87,10 +111,10 @@ impl Acks {
                 let detail = format!(
                     "line {} has {} under the key of line {}",
                     other.line,
-                    ids::order(other.order),
+                    other.about.show(other.order),
                     one.line
                 );
-                book.find(DOUBLED, ids::order(one.order), detail);
+                book.find(DOUBLED, one.about.show(one.order), detail);
             }
         }
     }
@@ -102,21 +126,74 @@ pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
         let mut find = |rule, detail: String| {
             let Ack { line, outcome, amount, .. } = ack;
             let told = format!("line {line} says {outcome} {amount}");
-            book.find(rule, ids::order(case.id), format!("{told}; {detail}"));
+            book.find(rule, ack.about.show(case.id), format!("{told}; {detail}"));
         };
-        let Some(order) = &case.order else {
-            find(LOST, "the order is absent".to_owned());
-            continue;
-        };
-        if !case.asks.iter().any(|ask| ask.places && ask.key == ack.key) {
-            find(KEY, "another key placed it".to_owned());
-        }
-        match &*ack.outcome {
-            "SOLD" => sold(case, order, ack, &mut find),
-            "PENDING" => {}
-            _ => refused(case, order, ack, &mut find),
+        match ack.about {
+            About::Order => about_order(case, ack, &mut find),
+            About::Payment => about_payment(case, ack, &mut find),
         }
     }
+}
+
+fn about_order(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, String)) {
+    let Some(order) = &case.order else {
+        find(LOST, "the order is absent".to_owned());
+        return;
+    };
+    if !case.asks.iter().any(|ask| ask.places && ask.key == ack.key) {
+        find(KEY, "another key placed it".to_owned());
+    }
+    match &*ack.outcome {
+        "SOLD" => sold(case, order, ack, find),
+        "PENDING" => {}
+        _ => refused(case, order, ack, find),
+    }
+}
+
+fn about_payment(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, String)) {
+    let Some(payment) = &case.payment else {
+        find(LOST, "the payment is absent".to_owned());
+        return;
+    };
+    if !case.asks.iter().any(|ask| ask.key == ack.key) {
+        find(KEY, "another key asked for it".to_owned());
+    }
+    let Payment { amount, authorized, captured, refunded, .. } = *payment;
+    let undone = matches!(payment.state, pay::VOID_SENT | pay::VOIDED);
+    let reached = match &*ack.outcome {
+        "AUTHORIZED" => authorized > 0 || undone,
+        "CAPTURED" => captured > 0,
+        "REFUNDED" => captured > 0 && refunded == captured,
+        "PARTIAL_REFUNDED" => refunded > 0,
+        "AUTH_FAILED" => payment.state == pay::DECLINED,
+        _ => return,
+    };
+    if !reached {
+        let name = pay::name(payment.state);
+        find(OUTCOME, format!("it is {name}, captured {captured}, refunded {refunded}"));
+        return;
+    }
+    let at_gateway = gateway::net(case.psp.iter());
+    let moved = match &*ack.outcome {
+        "AUTH_FAILED" if at_gateway != 0 => {
+            find(CHARGED, format!("the gateway keeps {at_gateway}"));
+            return;
+        }
+        "AUTH_FAILED" => return,
+        "AUTHORIZED" => amount,
+        _ => captured.min(taken(case)),
+    };
+    if [amount, moved] != [ack.amount; 2] {
+        let taken = taken(case);
+        find(AMOUNT, format!("of {amount}, captured {captured}, the gateway took {taken}"));
+    }
+}
+
+/// What the gateway took, before it gave anything back.
+fn taken(case: &Case<'_>) -> i64 {
+    let kinds = [gateway::kind::CHARGE, gateway::kind::CAPTURE];
+    let taken = gateway::net(case.psp.iter().filter(|record| kinds.contains(&record.kind)));
+    i64::try_from(taken).unwrap_or(i64::MAX)
 }
 
 fn sold(case: &Case<'_>, order: &Order, ack: &Ack, find: &mut impl FnMut(crate::Rule, String)) {
@@ -125,12 +202,8 @@ fn sold(case: &Case<'_>, order: &Order, ack: &Ack, find: &mut impl FnMut(crate::
         return;
     }
     let captured = case.payment.as_ref().map_or(0, |payment| payment.captured);
-    let taken = case
-        .psp
-        .iter()
-        .filter(|r| matches!(r.kind, gateway::kind::CHARGE | gateway::kind::CAPTURE));
-    let taken = gateway::net(taken);
-    if [order.total, captured] != [ack.amount; 2] || taken != i128::from(ack.amount) {
+    let taken = taken(case);
+    if [order.total, captured, taken] != [ack.amount; 3] {
         let detail =
             format!("total {}, captured {captured}, the gateway took {taken}", order.total);
         find(AMOUNT, detail);
@@ -143,7 +216,7 @@ fn refused(case: &Case<'_>, order: &Order, ack: &Ack, find: &mut impl FnMut(crat
         find(OUTCOME, format!("it is {} with outcome {ours}", state::name(order.state)));
         return;
     }
-    let kept = case.payment.as_ref().map_or(0, crate::payment::Payment::kept);
+    let kept = case.payment.as_ref().map_or(0, Payment::kept);
     let refunding = case.payment.as_ref().is_some_and(|p| p.in_flight() || p.refunds_pending() > 0);
     let at_gateway = gateway::net(case.psp.iter());
     if kept != 0 || (at_gateway != 0 && !refunding) {
@@ -151,24 +224,30 @@ fn refused(case: &Case<'_>, order: &Order, ack: &Ack, find: &mut impl FnMut(crat
     }
 }
 
-/// The acknowledgement of a line; none if it names no order and does not have to.
+/// The acknowledgement of a line; none if it names nothing and does not have to.
 fn parse(line: &str, number: u32) -> Result<Option<Ack>, &'static str> {
     // A key may hold commas, the other three cannot.
     let mut fields = line.rsplitn(4, ',');
     let amount = fields.next().unwrap_or_default();
     let outcome = fields.next().ok_or("four fields are wanted")?;
-    let order = fields.next().ok_or("four fields are wanted")?;
+    let id = fields.next().ok_or("four fields are wanted")?;
     let key = fields.next().ok_or("four fields are wanted")?;
     let amount = if amount.is_empty() { Ok(0) } else { amount.parse() };
     let amount = amount.map_err(|_| "the amount is not a number")?;
     if outcome.is_empty() || key.is_empty() {
         return Err("the key or the outcome is missing");
     }
-    if order.is_empty() {
-        let named = matches!(outcome, "SOLD" | "PENDING");
-        return if named { Err("the order is missing") } else { Ok(None) };
+    let of_payment = PAYMENT_WORDS.contains(&outcome);
+    if id.is_empty() {
+        let named = of_payment || matches!(outcome, "SOLD" | "PENDING");
+        return if named { Err("the id is missing") } else { Ok(None) };
     }
-    let order = ids::read("ord", order).ok_or("this is no order id")?;
+    let about = if id.starts_with("pay_") { About::Payment } else { About::Order };
+    if of_payment != (about == About::Payment) && (of_payment || outcome == "SOLD") {
+        return Err("this is no outcome of such a thing");
+    }
+    let prefix = if about == About::Payment { "pay" } else { "ord" };
+    let order = ids::read(prefix, id).ok_or("this is no id of an order or a payment")?;
     let key = key_hash(key.trim_matches('"'));
-    Ok(Some(Ack { order, key, amount, line: number, outcome: outcome.into() }))
+    Ok(Some(Ack { order, about, key, amount, line: number, outcome: outcome.into() }))
 }

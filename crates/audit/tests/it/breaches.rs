@@ -526,7 +526,8 @@ pub(crate) const PSP: &[(&str, Psp, &str)] = &[
     ("gateway.log", Psp::Flip(2), "psp.log"),
 ];
 
-/// Lies in a journal of acknowledgements: (rule, lines, subject). `@name` is a public order id.
+/// Lies in a journal of acknowledgements: (rule, lines, subject). `@name` is a public order id,
+/// `%name` that of its payment.
 pub(crate) const ACKS: &[(&str, &str, &str)] = &[
     ("ack.line", "key-1,ord_short,SOLD,1", "line 2"),
     ("ack.line", "key-1,,SOLD,1", "line 2"),
@@ -540,4 +541,17 @@ pub(crate) const ACKS: &[(&str, &str, &str)] = &[
     ("ack.outcome", "key-$sold,@sold,DECLINED,0", "ord $sold"),
     ("ack.outcome", "key-$paying,@paying,SHED,0", "ord $paying"),
     ("ack.amount", "key-$sold,@sold,SOLD,13501", "ord $sold"),
+    ("ack.line", "key-1,,AUTHORIZED,1", "line 2"),
+    ("ack.line", "key-$sold,@sold,CAPTURED,13500", "line 2"),
+    ("ack.line", "key-$sold,%sold,SOLD,13500", "line 2"),
+    ("ack.lost", "key-123,pay_0000000000001,AUTHORIZED,1", "pay 1"),
+    ("ack.doubled", "key-$sold,%sold,CAPTURED,13500\nkey-$sold,%other,PENDING,0", "pay $sold"),
+    ("ack.key", "key-x,%sold,CAPTURED,13500", "pay $sold"),
+    ("ack.outcome", "key-$declined,%declined,AUTHORIZED,13500", "pay $declined"),
+    ("ack.outcome", "key-$paying,%paying,CAPTURED,13500", "pay $paying"),
+    ("ack.outcome", "key-$sold,%sold,REFUNDED,13500", "pay $sold"),
+    ("ack.outcome", "key-$sold,%sold,PARTIAL_REFUNDED,13500", "pay $sold"),
+    ("ack.outcome", "key-$sold,%sold,AUTH_FAILED,0", "pay $sold"),
+    ("ack.amount", "key-$sold,%sold,AUTHORIZED,13501", "pay $sold"),
+    ("ack.amount", "key-$sold,%sold,CAPTURED,13499", "pay $sold"),
 ];

@@ -28,12 +28,13 @@ fn copy() -> (TempDir, &'static Names) {
     (dir, names)
 }
 
-/// Replaces `$name` and `@name`, the longest names first.
+/// Replaces `$name`, `@name` and `%name`, the longest names first.
 fn fill(text: &str, names: &Names) -> String {
     let mut names = names.clone();
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     names.iter().fold(text.to_owned(), |text, (name, id)| {
         let text = text.replace(&format!("${name}"), &id.to_string());
+        let text = text.replace(&format!("%{name}"), &show("pay", *id));
         text.replace(&format!("@{name}"), &show("ord", *id))
     })
 }
@@ -148,6 +149,31 @@ fn true_acknowledgements_are_clean() {
     let report = with_acks(dir.path(), &fill(&lines.join("\n"), names));
     assert!(report.clean(), "{report}");
     assert_eq!(report.conditions.acks, 9);
+}
+
+#[test]
+fn what_was_told_about_payments_may_be_less_than_what_is() {
+    let (dir, names) = copy();
+    let lines = "key-$sold,%sold,AUTHORIZED,13500\nkey-$sold,%sold,CAPTURED,13500\n\
+        key-$refunded,%refunded,CAPTURED,7500\nkey-$refunded,%refunded,PARTIAL_REFUNDED,7500\n\
+        key-$reversed,%reversed,CAPTURED,6000\nkey-$reversed,%reversed,REFUNDED,6000\n\
+        key-$declined,%declined,AUTH_FAILED,0\nkey-$paying,%paying,PENDING,0\n\
+        key-at-the-gate,,SHED,0";
+    let report = with_acks(dir.path(), &fill(lines, names));
+    assert!(report.clean(), "{report}");
+    assert_eq!(report.conditions.acks, 9);
+}
+
+#[test]
+fn a_payment_that_failed_and_was_charged_is_named() {
+    let (dir, names) = copy();
+    edit(dir.path(), names, Psp::Add("$declined", 1, 0, 13_500));
+    let report = with_acks(dir.path(), &fill("key-$declined,%declined,AUTH_FAILED,0", names));
+    expect(unnamed(&report, "ack.charged", &fill("pay $declined", names), "at the gateway"));
+    let (dir, names) = copy();
+    edit(dir.path(), names, Psp::Drop("$sold", 1));
+    let report = with_acks(dir.path(), &fill("key-$sold,%sold,CAPTURED,13500", names));
+    expect(unnamed(&report, "ack.amount", &fill("pay $sold", names), "not at the gateway"));
 }
 
 #[test]
