@@ -57,6 +57,7 @@ impl Api {
         envelope: Envelope,
         held: impl Send + 'static,
     ) -> Result<Asked<R>, Problem> {
+        let (key, correlation) = (envelope.key.as_deref().cloned(), envelope.correlation.clone());
         let (tell, told) = oneshot::channel();
         let waiter = move |answer: Answer| {
             drop(held);
@@ -64,7 +65,13 @@ impl Api {
         };
         self.shop.ask(envelope, Box::new(waiter));
         match told.await {
-            Ok((answer, at)) => read(answer, at),
+            Ok((answer, at)) => {
+                let reused = self.repeats.note(&answer, key, (self.shop.now(), correlation));
+                read(answer, at).map_err(|mut problem| {
+                    problem.reused = reused.map(Box::new);
+                    problem
+                })
+            }
             Err(_) => Err(unanswered()),
         }
     }

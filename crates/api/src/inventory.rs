@@ -7,6 +7,7 @@ use jangbu_domain::inventory::command::{Command, Reply as Answer, UNIT};
 use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Envelope, SkuId};
+use jangbu_services::queries::Queries;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
@@ -17,6 +18,7 @@ use crate::codes::Own;
 use crate::idempotency::Canon;
 use crate::order::{reason, sku_id};
 use crate::problem::Problem;
+use crate::repeats::Difference;
 use crate::reply::Reply;
 use crate::route::{Doc, Route};
 use crate::text::shown;
@@ -108,7 +110,8 @@ async fn receive(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let canon = Canon::new(call.name).int(sku.0).int(body.quantity).text(&reason);
     let why = reason.clone();
     let command = Command::Receive { movement, sku, quantity: body.quantity, reason };
-    book(api, operated(envelope(call, UNIT, command, canon), call, &why)).await
+    let envelope = operated(envelope(call, UNIT, command, canon), call, &why);
+    book(api, envelope, ("quantity", sku, body.quantity)).await
 }
 
 async fn adjust(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
@@ -123,7 +126,8 @@ async fn adjust(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let canon = Canon::new(call.name).int(sku.0).int(body.delta).text(&reason);
     let why = reason.clone();
     let command = Command::Adjust { movement, sku, delta: body.delta, reason };
-    book(api, operated(envelope(call, UNIT, command, canon), call, &why)).await
+    let envelope = operated(envelope(call, UNIT, command, canon), call, &why);
+    book(api, envelope, ("delta", sku, body.delta)).await
 }
 
 #[derive(Serialize)]
@@ -137,8 +141,27 @@ struct MovementOut {
     available: i64,
 }
 
-async fn book(api: &Arc<Api>, envelope: Envelope) -> Result<Reply, Problem> {
-    let asked = api.ask_soon::<Answer>(normal(envelope)).await?;
+/// What is wanted, should the key belong to another movement: field, SKU, units.
+type Wanted = (&'static str, SkuId, i64);
+
+async fn book(
+    api: &Arc<Api>,
+    envelope: Envelope,
+    (field, sku, units): Wanted,
+) -> Result<Reply, Problem> {
+    let asked = match api.ask_soon::<Answer>(normal(envelope)).await {
+        Ok(asked) => asked,
+        Err(problem) => {
+            let compare = move |queries: &Queries, id| {
+                let Some(first) = queries.movement(MovementId(id))? else { return Ok(Vec::new()) };
+                let of_sku = Difference::between("sku", (&first.sku, &sku), ToString::to_string);
+                let units =
+                    Difference::between(field, (&first.quantity, &units), ToString::to_string);
+                Ok(of_sku.into_iter().chain(units).collect())
+            };
+            return Err(api.differ(problem, compare).await);
+        }
+    };
     let Answer::Moved { movement, sku, quantity, available } = asked.reply else {
         return Err(Problem::of(Own::Internal, "the reply is not a movement"));
     };

@@ -16,6 +16,7 @@
 //! | `net`, `limits` | connections; rates by key, user and address |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
+//! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
 
 mod admin;
@@ -26,6 +27,7 @@ mod call;
 mod catalog;
 mod codes;
 mod explain;
+mod explain_key;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -42,6 +44,7 @@ mod openapi;
 mod order;
 mod payment;
 mod problem;
+mod repeats;
 mod reply;
 mod route;
 mod schemas;
@@ -70,6 +73,7 @@ use gate::Gate;
 use limits::Limits;
 use metrics::Counts;
 use problem::Problem;
+use repeats::Repeats;
 
 /// Carries out `jangbu prove` over the running server; gives its report as JSON.
 pub type Prove = Arc<dyn Fn() -> Result<serde_json::Value, String> + Send + Sync>;
@@ -143,6 +147,7 @@ pub struct Api {
     progress: Arc<Progress>,
     prove: Prove,
     gate: Arc<Gate>,
+    repeats: Repeats,
     counts: Counts,
     started: Time,
     connections: net::Seen,
@@ -160,7 +165,7 @@ impl Api {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
-        let (counts, started) = (Counts::new(), shop.now());
+        let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         Arc::new(Self {
             limits: Limits::new(&settings.rates),
             connections: net::Seen::default(),
@@ -171,6 +176,7 @@ impl Api {
             progress,
             prove,
             gate,
+            repeats,
             counts,
             started,
         })

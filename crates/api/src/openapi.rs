@@ -113,6 +113,7 @@ fn parameters_of(route: &Route) -> Value {
         let example = match (name, route.name.split('.').next()) {
             ("sku", _) | (_, Some("sku")) => "sku_01H9Z8D0G8000",
             ("code", _) => "merchant:m-1:payable",
+            ("key", Some("idempotency")) => "order-1",
             (_, Some("order")) => "ord_01H9Z8D0GC000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
             _ => "pay_01H9Z8D0GC000",
@@ -148,6 +149,7 @@ fn query_parameter(name: &str, required: bool) -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
         ),
         "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
+        "scope" => ("As `client:order.place`; all known ones", json!({ "type": "string" })),
         "userId" => {
             ("Whose orders", json!({ "type": "string", "pattern": schemas::id_pattern("usr") }))
         }
@@ -240,7 +242,9 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
         own.extend([Own::MalformedJson, Own::UnknownField, Own::MissingField, Own::InvalidField]);
         own.extend([Own::BodyTooLarge, Own::BodyTimeout, Own::BodyBroken, Own::MediaType]);
     }
-    if route.params().any(|name| name != "code") || route.name == "order.list" {
+    if route.params().any(|name| !matches!(name, "code" | "key" | "consumer"))
+        || route.name == "order.list"
+    {
         own.push(Own::InvalidId);
     }
     if route.params().next().is_some() {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::codes::Own;
 use crate::codes::row_of;
+use crate::repeats::Reused;
 use crate::reply::Timing;
 use crate::text::shown;
 
@@ -35,6 +36,8 @@ pub(crate) struct What {
     pub(crate) replayed: bool,
     /// Seconds until it is worth another try, when that is known.
     pub(crate) after: Option<u32>,
+    /// The key belongs to another command, and nobody has said yet what differs.
+    pub(crate) reused: Option<Box<Reused>>,
 }
 
 impl Deref for Problem {
@@ -66,6 +69,7 @@ impl Problem {
             timing: None,
             replayed: false,
             after: None,
+            reused: None,
         }))
     }
 

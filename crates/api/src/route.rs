@@ -84,6 +84,7 @@ const TABLES: &[&[Route]] = &[
     crate::ledger::ROUTES,
     crate::admin::ROUTES,
     crate::audit_log::ROUTES,
+    crate::explain_key::ROUTES,
     crate::health::ROUTES,
     crate::openapi::ROUTES,
 ];

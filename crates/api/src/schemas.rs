@@ -7,9 +7,16 @@ use serde_json::{Map, Value, json};
 /// Every schema by name.
 pub(crate) fn all() -> Value {
     let mut all = Map::new();
-    for part in
-        [basics(), wishes(), orders(), goods(), books(), rest(), crate::audit_log::schemas()]
-    {
+    for part in [
+        basics(),
+        wishes(),
+        orders(),
+        goods(),
+        books(),
+        rest(),
+        crate::audit_log::schemas(),
+        crate::explain_key::schemas(),
+    ] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -23,7 +30,7 @@ pub(crate) fn object(properties: &Value) -> Value {
 }
 
 /// An object in which the fields of `optional` may be missing.
-fn optional(properties: &Value, optional: &[&str]) -> Value {
+pub(crate) fn optional(properties: &Value, optional: &[&str]) -> Value {
     let names = properties.as_object().into_iter().flat_map(|fields| fields.keys());
     let required: Vec<_> = names.filter(|name| !optional.contains(&name.as_str())).collect();
     json!({
@@ -32,11 +39,11 @@ fn optional(properties: &Value, optional: &[&str]) -> Value {
     })
 }
 
-fn of(schema: &str) -> Value {
+pub(crate) fn of(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
-fn list(schema: &str) -> Value {
+pub(crate) fn list(schema: &str) -> Value {
     json!({ "type": "array", "items": of(schema) })
 }
 
@@ -56,7 +63,7 @@ pub(crate) fn whole() -> Value {
     json!({ "type": "integer", "format": "int64" })
 }
 
-fn flag() -> Value {
+pub(crate) fn flag() -> Value {
     json!({ "type": "boolean" })
 }
 
@@ -64,7 +71,7 @@ pub(crate) fn words(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 
-fn id(prefix: &str) -> Value {
+pub(crate) fn id(prefix: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-HJKMNP-TV-Z]{{13}}$") })
 }
 

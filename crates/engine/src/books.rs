@@ -10,7 +10,7 @@ use std::hash::Hasher;
 use jangbu_kernel::{Correlation, Envelope, IdemKey, Operator, Time, UnitId};
 use siphasher::sip::SipHasher24;
 
-use crate::port::{By, Col, Fault, Mode, Read, Table, Tx, WritePlan};
+use crate::port::{By, Col, Fault, Fields, Mode, Read, Table, Tx, WritePlan};
 use crate::unit::Sink;
 
 /// Counters and clock of the shard: one row.
@@ -175,6 +175,25 @@ pub struct Books {
     audited: Vec<Audited>,
 }
 
+/// The number in `idem` at which the search for a request begins. Another key may have it: then the
+/// next number is looked at.
+pub fn slot(idem_key: &[u8; 16], scope: &str, key: &str) -> i64 {
+    let mut hasher = SipHasher24::new_with_key(idem_key);
+    hasher.write(scope.as_bytes());
+    hasher.write(&[0]);
+    hasher.write(key.as_bytes());
+    hasher.finish().cast_signed()
+}
+
+/// The key of a request row.
+pub fn key_of(row: &dyn Fields) -> IdemKey {
+    let mut body = [0; 17];
+    let stored = row.blob(3);
+    let n = stored.len().min(17);
+    body[..n].copy_from_slice(&stored[..n]);
+    IdemKey { scope: row.text(1).into(), key: row.text(2).into(), body }
+}
+
 impl Books {
     /// Reads the shard row.
     pub fn open(tx: &mut dyn Tx) -> Result<Self, Fault> {
@@ -243,11 +262,7 @@ impl Books {
     }
 
     fn hash(&self, key: &IdemKey) -> i64 {
-        let mut hasher = SipHasher24::new_with_key(&self.before.idem_key);
-        hasher.write(key.scope.as_bytes());
-        hasher.write(&[0]);
-        hasher.write(key.key.as_bytes());
-        hasher.finish().cast_signed()
+        slot(&self.before.idem_key, &key.scope, &key.key)
     }
 
     /// Finds the earlier requests of `keys`: two reads, whatever their number. Keys that share a
@@ -283,12 +298,7 @@ impl Books {
         let ids = hits.iter().map(|(_, id)| [*id, 0, 0]).collect();
         let found = &mut self.found;
         tx.read(&[Read { table: &REQUEST, by: By::Keys(ids) }], &mut |_, row| {
-            let mut body = [0; 17];
-            let stored = row.blob(3);
-            let n = stored.len().min(17);
-            body[..n].copy_from_slice(&stored[..n]);
-            let (scope, key) = (row.text(1).into(), row.text(2).into());
-            let request = Request { key: IdemKey { scope, key, body }, resource: row.int(4) };
+            let request = Request { key: key_of(row), resource: row.int(4) };
             for (slot, _) in hits.iter().filter(|(_, id)| *id == row.int(0)) {
                 found.push((*slot, request.clone()));
             }

@@ -8,6 +8,7 @@
 //! | [`events`] | what leaves through the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
+//! | [`requests`] | requests that were carried out, by their idempotency key |
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
 //! | [`desk`] | what operators read of the engine's own rows |
 
@@ -26,4 +27,5 @@ pub mod payment;
 pub mod projections;
 pub mod queries;
 pub mod registry;
+pub mod requests;
 pub mod shop;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
-use jangbu_domain::inventory::model::{Reservation, Stock};
+use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
 use jangbu_domain::ledger::model::{Account, AccountId};
 use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
+use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::Mutex;
 
@@ -41,7 +42,11 @@ impl Readers {
         Self { backend, idle: Mutex::default() }
     }
 
-    fn read(&self, reads: &[Read], each: &mut dyn FnMut(usize, &dyn Fields)) -> Result<(), Fault> {
+    pub(crate) fn read(
+        &self,
+        reads: &[Read],
+        each: &mut dyn FnMut(usize, &dyn Fields),
+    ) -> Result<(), Fault> {
         let idle = self.idle.lock().0.pop();
         let mut reader = match idle {
             Some(reader) => reader,
@@ -94,7 +99,7 @@ pub struct AccountEntry {
 /// Reads the truth and its projections.
 #[derive(Debug)]
 pub struct Queries {
-    truth: Readers,
+    pub(crate) truth: Readers,
     derived: Readers,
 }
 
@@ -233,6 +238,11 @@ impl Queries {
     /// The stock of a SKU.
     pub fn stock(&self, sku: SkuId) -> Result<Option<Stock>, Fault> {
         self.one(sku)
+    }
+
+    /// A movement of stock.
+    pub fn movement(&self, id: MovementId) -> Result<Option<Movement>, Fault> {
+        self.one(id)
     }
 
     /// The reservation of an order.

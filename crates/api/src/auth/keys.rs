@@ -138,6 +138,11 @@ impl Keys {
         Ok(())
     }
 
+    /// Every merchant that was given a key.
+    pub(crate) fn merchants(&self) -> impl Iterator<Item = &str> {
+        self.merchants.keys().map(|merchant| &**merchant)
+    }
+
     /// Whether any key was given to this merchant.
     pub(crate) fn knows(&self, merchant: &str) -> bool {
         self.merchants.contains_key(merchant)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jangbu_domain::order::command::{Command, UNIT};
 use jangbu_domain::order::model::{Order, Refund, State};
 
+use super::differ;
 use super::form::{CancelIn, RefundIn, lines_canon, reason, units};
 use super::out::OrderOut;
 use super::{location, order_id};
@@ -23,7 +24,10 @@ pub(super) async fn cancel(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let canon = Canon::new(call.name).int(order.0).text(&reason);
     let envelope = envelope(call, UNIT, Command::Cancel { order, reason }, canon);
     let enough = |order: &Order| order.state == State::Stuck;
-    let followed = follow(api, call, (order, envelope), (), enough).await?;
+    let followed = match follow(api, call, (order, envelope), (), enough).await {
+        Err(problem) => return Err(differ::other(api, problem, order).await),
+        Ok(followed) => followed,
+    };
     Ok(changed(call, &followed))
 }
 
@@ -40,7 +44,10 @@ pub(super) async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     };
     let command = Command::Refund { order, units, restock, reason };
     let envelope = envelope(call, UNIT, command, canon);
-    let followed = follow(api, call, (order, envelope), (), |_| true).await?;
+    let followed = match follow(api, call, (order, envelope), (), |_| true).await {
+        Err(problem) => return Err(differ::other(api, problem, order).await),
+        Ok(followed) => followed,
+    };
     for line in followed.order.lines.iter() {
         api.gate.open(line.sku);
     }

@@ -1,6 +1,7 @@
 //! Orders: place, confirm, cancel, refund, get, list, timeline.
 
 mod change;
+mod differ;
 mod form;
 mod out;
 mod place;

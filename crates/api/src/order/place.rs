@@ -7,6 +7,7 @@ use jangbu_domain::order::model::{Order, Outcome, PayMode, State};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{OrderId, SkuId};
 
+use super::differ;
 use super::form::{ConfirmIn, PlaceIn, Wish, secret};
 use super::out::OrderOut;
 use super::{location, order_id};
@@ -39,7 +40,10 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     envelope.deadline = Some(api.shop.now() + Span(patience));
     let under_way = envelope.key.as_deref().map(|key| api.gate.begin(key));
     let enough = |order: &Order| order.mode == PayMode::Client || order.state == State::Stuck;
-    let followed = follow(api, call, (order, envelope), under_way, enough).await?;
+    let followed = match follow(api, call, (order, envelope), under_way, enough).await {
+        Err(problem) => return Err(differ::place(api, call, problem).await),
+        Ok(followed) => followed,
+    };
     count(api, &followed);
     learn(api, &followed);
     outcome(call, followed)
@@ -89,7 +93,10 @@ pub(super) async fn confirm(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
         .text(token.reveal());
     let envelope = envelope(call, UNIT, Command::Confirm { order, amount, token }, canon);
     let enough = |order: &Order| order.state == State::Stuck;
-    let followed = follow(api, call, (order, envelope), (), enough).await?;
+    let followed = match follow(api, call, (order, envelope), (), enough).await {
+        Err(problem) => return Err(differ::other(api, problem, order).await),
+        Ok(followed) => followed,
+    };
     count(api, &followed);
     outcome(call, followed)
 }

@@ -45,6 +45,7 @@ fn the_document_has_the_agreed_endpoints() {
     let agreed = [
         "get /actuator/health",
         "get /api/v1/audit",
+        "get /api/v1/idempotency/{key}",
         "get /api/v1/ledger/accounts",
         "get /api/v1/ledger/accounts/{code}",
         "get /api/v1/ledger/accounts/{code}/balance",

@@ -118,6 +118,12 @@ pub(crate) const CASES: &[Case] = &[
     read("/api/v1/audit", "/api/v1/audit", "/api/v1/audit?cursor=x", "INVALID_PARAMETER"),
     write("POST", "/api/v1/admin/prove", "/api/v1/admin/prove", "", 200),
     write("POST", "/api/v1/admin/read-only", "/api/v1/admin/read-only", r#"{"on":false}"#, 200),
+    read(
+        "/api/v1/idempotency/{key}",
+        "/api/v1/idempotency/sold",
+        "/api/v1/idempotency/sold?limit=1",
+        "INVALID_PARAMETER",
+    ),
     open("/livez"),
     open("/readyz"),
     open("/actuator/health"),

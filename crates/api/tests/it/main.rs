@@ -12,6 +12,7 @@ mod forms;
 mod fuzzed;
 mod goods;
 mod hostile;
+mod keys;
 mod net;
 mod orders;
 mod schema;

@@ -1,7 +1,10 @@
 //! The same request twice has one effect (P2), in one batch, later, and after a restart.
 
+use std::sync::Arc;
+
 use jangbu_engine::books::{IDEM, REQUEST, SHARD};
-use jangbu_engine::port::Mode;
+use jangbu_engine::port::{Backend, Mode};
+use jangbu_services::queries::Queries;
 use jangbu_store::OwnedValue;
 
 use crate::rig::{Bench, Seen, int, same_rows, write};
@@ -147,6 +150,15 @@ fn keys_that_hash_alike_are_told_apart_by_the_request_itself() {
     let request = &dump[&(REQUEST.name, [int(&mine[1]).unwrap(), 0, 0])];
     assert_eq!(request[2], OwnedValue::Text("k".to_owned()));
     assert_eq!(bench.available(0), 3);
+    // Who looks beside the owner finds it behind the other two.
+    let backend: Arc<dyn Backend> = Arc::new(bench.memory.clone());
+    let queries = Queries::new(Arc::clone(&backend), backend);
+    let OwnedValue::Text(own) = &request[1] else { panic!("{request:?}") };
+    let scopes = ["client:catalog", own, "client:none"].map(str::to_owned);
+    let found = queries.requests(&scopes, "k").unwrap();
+    let told: Vec<_> = found.iter().map(|one| (&*one.key.scope, one.resource)).collect();
+    assert_eq!(told, [(&**own, 10)], "`client:catalog` does not begin at this slot");
+    assert_eq!(queries.requests(&scopes, "another").unwrap(), []);
 }
 
 #[test]
