@@ -61,6 +61,8 @@ impl Call {
         let claim = Claim::read(&api.door(), &parts, route)?;
         let key = if route.keyed {
             idempotency::header(parts.headers.get(KEY).map(HeaderValue::as_bytes))?
+        } else if let Some(key) = parts.headers.get(KEY).filter(|_| route.may_be_keyed()) {
+            idempotency::header(Some(key.as_bytes()))?
         } else {
             Box::default()
         };

@@ -193,7 +193,9 @@ fn payment(reject: &payment::command::Reject) -> Option<Told> {
         | R::OperationInFlight
         | R::RefundDiffers
         | R::RefundUnknown
-        | R::NotUnknown => return None,
+        | R::NotUnknown
+        | R::NothingToRefund
+        | R::TooManyRefunds => return None,
     })
 }
 

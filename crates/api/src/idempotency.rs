@@ -59,7 +59,6 @@ pub(crate) fn key(role: Role, operation: &str, key: &str, canon: Canon) -> IdemK
 }
 
 /// As [`key`], for payments of a merchant: the scope is the same whoever signs for it.
-#[expect(dead_code, reason = "for the payment routes")]
 pub(crate) fn merchant_key(merchant: &str, operation: &str, key: &str, canon: Canon) -> IdemKey {
     let scope = ["merchant:", merchant, ":", operation].concat().into();
     IdemKey { scope, key: key.into(), body: canon.finish() }

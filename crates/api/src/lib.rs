@@ -16,6 +16,7 @@
 //! | `net`, `limits` | connections; rates by key, user and address |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
+//! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
 
@@ -25,6 +26,7 @@ mod audit_log;
 mod auth;
 mod call;
 mod catalog;
+mod charge;
 mod codes;
 mod explain;
 mod explain_key;

@@ -149,6 +149,7 @@ fn query_parameter(name: &str, required: bool) -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
         ),
         "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
+        "merchantId" => ("Whose payment", crate::charge::merchant_schema()),
         "scope" => ("As `client:order.place`; all known ones", json!({ "type": "string" })),
         "userId" => {
             ("Whose orders", json!({ "type": "string", "pattern": schemas::id_pattern("usr") }))
@@ -212,14 +213,14 @@ fn headers(route: &Route, status: u16) -> Value {
     let text =
         |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     let mut headers = json!({ "X-Correlation-ID": text("As sent, or made here") });
-    if route.keyed {
+    if route.keyed || route.may_be_keyed() {
         headers["Idempotency-Replayed"] = text("`true` when an earlier request did it");
     }
-    if route.keyed && route.name.starts_with("order.") {
+    if route.keyed && route.name.starts_with("order.") || route.may_be_keyed() {
         headers["Server-Timing"] = text("accept: first commit; settle: the outcome; milliseconds");
     }
     if status == 202 {
-        headers["Location"] = text("Where the order is");
+        headers["Location"] = text("Where to look again");
         headers["Preference-Applied"] = text("`respond-async` when that was asked");
     }
     headers

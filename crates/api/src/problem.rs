@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use jangbu_engine::mailbox::Why;
-use jangbu_kernel::OrderId;
+use jangbu_kernel::{OrderId, PaymentId};
 use serde::Serialize;
 
 use crate::codes::Own;
@@ -31,6 +31,10 @@ pub(crate) struct What {
     pub(crate) detail: Cow<'static, str>,
     pub(crate) details: Vec<Detail>,
     pub(crate) order: Option<OrderId>,
+    /// The payment that a request of the compatible payment API is about.
+    pub(crate) payment: Option<PaymentId>,
+    /// Rendered with the fields of the compatible payment API as well.
+    pub(crate) compatible: bool,
     pub(crate) outcome: Option<&'static str>,
     pub(crate) timing: Option<Timing>,
     pub(crate) replayed: bool,
@@ -65,6 +69,8 @@ impl Problem {
             detail: detail.into(),
             details: Vec::new(),
             order: None,
+            payment: None,
+            compatible: false,
             outcome: None,
             timing: None,
             replayed: false,
@@ -113,7 +119,9 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             request_id: request,
-            retryable: row.retryable && self.order.is_none(),
+            retryable: row.retryable && self.order.is_none() && self.payment.is_none(),
+            message: self.compatible.then_some(&*self.detail),
+            payment_id: self.compatible.then_some(Shown(self.payment)),
             order_id: self.order,
             outcome: self.outcome,
             details: &self.details,
@@ -144,8 +152,16 @@ struct Body<'a> {
     order_id: Option<OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Shown>,
     details: &'a [Detail],
 }
+
+/// An id, or `null`.
+#[derive(Serialize)]
+struct Shown(#[serde(serialize_with = "shown::option")] Option<PaymentId>);
 
 #[cfg(test)]
 mod tests {

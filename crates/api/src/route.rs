@@ -70,6 +70,17 @@ impl Route {
         }
     }
 
+    /// Whether it is one of the compatible payment API, whose key comes in the body or in the
+    /// header, and whose errors have fields of their own.
+    pub(crate) fn is_compatible(&self) -> bool {
+        self.path.starts_with("/api/payments/")
+    }
+
+    /// Whether it takes an idempotency key that it does not insist on.
+    pub(crate) fn may_be_keyed(&self) -> bool {
+        self.is_compatible() && self.method == "POST"
+    }
+
     /// Names in braces, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -81,6 +92,7 @@ const TABLES: &[&[Route]] = &[
     crate::catalog::ROUTES,
     crate::inventory::ROUTES,
     crate::payment::ROUTES,
+    crate::charge::ROUTES,
     crate::ledger::ROUTES,
     crate::admin::ROUTES,
     crate::audit_log::ROUTES,

@@ -15,6 +15,7 @@ pub(crate) fn all() -> Value {
         books(),
         rest(),
         crate::audit_log::schemas(),
+        crate::charge::schemas(),
         crate::explain_key::schemas(),
     ] {
         if let Value::Object(part) = part {
@@ -125,12 +126,17 @@ fn basics() -> Value {
                 },
                 "orderId": id("ord"),
                 "outcome": text(),
+                "message": {
+                    "type": "string",
+                    "description": "As detail; in the compatible payment API only.",
+                },
+                "paymentId": or_null(id("pay")),
                 "details": {
                     "type": "array",
                     "items": object(&json!({ "field": text(), "message": text() })),
                 },
             }),
-            &["orderId", "outcome"],
+            &["orderId", "outcome", "message", "paymentId"],
         ),
         "Health": optional(&json!({ "status": words(&["UP", "DOWN"]), "reason": text() }), &["reason"]),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },

@@ -56,7 +56,7 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
         Some(peer) if route.class() != Class::Vital => api.limits.ip(*peer, &parts.headers),
         _ => Ok(()),
     });
-    let result = match valid {
+    let mut result = match valid {
         Ok(()) => {
             let about = (Arc::clone(&correlation), started);
             match Call::admit(&api, route, (parts, body), about).await {
@@ -66,6 +66,9 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
         }
         Err(problem) => Err(problem),
     };
+    if let Err(problem) = &mut result {
+        problem.compatible = route.is_compatible();
+    }
     answer(&api, Some(at), &correlation, result)
 }
 

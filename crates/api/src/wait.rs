@@ -1,4 +1,5 @@
-//! Waiting for an order to end.
+//! Waiting for an order to end. (Payments without an order wait in `charge::wait`, with the same
+//! [`Watch`].)
 //!
 //! ```text
 //! watch(order) ─▶ ask ─▶ commit ──▶ already ended? ──yes──▶ outcome
@@ -37,31 +38,31 @@ pub(crate) struct Followed {
 }
 
 /// A place in the hub that is given back when the request ends.
-struct Watch {
+pub(crate) struct Watch<T> {
     api: Arc<Api>,
     ticket: Option<Ticket>,
-    told: oneshot::Receiver<(Box<Order>, Instant)>,
+    told: oneshot::Receiver<(Box<T>, Instant)>,
 }
 
-impl Watch {
-    fn new(api: &Arc<Api>, order: OrderId) -> Self {
+impl<T: Clone + Send + 'static> Watch<T> {
+    pub(crate) fn new(api: &Arc<Api>, key: impl Into<i64>) -> Self {
         let (tell, told) = oneshot::channel();
-        let listener = move |order: &Order| {
-            drop(tell.send((Box::new(order.clone()), Instant::now())));
+        let listener = move |end: &T| {
+            drop(tell.send((Box::new(end.clone()), Instant::now())));
         };
-        let ticket = Some(api.shop.hub().watch(order, listener));
+        let ticket = Some(api.shop.hub().watch(key, listener));
         Self { api: Arc::clone(api), ticket, told }
     }
 
     /// None: it can never be told any more.
-    async fn end(&mut self) -> Option<(Box<Order>, Instant)> {
+    pub(crate) async fn end(&mut self) -> Option<(Box<T>, Instant)> {
         let end = (&mut self.told).await.ok();
         self.ticket = None; // the hub has forgotten it by itself
         end
     }
 }
 
-impl Drop for Watch {
+impl<T> Drop for Watch<T> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.api.shop.hub().forget(ticket);
@@ -112,7 +113,7 @@ fn accepted(call: &Call, asked: Asked<Reply>) -> Result<Followed, Problem> {
 async fn settle(
     api: &Arc<Api>,
     call: &Call,
-    (watched, mut watch): (OrderId, Watch),
+    (watched, mut watch): (OrderId, Watch<Order>),
     followed: &mut Followed,
 ) -> Result<(), Problem> {
     if followed.id != watched {

@@ -38,6 +38,11 @@ pub(crate) fn payment(id: i64) -> String {
     show("pay", id)
 }
 
+/// A merchant's refund's public id.
+pub(crate) fn refund(id: i64) -> String {
+    show("rfd", id)
+}
+
 /// A SKU's public id.
 pub(crate) fn sku(id: i64) -> String {
     show("sku", id)

@@ -20,6 +20,7 @@ rules! {
     REFUND_SPLIT = "payment.refund-split", Mismatched, "A refund is the sum of its parts, and no merchant gives back more than it got.";
     REFUND_DOUBLED = "payment.refund-doubled", Doubled, "A refund number stands once in a payment.";
     REFUND_ORDER = "payment.refund-order", Mismatched, "Every refund of a payment is one of its order, with the same amount.";
+    REFUND_POSTING = "payment.refund-posting", Mismatched, "A merchant's refund, which only a payment without an order has, is DONE exactly when it has one of the payment's postings for itself.";
     TIMER = "payment.timer", Mismatched, "A payment that waits for the gateway will be woken.";
 }
 
@@ -105,7 +106,8 @@ pub(crate) struct Payment {
     pub(crate) version: i64,
 }
 
-/// A refund of a payment, `[no,state,amount,[["merchant",amount],…],deadline|null]`.
+/// A refund of a payment, `[no,state,amount,[["merchant",amount],…],deadline|null,id,"reason",
+/// posting]`. Rows of the first version have none of the last three.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Refund {
     pub(crate) no: i64,
@@ -113,6 +115,15 @@ pub(crate) struct Refund {
     pub(crate) amount: i64,
     pub(crate) parts: Vec<(String, i64)>,
     pub(crate) deadline: Option<i64>,
+    /// 0: its order's.
+    #[serde(default)]
+    pub(crate) id: i64,
+    #[serde(default)]
+    #[expect(dead_code, reason = "free text, about which there is no rule")]
+    pub(crate) reason: String,
+    /// 0: not moved, or moved before postings were written down here.
+    #[serde(default)]
+    pub(crate) posting: i64,
 }
 
 impl Payment {
@@ -257,6 +268,23 @@ fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
         if parts != i128::from(refund.amount) || refund.parts.iter().any(|(_, part)| *part < 0) {
             let detail = format!("refund {} of {}: parts {parts}", refund.no, refund.amount);
             find(REFUND_SPLIT, detail);
+        }
+    }
+    for (at, refund) in payment.refunds.iter().enumerate().filter(|(_, refund)| refund.id != 0) {
+        let own = payment.refunds[..at].iter().all(|other| other.posting != refund.posting);
+        let posted = own && (2..=payment.postings).contains(&refund.posting);
+        let done = refund.state == refund_state::DONE;
+        let fits = if done { posted } else { refund.posting == 0 };
+        if !fits || payment.order.is_some() {
+            let detail = format!(
+                "refund {} ({}) is {} with posting {} of {}",
+                refund.no,
+                ids::refund(refund.id),
+                refund_state::name(refund.state),
+                refund.posting,
+                payment.postings
+            );
+            find(REFUND_POSTING, detail);
         }
     }
     for merchant in payment.refunds.iter().flat_map(|refund| &refund.parts).map(|(name, _)| name) {

@@ -147,6 +147,21 @@ impl Breaker {
         permit
     }
 
+    /// For how long a call would be refused from `now` on; none: one would be admitted. Takes no
+    /// permit, so whoever asks first may still find the last probe taken.
+    pub fn refuses(&self, now: Time) -> Option<Span> {
+        let now = self.now.max(now);
+        match self.state {
+            State::Open { until } => Some(until - now).filter(|left| left.0 > 0),
+            State::HalfOpen { out, progress, .. } => {
+                // Probes that stay silent for too long have failed: the next call finds that out.
+                let waits = now - progress < self.rules.patience;
+                (out >= self.rules.probes.max(1) && waits).then_some(Span::secs(1))
+            }
+            State::Closed => None,
+        }
+    }
+
     /// Leave to make a call that the breaker does not hold back. It is a probe when one is wanted,
     /// and does not count while the breaker would have refused it.
     pub fn admit_always(&mut self, now: Time) -> Permit {

@@ -247,6 +247,12 @@ impl Executor {
         }
     }
 
+    /// For how long the breaker would refuse a call from now on; none: it would admit one.
+    pub fn refuses(&self) -> Option<Span> {
+        let now = self.0.clock.now();
+        self.0.state.lock().breaker.refuses(now)
+    }
+
     /// What it has done.
     pub fn stats(&self) -> ExecutorStats {
         let now = self.0.clock.now();

@@ -123,6 +123,10 @@ id!(
     PaymentId, "pay"
 );
 id!(
+    /// A refund that a merchant asked for.
+    RefundId, "rfd"
+);
+id!(
     /// A user of the shop.
     UserId, "usr"
 );

@@ -22,7 +22,7 @@ pub mod time;
 
 pub use domain::{Coded, Ctx, Domain, Out};
 pub use envelope::{Correlation, Envelope, IdemKey, Job, Lane, Operator, Origin, Payload, UnitId};
-pub use id::{Mint, OrderId, PaymentId, ProductId, SkuId, UserId};
+pub use id::{Mint, OrderId, PaymentId, ProductId, RefundId, SkuId, UserId};
 pub use money::{Currency, Money};
 pub use rows::{RowSet, Rows};
 pub use secret::Secret;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jangbu_domain::order::command::{Command, UNIT, Units};
-use jangbu_domain::order::model::PayMode;
+use jangbu_domain::order::model::{Order, Outcome, PayMode};
 use jangbu_domain::{catalog, inventory};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::mailbox::Answer;
@@ -180,9 +180,9 @@ fn place(load: &Arc<Load>) {
     envelope.key =
         Some(Box::new(IdemKey { scope: "client:order.place".into(), key, body: [1; 17] }));
     let again = Arc::clone(load);
-    load.shop.hub().watch(order, move |ended| {
+    load.shop.hub().watch(order, move |ended: &Order| {
         again.settled.fetch_add(1, Ordering::Relaxed);
-        if ended.outcome == Some(jangbu_domain::order::model::Outcome::Sold) {
+        if ended.outcome == Some(Outcome::Sold) {
             again.sold.fetch_add(1, Ordering::Relaxed);
         }
         place(&again);

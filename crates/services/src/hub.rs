@@ -1,17 +1,16 @@
-//! Who waits for an order to end. In memory only: a client that hangs up, or a process that dies,
-//! changes nothing for the order.
+//! Who waits for an order to end, or for a payment without an order to be answered. In memory
+//! only: a client that hangs up, or a process that dies, changes nothing for either.
 
 use std::any::Any;
 
-use jangbu_domain::order::model::Order;
 use jangbu_engine::unit::Signal;
-use jangbu_kernel::OrderId;
 use jangbu_kernel::rows::IdMap;
 use parking_lot::Mutex;
 
-type Listener = Box<dyn FnOnce(&Order) + Send>;
+type Listener = Box<dyn FnOnce(&dyn Any) + Send>;
 
-/// Listeners by order.
+/// Listeners by the number of what they wait for. Orders and payments without an order are
+/// numbered by one mint, so that no number is both.
 #[derive(Default)]
 pub struct Hub {
     listeners: Mutex<IdMap<i64, Vec<(u64, Listener)>>>,
@@ -27,31 +26,42 @@ impl std::fmt::Debug for Hub {
 /// A listener that can be taken back.
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket {
-    order: i64,
+    key: i64,
     number: u64,
 }
 
 impl Hub {
-    /// Calls `listener` once, when `order` ends. Register before you look whether it has.
-    pub fn watch(&self, order: OrderId, listener: impl FnOnce(&Order) + Send + 'static) -> Ticket {
+    /// Calls `listener` once, with the next signal of `key`: an order that ends, a
+    /// [`Settled`](crate::payment::Settled) payment. Register before you look whether it has.
+    /// A signal of another type is not for this listener, and nobody signals two types.
+    pub fn watch<T: 'static>(
+        &self,
+        key: impl Into<i64>,
+        listener: impl FnOnce(&T) + Send + 'static,
+    ) -> Ticket {
+        let key = key.into();
         let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let mut listeners = self.listeners.lock();
-        listeners.entry(order.0).or_default().push((number, Box::new(listener)));
-        Ticket { order: order.0, number }
+        let listener = Box::new(move |body: &dyn Any| {
+            if let Some(body) = body.downcast_ref() {
+                listener(body);
+            }
+        });
+        self.listeners.lock().entry(key).or_default().push((number, listener));
+        Ticket { key, number }
     }
 
     /// Nobody waits any more.
     pub fn forget(&self, ticket: Ticket) {
         let mut listeners = self.listeners.lock();
-        if let Some(waiting) = listeners.get_mut(&ticket.order) {
+        if let Some(waiting) = listeners.get_mut(&ticket.key) {
             waiting.retain(|(number, _)| *number != ticket.number);
             if waiting.is_empty() {
-                listeners.remove(&ticket.order);
+                listeners.remove(&ticket.key);
             }
         }
     }
 
-    /// Tells the listeners of each order that has ended.
+    /// Tells the listeners of each signal.
     pub fn tell(&self, signals: Vec<Signal>) {
         let mut due = Vec::with_capacity(signals.len());
         let mut listeners = self.listeners.lock();
@@ -60,10 +70,8 @@ impl Hub {
         }
         drop(listeners);
         for (waiting, body) in due {
-            let body: &dyn Any = &*body;
-            let Some(order) = body.downcast_ref::<Order>() else { continue };
             for (_, listener) in waiting {
-                listener(order);
+                listener(&*body);
             }
         }
     }

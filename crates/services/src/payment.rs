@@ -10,9 +10,10 @@ use jangbu_domain::payment::Rows;
 use jangbu_domain::payment::command::{About, Command, Event, Part, Reject, Reply};
 use jangbu_domain::payment::model::{Mode, Op, Payment, Refund, RefundState, State};
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
-use jangbu_engine::unit::Sink;
+use jangbu_engine::unit::{Signal, Sink};
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time};
+use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, RefundId, Time};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
@@ -56,7 +57,19 @@ pub static PAYMENT: Table = Table {
 };
 
 type PackedPart = (Arc<str>, i64);
-type PackedRefund = (u32, i64, i64, Vec<PackedPart>, Option<i64>);
+
+/// A refund as it stands in the row. The last three came later: rows without them are read.
+#[derive(Serialize, Deserialize)]
+struct PackedRefund<P>(
+    u32,
+    i64,
+    i64,
+    Vec<P>,
+    Option<i64>,
+    #[serde(default)] i64,
+    #[serde(default)] Box<str>,
+    #[serde(default)] i64,
+);
 
 fn pack(parts: &[Part]) -> Vec<(&str, i64)> {
     parts.iter().map(|part| (&*part.merchant, part.amount)).collect()
@@ -66,9 +79,19 @@ fn unpack(parts: Vec<PackedPart>) -> Vec<Part> {
     parts.into_iter().map(|(merchant, amount)| Part { merchant, amount }).collect()
 }
 
-fn unpack_refund((no, state, amount, parts, deadline): PackedRefund) -> Refund {
+fn pack_refund(refund: &Refund) -> PackedRefund<(&str, i64)> {
+    let Refund { no, state, amount, parts, deadline, id, reason, posting } = refund;
+    let deadline = deadline.map(|at| at.0);
+    let id = id.map_or(0, |id| id.0);
+    PackedRefund(*no, state.code(), *amount, pack(parts), deadline, id, reason.clone(), *posting)
+}
+
+fn unpack_refund(packed: PackedRefund<PackedPart>) -> Refund {
+    let PackedRefund(no, state, amount, parts, deadline, id, reason, posting) = packed;
     let state = packed::coded("payment.refunds.state", state, RefundState::from_code);
-    Refund { no, state, amount, parts: unpack(parts), deadline: deadline.map(Time) }
+    let id = (id != 0).then_some(RefundId(id));
+    let (parts, deadline) = (unpack(parts), deadline.map(Time));
+    Refund { no, state, amount, parts, deadline, id, reason, posting }
 }
 
 impl Stored for Payment {
@@ -77,7 +100,7 @@ impl Stored for Payment {
     const KEEP: usize = 10_000;
 
     fn read(row: &dyn Fields) -> Self {
-        let refunds: Vec<PackedRefund> = packed::read("payment.refunds", row.text(19));
+        let refunds: Vec<PackedRefund<PackedPart>> = packed::read("payment.refunds", row.text(19));
         Self {
             order: row.opt_int(1).map(OrderId),
             state: packed::coded("payment.state", row.int(2), State::from_code),
@@ -122,15 +145,20 @@ impl Stored for Payment {
             .int(self.postings)
             .opt_int(self.sent_at.map(|at| at.0))
             .opt_int(self.deadline.map(|at| at.0));
-        let refund = |r: &'_ Refund| (r.no, r.state.code(), r.amount, r.deadline.map(|at| at.0));
-        let refunds: Vec<_> = self
-            .refunds
-            .iter()
-            .map(|r| (refund(r).0, refund(r).1, refund(r).2, pack(&r.parts), refund(r).3))
-            .collect();
+        let refunds: Vec<_> = self.refunds.iter().map(pack_refund).collect();
         packed::write(to, &refunds);
         to.opt_int(self.next_at.map(|at| at.0)).int(self.at.0);
     }
+}
+
+/// What whoever waits for a payment without an order is told: a call about it was answered, or
+/// given up as unknown.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The payment as it stands now.
+    pub payment: Payment,
+    /// When that happened: the time of the posting, if money moved.
+    pub at: Time,
 }
 
 /// Payment in a cell.
@@ -184,10 +212,24 @@ impl Service for PaymentService {
         if let Some(post) = ledger::rules::postings(&event, ctx.now) {
             sink.effects.push_back(Envelope::new(ledger::UNIT, Origin::Event, post));
         }
-        if let Some(order) = about.order {
-            sink.effects.extend(heard(event).map(|event| order::hear(order, event)));
+        match about.order {
+            Some(order) => {
+                sink.effects.extend(heard(event).map(|event| order::hear(order, event)));
+            }
+            None => sink.signals.extend(settled(&event, rows, ctx)),
         }
     }
+}
+
+/// The signal of an event that is an answer, or the end of waiting for one.
+fn settled(event: &Event, rows: &Rows, ctx: &Ctx) -> Option<Signal> {
+    let waited = !matches!(
+        event,
+        Event::CaptureRequested { .. } | Event::RefundRequested { .. } | Event::NotFound { .. }
+    );
+    let id = about(event).payment;
+    let payment = rows.payment.get(id).filter(|_| waited)?.clone();
+    Some(Signal { key: id.0, body: Box::new(Settled { payment, at: ctx.now }) })
 }
 
 /// What the order learns from an answer about the whole payment. What the gateway did is told by

@@ -294,6 +294,16 @@ impl Queries {
         self.many(Read { table: R::TABLE, by: By::Listed { list, after, limit } })
     }
 
+    /// When posting `seq` of a payment was made.
+    pub fn posted_at(&self, payment: PaymentId, seq: i64) -> Result<Option<Time>, Fault> {
+        let mut found = None;
+        let by = By::Keys(vec![[payment.0, seq, 0]]);
+        self.truth.read(&[Read { table: &ENTRY, by }], &mut |_, row| {
+            found = Some(Time(row.int(5)));
+        })?;
+        Ok(found)
+    }
+
     /// An account by its id.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
         self.one(id)

@@ -258,7 +258,7 @@ impl Shop {
         self.clock.now()
     }
 
-    /// Who waits for orders.
+    /// Who waits for orders and payments.
     pub fn hub(&self) -> &Hub {
         &self.hub
     }
@@ -271,6 +271,13 @@ impl Shop {
     /// What the executor of gateway calls has done.
     pub fn calls(&self) -> ExecutorStats {
         self.executor.stats()
+    }
+
+    /// For how long no payment would reach the gateway, because its breaker is open; none: it
+    /// would be sent. Business that can wait is refused then before anything is written down.
+    pub fn gateway_open(&self) -> Option<Duration> {
+        let left = self.executor.refuses()?;
+        Some(Duration::from_micros(u64::try_from(left.0).unwrap_or(0)))
     }
 
     /// Number of commands that wait in all mailboxes.

@@ -63,7 +63,6 @@ pub(crate) struct Caller {
 
 /// Whether the caller may act for `merchant`: one that signs for itself alone, a holder of a bearer
 /// key for every merchant that has a key, and anybody for anybody in the unsigned mode.
-#[expect(dead_code, reason = "for the payment routes")]
 pub(crate) fn act_for(api: &Api, call: &Call, merchant: &str) -> Result<(), Problem> {
     let detail = match &call.caller {
         Caller { merchant: Some(own), .. } if **own == *merchant => return Ok(()),

@@ -44,6 +44,7 @@ async fn every_operation_is_a_route() {
 fn the_document_has_the_agreed_endpoints() {
     let agreed = [
         "get /actuator/health",
+        "get /api/payments/{id}",
         "get /api/v1/audit",
         "get /api/v1/idempotency/{key}",
         "get /api/v1/ledger/accounts",
@@ -62,6 +63,10 @@ fn the_document_has_the_agreed_endpoints() {
         "get /metrics",
         "get /openapi.json",
         "get /readyz",
+        "post /api/payments/authorize",
+        "post /api/payments/capture/{id}",
+        "post /api/payments/refund/{id}",
+        "post /api/payments/void/{id}",
         "post /api/v1/admin/prove",
         "post /api/v1/admin/read-only",
         "post /api/v1/orders",

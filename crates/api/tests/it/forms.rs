@@ -60,6 +60,8 @@ const RECEIVE: &str = r#"{"quantity":1,"reason":"delivery"}"#;
 const PRICE: &str = r#"{"price":{"amount":1500,"currency":"KRW"}}"#;
 const ADJUST: &str = r#"{"delta":-1,"reason":"x"}"#;
 const RESOLVE: &str = r#"{"verdict":"CAPTURED","evidence":"settlement file"}"#;
+const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","token":"tok",
+    "idempotencyKey":"form-1"}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -90,6 +92,34 @@ pub(crate) const CASES: &[Case] = &[
     write("POST", "/api/v1/stock/{sku}/adjust", "/api/v1/stock/$SKU/adjust", ADJUST, 201),
     read("/api/v1/payments/{id}", "/api/v1/payments/$LOST", "/api/v1/payments/7", "INVALID_ID"),
     write("POST", "/api/v1/payments/{id}/resolve", "/api/v1/payments/$LOST/resolve", RESOLVE, 409),
+    write("POST", "/api/payments/authorize", "/api/payments/authorize", AUTHORIZE, 200),
+    write(
+        "POST",
+        "/api/payments/capture/{id}",
+        "/api/payments/capture/$TAKEN",
+        r#"{"merchantId":"17"}"#,
+        200,
+    ),
+    write(
+        "POST",
+        "/api/payments/void/{id}",
+        "/api/payments/void/$UNTAKEN",
+        r#"{"merchantId":"17"}"#,
+        200,
+    ),
+    write(
+        "POST",
+        "/api/payments/refund/{id}",
+        "/api/payments/refund/$TAKEN",
+        r#"{"merchantId":"17","amount":10,"reason":"broken","idempotencyKey":"form-2"}"#,
+        200,
+    ),
+    read(
+        "/api/payments/{id}",
+        "/api/payments/$TAKEN?merchantId=17",
+        "/api/payments/7?merchantId=17",
+        "INVALID_ID",
+    ),
     read(ACCOUNTS, ACCOUNTS, "/api/v1/ledger/accounts?cursor=-", "INVALID_PARAMETER"),
     read(
         ACCOUNT,
@@ -141,7 +171,12 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let given = world.place("given", &unpaid(&sku, 1, 1_000)).await;
     let lost = order(&sku, 1, 1_000, "tok_timeout_captured");
     let lost = world.place_async("lost", &lost).await;
+    let merchant = json!({ "merchantId": "17", "amount": 1_000 });
+    let taken = world.post("/api/payments/authorize", "taken", &merchant).await;
+    let untaken = world.post("/api/payments/authorize", "untaken", &merchant).await;
     vec![
+        ("$UNTAKEN", text(&untaken.json["paymentId"])),
+        ("$TAKEN", text(&taken.json["paymentId"])),
         ("$USER", USER.to_owned()),
         ("$PRODUCT", text(&products.json["items"][0]["id"])),
         ("$SOLD", text(&sold.json["id"])),
@@ -160,6 +195,9 @@ pub(crate) fn request(case: &Case, path: &str, body: &str, bearer: &str) -> Requ
     let mut request = post(path, &format!("{}-{path}", case.method), bearer, &Value::Null);
     *request.method_mut() = case.method.parse().unwrap();
     *request.body_mut() = Body::from(body.to_owned());
+    if body.contains("\"idempotencyKey\"") {
+        request.headers_mut().remove("idempotency-key");
+    }
     request
 }
 

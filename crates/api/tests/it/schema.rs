@@ -111,12 +111,16 @@ fn is(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// Ids and currencies: the two shapes of pattern that answers have.
+/// Ids, currencies, keys and merchants: the shapes of pattern that the document has.
 fn pattern(pattern: &str, value: &Value, at: &str) {
     let Some(text) = value.as_str() else { return };
     let id =
         pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix("_[0-9A-HJKMNP-TV-Z]{13}$"));
     let fits = match id {
+        None if pattern == "^[!-~]+$" => text.bytes().all(|b| b.is_ascii_graphic()),
+        None if pattern == "^[A-Za-z0-9_-]+$" => {
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        }
         Some(prefix) => text
             .strip_prefix(prefix)
             .and_then(|rest| rest.strip_prefix('_'))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
-use jangbu_api::{Api, Keys, Parts, Settings, router};
+use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router};
 use jangbu_engine::books::SHARD;
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::{Backend, Mode, WritePlan};
@@ -63,6 +63,17 @@ impl Answer {
     pub(crate) fn field(&self) -> &str {
         self.json["details"][0]["field"].as_str().unwrap_or_default()
     }
+}
+
+/// A key for clients, one for operators, and one of the merchants 17 and 18 each.
+fn keys() -> Keys {
+    let mut keys = Keys::new(Secret::new(CLIENT), Secret::new(OPERATOR));
+    for merchant in ["17", "18"] {
+        let (id, secret) = (format!("key-{merchant}"), Secret::new("s".repeat(32)));
+        let merchant = merchant.to_owned();
+        keys.add_merchant(MerchantKey { id, merchant, secret, legacy: false }).unwrap();
+    }
+    keys
 }
 
 fn in_memory() -> Memory {
@@ -122,7 +133,7 @@ impl World {
             shop: Arc::clone(&shop),
             queries,
             truth,
-            keys: Keys::new(Secret::new(CLIENT), Secret::new(OPERATOR)),
+            keys: keys(),
             settings,
             progress: projections.progress(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),

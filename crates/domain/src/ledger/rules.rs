@@ -46,7 +46,7 @@ pub fn postings(event: &Event, at: Time) -> Option<Command> {
 }
 
 /// What the merchants get by way of account `code` (`sign` 1), or lose (-1).
-fn legs(code: Box<str>, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
+pub fn legs(code: Box<str>, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
     if amount == 0 {
         return Vec::new();
     }

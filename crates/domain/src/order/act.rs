@@ -213,7 +213,10 @@ impl Act<'_> {
         let (payment, deadline) = (self.payment(), self.deadline());
         self.enter(order, State::Paying, self.rules.call);
         order.next_at = Some(deadline + self.rules.grace);
-        self.ask_payment(step::CAPTURE, payment::Command::Capture { payment, deadline });
+        self.ask_payment(
+            step::CAPTURE,
+            payment::Command::Capture { payment, merchant: None, deadline },
+        );
     }
 
     fn unsure(&mut self, order: &mut Order) {
@@ -319,7 +322,7 @@ impl Act<'_> {
     /// Again: the void may be what is open, and nobody else asks about it.
     fn void(&mut self, again: bool) {
         let (payment, deadline) = (self.payment(), self.deadline());
-        self.ask_payment(step::VOID, payment::Command::Void { payment, deadline });
+        self.ask_payment(step::VOID, payment::Command::Void { payment, merchant: None, deadline });
         if again {
             self.ask_inquiry(None);
         }

@@ -30,7 +30,7 @@ pub(super) fn ask(
         p.pending = p.pending.saturating_add(amount);
         p.postings = p.postings.saturating_add(1);
         let (state, parts) = (RefundState::SetAside, parts.to_vec());
-        p.refunds.push(Refund { no, state, amount, parts: parts.clone(), deadline: None });
+        p.refunds.push(Refund::of_order(no, state, amount, parts.clone()));
         out.emit(Event::SetAside { about: p.about(id), seq: p.postings, no, amount, parts });
     });
     Ok(())

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Currency, OrderId, PaymentId, Secret, Time, UnitId};
+use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Secret, Time, UnitId};
 
-use super::model::State;
+use super::model::{Payment, State};
 
 /// Where payment's commands go.
 pub const UNIT: UnitId = UnitId("payment");
@@ -37,7 +37,25 @@ pub struct Intent {
     pub capture_later: bool,
 }
 
-/// What payment can be asked.
+/// Money that a merchant gives back to its customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gift {
+    /// The payment.
+    pub payment: PaymentId,
+    /// The name of this refund, minted at the edge; its number is given out by the decision.
+    pub refund: RefundId,
+    /// Who gives: the merchant of the payment, or it is refused as unknown.
+    pub merchant: Arc<str>,
+    /// How much; none: whatever is left. Of that there is only one, so asking for it again is
+    /// no second refund.
+    pub amount: Option<i64>,
+    /// Why, in the merchant's words.
+    pub reason: Box<str>,
+}
+
+/// What payment can be asked. Where a `merchant` is named, it has to be the one of a payment
+/// without an order; to any other the payment is unknown. [`SOON`] as a deadline: as the rules
+/// say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Write down the intent. With a token the gateway is called after this very commit (SENT);
@@ -46,16 +64,18 @@ pub enum Command {
     /// The client has given its token: call the gateway.
     Authorize { payment: PaymentId, token: Secret, deadline: Time },
     /// Take what was authorised.
-    Capture { payment: PaymentId, deadline: Time },
+    Capture { payment: PaymentId, merchant: Option<Arc<str>>, deadline: Time },
     /// Let go what was authorised. On a payment that never reached the gateway: voided at once.
     /// While the charge is SENT or UNKNOWN it is refused ([`Reject::OperationInFlight`]): what is
     /// not known cannot be undone. [`Reject::PaymentUnknown`]: nothing was asked.
-    Void { payment: PaymentId, deadline: Time },
+    Void { payment: PaymentId, merchant: Option<Arc<str>>, deadline: Time },
     /// Give back `amount` as refund `no`, split into `parts`.
     Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
     /// Set `amount` aside for the customer as refund `no`: the gateway will not give it back, and
     /// the merchants of `parts` shall not have it.
     SetAside { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part> },
+    /// Give money of a payment without an order back.
+    GiveBack { gift: Gift, deadline: Time },
     /// What do you know? Asks the gateway if the outcome is open and nobody is asking: about the
     /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say. An
     /// order that asks about an INTENT has a hint that it is paid: that is looked into.
@@ -94,6 +114,7 @@ impl Command {
             | Self::Capture { payment, .. }
             | Self::Void { payment, .. }
             | Self::Refund { payment, .. }
+            | Self::GiveBack { gift: Gift { payment, .. }, .. }
             | Self::Inquire { payment, .. }
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
@@ -102,9 +123,10 @@ impl Command {
         }
     }
 
-    /// The payment that it is about, to point it at another.
-    pub(super) fn payment_mut(&mut self) -> &mut PaymentId {
+    /// What it makes or changes: a refund that a merchant gives, else the payment.
+    pub(super) fn resource_mut(&mut self) -> &mut i64 {
         match self {
+            Self::GiveBack { gift, .. } => &mut gift.refund.0,
             Self::Intend { intent: Intent { payment, .. }, .. }
             | Self::Authorize { payment, .. }
             | Self::Capture { payment, .. }
@@ -114,13 +136,24 @@ impl Command {
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
             | Self::Resolve { payment, .. }
-            | Self::ResolveRefund { payment, .. } => payment,
+            | Self::ResolveRefund { payment, .. } => &mut payment.0,
         }
     }
 
-    /// The refund that it is about.
-    pub(super) fn refund_no(&self) -> Option<u32> {
+    /// What it makes or changes.
+    pub(super) fn resource(&self) -> i64 {
+        if let Self::GiveBack { gift, .. } = self { gift.refund.0 } else { self.payment().0 }
+    }
+
+    /// The number of the refund of `row` that it is about. The whole rest given back again is the
+    /// refund that took it.
+    pub(super) fn refund_no(&self, row: &Payment) -> Option<u32> {
         match self {
+            Self::GiveBack { gift, .. } => {
+                let last = || row.refunds.iter().rev().find(|refund| !refund.is_refused());
+                let named = row.refund_of(gift.refund);
+                named.or_else(|| last().filter(|_| gift.amount.is_none())).map(|refund| refund.no)
+            }
             Self::Refund { no, .. }
             | Self::SetAside { no, .. }
             | Self::ResolveRefund { no, .. } => Some(*no),
@@ -233,8 +266,12 @@ pub struct Reply {
     pub refunded: i64,
     /// Why it was declined or is unknown.
     pub reason: Option<Box<str>>,
-    /// For Refund and Inquire of a refund: that refund's state.
+    /// For Refund, `GiveBack` and Inquire of a refund: that refund's state.
     pub refund: Option<super::model::RefundState>,
+    /// Its number.
+    pub refund_no: Option<u32>,
+    /// To whoever waits: the row of a payment without an order, if nothing of it is under way.
+    pub row: Option<Box<Payment>>,
 }
 
 /// Why payment refuses.
@@ -262,6 +299,10 @@ pub enum Reject {
     RefundUnknown,
     /// The outcome is known: nothing to resolve.
     NotUnknown,
+    /// Everything was given back, or is on its way.
+    NothingToRefund,
+    /// It has as many refunds as a gateway can number.
+    TooManyRefunds,
 }
 
 impl Coded for Reject {
@@ -278,6 +319,8 @@ impl Coded for Reject {
             Self::RefundDiffers => "REFUND_DIFFERS",
             Self::RefundUnknown => "REFUND_UNKNOWN",
             Self::NotUnknown => "NOT_UNKNOWN",
+            Self::NothingToRefund => "NOTHING_TO_REFUND",
+            Self::TooManyRefunds => "TOO_MANY_REFUNDS",
         }
     }
 }

@@ -23,8 +23,18 @@ pub(super) fn decide(
         Command::Authorize { token, deadline, .. } => {
             authorize(id, token, *deadline, (ctx, rows, out))?;
         }
-        Command::Capture { deadline, .. } => capture(id, *deadline, (ctx, rows, out))?,
-        Command::Void { deadline, .. } => void(id, *deadline, (ctx, rows, out))?,
+        Command::Capture { merchant, deadline, .. } => {
+            owned(rows, id, merchant.as_deref())?;
+            capture(id, *deadline, (ctx, rows, out))?;
+        }
+        Command::Void { merchant, deadline, .. } => {
+            owned(rows, id, merchant.as_deref())?;
+            void(id, *deadline, (ctx, rows, out))?;
+        }
+        Command::GiveBack { gift, deadline } => {
+            owned(rows, id, Some(&gift.merchant))?;
+            refund::give(gift, *deadline, (ctx, rows, out))?;
+        }
         Command::Refund { no, amount, parts, deadline, .. } => {
             refund::ask(id, (*no, *amount, parts), *deadline, (ctx, rows, out))?;
         }
@@ -45,7 +55,8 @@ pub(super) fn decide(
             refund::resolve(id, (*no, *given), evidence, (ctx, rows, out))?;
         }
     }
-    Ok(found(rows, id)?.reply(id, command.refund_no()))
+    let payment = found(rows, id)?;
+    Ok(payment.reply(id, command.refund_no(payment)))
 }
 
 /// What every decision has at hand: the context, the rows, and the way out.
@@ -54,6 +65,13 @@ pub(super) type Hands<'a> = (&'a Ctx, &'a mut Rows, &'a mut Out<Event>);
 /// The payment, if there is one.
 pub(super) fn found(rows: &Rows, id: PaymentId) -> Result<&Payment, Reject> {
     rows.payment.get(id).ok_or(Reject::PaymentUnknown)
+}
+
+/// To anybody but its own merchant a payment does not exist.
+fn owned(rows: &Rows, id: PaymentId, merchant: Option<&str>) -> Result<(), Reject> {
+    let payment = found(rows, id)?;
+    let theirs = merchant.is_none_or(|merchant| payment.belongs_to(merchant));
+    if theirs { Ok(()) } else { Err(Reject::PaymentUnknown) }
 }
 
 /// Changes the payment and sets its timer. The row is there: the decision has looked.
@@ -89,6 +107,7 @@ fn intend(
         let about = payment.about(id);
         out.emit(Event::Captured { about, seq: 0, amount: 0, split: Vec::new() });
     } else if let Some(token) = token {
+        let deadline = until(deadline, &rows.rules, ctx.now);
         charge(&mut payment, id, (token, deadline), (ctx, out));
     }
     payment.next_at = inquiry::next_at(&payment, &rows.rules, ctx.now);
@@ -119,7 +138,8 @@ fn capture(id: PaymentId, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result
         State::Intent | State::Declined | State::Voided => return Err(Reject::NotAuthorized),
         State::Authorized => {}
     }
-    change(rows, id, ctx.now, |payment, _| {
+    change(rows, id, ctx.now, |payment, rules| {
+        let deadline = until(deadline, rules, ctx.now);
         send(payment, (State::CaptureSent, Op::Capture), deadline, ctx.now);
         out.emit(Event::CaptureRequested { about: payment.about(id), amount: payment.authorized });
         out.call(super::UNIT, deadline, ctx, call(payment, id, Ask::Capture));
@@ -135,7 +155,8 @@ fn void(id: PaymentId, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<()
         State::Sent | State::CaptureSent | State::Unknown => return Err(Reject::OperationInFlight),
         State::Intent | State::Authorized => {}
     }
-    change(rows, id, ctx.now, |payment, _| {
+    change(rows, id, ctx.now, |payment, rules| {
+        let deadline = until(deadline, rules, ctx.now);
         if state == State::Intent {
             payment.state = State::Voided;
             out.emit(Event::Voided { about: payment.about(id) });

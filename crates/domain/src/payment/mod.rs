@@ -111,17 +111,19 @@ impl Domain for Payments {
     }
 
     fn resource(command: &Command) -> i64 {
-        command.payment().0
+        command.resource()
     }
 
     fn adopt(command: &mut Command, resource: i64) {
-        *command.payment_mut() = PaymentId(resource);
+        *command.resource_mut() = resource;
     }
 
     fn recall(command: &Command, rows: &Rows) -> Option<Reply> {
         let id = command.payment();
         let row = rows.payment.get(id)?;
-        Some(row.reply(id, command.refund_no()))
+        let reply = row.reply(id, command.refund_no(row));
+        let told = row.order.is_none() && !row.is_in_flight();
+        Some(Reply { row: told.then(|| Box::new(row.clone())), ..reply })
     }
 
     fn wake(_table: &str, key: i64) -> Command {

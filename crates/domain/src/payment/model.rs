@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Currency, OrderId, PaymentId, Time, coded};
+use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Time, coded};
 
 use super::command::{About, Intent, Part, Reply};
 
@@ -97,8 +97,11 @@ coded!(
     }
 );
 
+/// The highest number that a merchant's refund gets: gateways number up to here.
+pub const MOST_REFUNDS: u32 = 999;
+
 /// A refund, packed in its payment's row as `[no, state, amount, [[merchant, amount], …],
-/// deadline]`.
+/// deadline, id, reason, posting]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// Its number, unique in the payment; 0 is the reversal.
@@ -111,9 +114,26 @@ pub struct Refund {
     pub parts: Vec<Part>,
     /// Until when a call about it may be under way; none: nobody is asking.
     pub deadline: Option<Time>,
+    /// Its name when a merchant gave it; none: it is its order's.
+    pub id: Option<RefundId>,
+    /// Why the merchant gave it; empty for an order's, which knows it itself.
+    pub reason: Box<str>,
+    /// Its ledger posting; 0: the money has not moved.
+    pub posting: i64,
 }
 
 impl Refund {
+    /// A refund that its order asked for and knows the reason of.
+    pub(super) fn of_order(no: u32, state: RefundState, amount: i64, parts: Vec<Part>) -> Self {
+        let reason = Box::default();
+        Self { no, state, amount, parts, deadline: None, id: None, reason, posting: 0 }
+    }
+
+    /// Whether it will not happen.
+    pub fn is_refused(&self) -> bool {
+        self.state == RefundState::Refused
+    }
+
     /// Whether the gateway has still to say what became of it.
     pub fn is_open(&self) -> bool {
         matches!(self.state, RefundState::Sent | RefundState::Unknown)
@@ -224,6 +244,24 @@ impl Payment {
         self.refunds.iter().find(|refund| refund.no == no)
     }
 
+    /// The refund that a merchant gave under this name.
+    pub fn refund_of(&self, id: RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == Some(id))
+    }
+
+    /// Whether it is `merchant`'s alone and no order's.
+    pub fn belongs_to(&self, merchant: &str) -> bool {
+        let [part] = &*self.split else { return false };
+        self.order.is_none() && &*part.merchant == merchant
+    }
+
+    /// Whether a call of a payment without an order may still be under way, about itself or a
+    /// refund: who waits for it waits on.
+    pub fn is_in_flight(&self) -> bool {
+        let sent = matches!(self.state, State::Sent | State::CaptureSent | State::VoidSent);
+        sent || self.refunds.iter().any(|refund| refund.state == RefundState::Sent)
+    }
+
     /// The refund with number `no`, to change it.
     pub(super) fn refund_mut(&mut self, no: u32) -> Option<&mut Refund> {
         self.refunds.iter_mut().find(|refund| refund.no == no)
@@ -259,6 +297,8 @@ impl Payment {
             refunded: self.refunded,
             reason: self.reason.clone(),
             refund: no.and_then(|no| self.refund(no)).map(|refund| refund.state),
+            refund_no: no,
+            row: None,
         }
     }
 
@@ -285,6 +325,10 @@ impl Payment {
             (
                 self.refunds.iter().any(|refund| !refund.is_open() && refund.deadline.is_some()),
                 "a deadline of a refund that has ended",
+            ),
+            (
+                self.refunds.iter().any(|r| (r.posting > 0) != (r.state == RefundState::Done)),
+                "the posting of a refund does not fit its state",
             ),
             (self.order.is_some() && self.next_at.is_some(), "a timer beside the saga's"),
             (

@@ -5,13 +5,15 @@
 //! answered. The gateway knows a refund by (payment, number): asking again is safe, and that is
 //! what happens when an inquiry does not find it.
 
+use std::sync::Arc;
+
 use jangbu_kernel::{Ctx, Out, PaymentId, Time};
 
 use super::aside;
-use super::command::{Ask, Call, Event, Part, Reject, Said};
+use super::command::{Ask, Call, Event, Gift, Part, Reject, Said};
 use super::decide::{Hands, call, change, found, until, verdict_of_operator};
 use super::model::{
-    AMOUNT_MISMATCH, OPERATOR, Payment, Refund, RefundState, Rules, State, sums_up,
+    AMOUNT_MISMATCH, MOST_REFUNDS, OPERATOR, Payment, Refund, RefundState, Rules, State, sums_up,
 };
 
 /// Asks refund `no` of the gateway.
@@ -27,21 +29,53 @@ pub(super) fn ask(
         return if same { Ok(()) } else { Err(Reject::RefundDiffers) };
     }
     check(payment, amount, parts)?;
+    let refund = Refund::of_order(no, RefundState::Sent, amount, parts.to_vec());
+    send(id, Refund { deadline: Some(deadline), ..refund }, (ctx, rows, out));
+    Ok(())
+}
+
+/// Asks the gateway for a refund that a merchant gives, under the next number.
+pub(super) fn give(gift: &Gift, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<(), Reject> {
+    let (id, payment) = (gift.payment, found(rows, gift.payment)?);
+    if let Some(before) = payment.refund_of(gift.refund) {
+        let same = gift.amount.is_none_or(|amount| amount == before.amount);
+        return if same { Ok(()) } else { Err(Reject::RefundDiffers) };
+    }
+    let left = payment.refundable();
+    if left == 0 && payment.state == State::Captured {
+        // The whole rest again is no second refund; a part of nothing is none at all.
+        return if gift.amount.is_none() { Ok(()) } else { Err(Reject::NothingToRefund) };
+    }
+    let amount = gift.amount.unwrap_or(left);
+    let parts = vec![Part { merchant: Arc::clone(&gift.merchant), amount }];
+    check(payment, amount, &parts)?;
+    let last = payment.refunds.iter().map(|refund| refund.no).max().unwrap_or(0);
+    let no = last.checked_add(1).filter(|no| *no <= MOST_REFUNDS);
+    let refund = Refund {
+        no: no.ok_or(Reject::TooManyRefunds)?,
+        state: RefundState::Sent,
+        amount,
+        parts,
+        deadline: Some(until(deadline, &rows.rules, ctx.now)),
+        id: Some(gift.refund),
+        reason: gift.reason.clone(),
+        posting: 0,
+    };
+    send(id, refund, (ctx, rows, out));
+    Ok(())
+}
+
+/// Writes a new refund down; it is on its way.
+fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
+    let deadline = refund.deadline.unwrap_or(ctx.now);
     change(rows, id, ctx.now, |p, _| {
-        let (state, deadline) = (RefundState::Sent, deadline);
+        let (no, amount) = (refund.no, refund.amount);
         p.pending = p.pending.saturating_add(amount);
         p.sent_at = Some(ctx.now);
-        p.refunds.push(Refund {
-            no,
-            state,
-            amount,
-            parts: parts.to_vec(),
-            deadline: Some(deadline),
-        });
+        p.refunds.push(refund);
         out.emit(Event::RefundRequested { about: p.about(id), no, amount });
         out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::Refund(no)) });
     });
-    Ok(())
 }
 
 /// Whether a refund of `amount` fits into what is left, in all and of each merchant.
@@ -167,6 +201,9 @@ fn take(
             let Some((amount, parts)) = end(p, no, RefundState::Done) else { return };
             p.refunded = p.refunded.saturating_add(amount);
             p.postings = p.postings.saturating_add(1);
+            if let Some(refund) = p.refunds.iter_mut().find(|refund| refund.no == no) {
+                refund.posting = p.postings;
+            }
             out.emit(Event::Refunded { about, seq: p.postings, no, amount, parts });
         }
         Turn::Refused { code } => {

@@ -53,6 +53,35 @@ const REJECTS: &str = "
     intend a=100                    => PAYMENT_DIFFERS
 ";
 
+/// The same for payments without an order.
+const ALONE: &str = "
+    alone
+    give 9 a                        => PAYMENT_UNKNOWN
+    intend later a=100 token        => SENT >authorize:100
+    capture b                       => PAYMENT_UNKNOWN
+    capture a                       => OPERATION_IN_FLIGHT
+    said authorize authorized 100   => AUTHORIZED +authorized:100
+    void b                          => PAYMENT_UNKNOWN
+    give 9 a                        => NOT_CAPTURED
+    capture a                       => CAPTURE_SENT +capture-requested:100 >capture:100
+    void a                          => OPERATION_IN_FLIGHT
+    said capture captured 100       => CAPTURED +captured#1:100
+    void a                          => NOT_VOIDABLE
+    give 9 b=1                      => PAYMENT_UNKNOWN
+    give 9 a=0                      => AMOUNT_INVALID
+    give 9 a=101                    => REFUND_EXCEEDS_CAPTURED:100
+    give 9 a=60                     => CAPTURED/SENT +refund-requested1:60 >refund1:60
+    give 9 a=61                     => REFUND_DIFFERS
+    give 8 a=41                     => REFUND_EXCEEDS_CAPTURED:40
+    refund 999 a=1                  => CAPTURED/SENT +refund-requested999:1 >refund999:1
+    give 8 a=1                      => TOO_MANY_REFUNDS
+    said refund999 refused x        => CAPTURED/REFUSED +refund-refused999:x
+    give 8 a=1                      => TOO_MANY_REFUNDS
+    refund 2 a=40                   => CAPTURED/SENT +refund-requested2:40 >refund2:40
+    give 8 a=1                      => NOTHING_TO_REFUND
+    give 7 a                        => CAPTURED/SENT
+";
+
 macro_rules! every_reject {
     ($($variant:ident $({ $($fields:tt)* })?),+ $(,)?) => {
         /// Every reject; one that is missing here does not compile.
@@ -79,15 +108,18 @@ every_reject!(
     RefundDiffers,
     RefundUnknown,
     NotUnknown,
+    NothingToRefund,
+    TooManyRefunds,
 );
 
 #[test]
 fn every_reject_has_a_line() {
     check(REJECTS);
+    check(ALONE);
     for reject in every_reject() {
         let code = reject.code();
         let has = |line: &str| line.split(" => ").nth(1).is_some_and(|got| got.starts_with(code));
-        assert!(REJECTS.lines().any(has), "no line for {code}");
+        assert!(REJECTS.lines().chain(ALONE.lines()).any(has), "no line for {code}");
     }
 }
 

@@ -359,8 +359,12 @@ impl World {
                 };
                 Command::Intend { intent, token: Some(secret(token)), deadline }
             }
-            Op::Capture { payment: n } => Command::Capture { payment: payment(n), deadline },
-            Op::Void { payment: n } => Command::Void { payment: payment(n), deadline },
+            Op::Capture { payment: n } => {
+                Command::Capture { payment: payment(n), merchant: None, deadline }
+            }
+            Op::Void { payment: n } => {
+                Command::Void { payment: payment(n), merchant: None, deadline }
+            }
             Op::GiveBack { payment: n, no, amount } => {
                 let (payment, parts) = (payment(n), part(amount));
                 Command::Refund { payment, no, amount, parts, deadline }

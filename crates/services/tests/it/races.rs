@@ -73,7 +73,7 @@ impl World {
     /// Hears when order `id` ends.
     fn watch(&self, id: i64) -> Receiver<Order> {
         let (sent, wait) = channel();
-        self.shop.hub().watch(OrderId(id), move |order| {
+        self.shop.hub().watch(OrderId(id), move |order: &Order| {
             let _ = sent.send(order.clone());
         });
         wait
@@ -243,7 +243,7 @@ fn clients_that_hang_up(world: &World, orders: i64) {
     let ids: Vec<_> = (0..orders).map(|_| world.id()).collect();
     for id in &ids {
         drop(world.ask(an_order(*id, 0, 1)));
-        let ticket = world.shop.hub().watch(OrderId(*id), |_| panic!("nobody is there"));
+        let ticket = world.shop.hub().watch(OrderId(*id), |_: &Order| panic!("nobody is there"));
         world.shop.hub().forget(ticket);
     }
     assert!(world.run(receive(world.id(), 0, 1)).is_done());

@@ -174,11 +174,17 @@ fn payment_refusals() -> Vec<(&'static str, Envelope)> {
     vec![
         ("AMOUNT_INVALID", intend(700, 5, part(4))),
         ("PAYMENT_DIFFERS", intend(SOLD, 5, part(5))),
-        ("PAYMENT_UNKNOWN", pay(Pay::Void { payment: PaymentId(NOBODY), deadline })),
-        ("NOT_AUTHORIZED", pay(Pay::Capture { payment: declined, deadline })),
+        (
+            "PAYMENT_UNKNOWN",
+            pay(Pay::Void { payment: PaymentId(NOBODY), merchant: None, deadline }),
+        ),
+        ("NOT_AUTHORIZED", pay(Pay::Capture { payment: declined, merchant: None, deadline })),
         ("NOT_CAPTURED", back(DECLINED, 1, 1)),
-        ("NOT_VOIDABLE", pay(Pay::Void { payment: sold, deadline })),
-        ("OPERATION_IN_FLIGHT", pay(Pay::Void { payment: PaymentId(CHARGING), deadline })),
+        ("NOT_VOIDABLE", pay(Pay::Void { payment: sold, merchant: None, deadline })),
+        (
+            "OPERATION_IN_FLIGHT",
+            pay(Pay::Void { payment: PaymentId(CHARGING), merchant: None, deadline }),
+        ),
         ("REFUND_EXCEEDS_CAPTURED", back(SOLD, 1, 2 * PRICE + 1)),
         ("REFUND_DIFFERS", back(REFUNDED, 1, 1)),
         ("REFUND_UNKNOWN", pay(Pay::Inquire { payment: sold, refund: Some(9), deadline })),

@@ -45,9 +45,13 @@ fn targets(ids: &[(&str, String)]) -> Vec<Target> {
 /// Sends `body`, each time under a new key.
 async fn attack(world: &World, target: &Target, body: &str, no: &mut u32) -> crate::world::Answer {
     *no += 1;
-    let mut request = request(target.case, &target.path, body, OPERATOR);
-    let key = format!("attack-{no}").parse().unwrap();
-    request.headers_mut().insert("idempotency-key", key);
+    let key = format!("attack-{no}");
+    // Payments of merchants have their key in the body.
+    let own = body.replace("form-1", &key).replace("form-2", &key);
+    let mut request = request(target.case, &target.path, &own, OPERATOR);
+    if request.headers().contains_key("idempotency-key") {
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+    }
     world.send(request).await
 }
 

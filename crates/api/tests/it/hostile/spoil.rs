@@ -41,6 +41,9 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/stock/{sku}/receive", "/reason", "empty"),
     ("/api/v1/stock/{sku}/receive", "/reason", "not text"),
     ("/api/v1/payments/{id}/resolve", "/evidence", "not text"),
+    ("/api/payments/authorize", "/token", "empty"),
+    ("/api/payments/authorize", "/token", "not text"),
+    ("/api/payments/refund/{id}", "/reason", "not text"),
 ];
 
 fn wrong_types(value: &Value) -> Vec<Value> {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Coded, Ctx, Currency, Domain, OrderId, Out, PaymentId, RowSet, Secret, Time};
+use jangbu_kernel::{
+    Coded, Ctx, Currency, Domain, OrderId, Out, PaymentId, RefundId, RowSet, Secret, Time,
+};
 
-use crate::payment::command::{Ask, Call, Event, Intent, Part, Reject, Reply, Said, Verdict};
+use crate::payment::command::{Ask, Call, Event, Gift, Intent, Part, Reject, Reply, Said, Verdict};
 use crate::payment::model::{Payment, after};
 use crate::payment::{Command, Payments, Rows, Rules};
 
@@ -147,8 +149,8 @@ impl Bench {
         match words[..] {
             ["intend", ..] => self.intend(&words, deadline),
             ["authorize"] => Command::Authorize { payment, token, deadline },
-            ["capture"] => Command::Capture { payment, deadline },
-            ["void"] => Command::Void { payment, deadline },
+            ["capture"] => Command::Capture { payment, merchant: None, deadline },
+            ["void"] => Command::Void { payment, merchant: None, deadline },
             ["refund", no, ..] => {
                 let (parts, amount) = parts(&words);
                 Command::Refund { payment, no: no.parse().unwrap(), amount, parts, deadline }
@@ -165,6 +167,13 @@ impl Bench {
             ["inquire", no] => {
                 Command::Inquire { payment, refund: Some(no.parse().unwrap()), deadline }
             }
+            ["give", ref wish @ ..] => self.give(wish, deadline),
+            ["capture", merchant] => {
+                Command::Capture { payment, merchant: Some(merchant.into()), deadline }
+            }
+            ["void", merchant] => {
+                Command::Void { payment, merchant: Some(merchant.into()), deadline }
+            }
             ["said", asked, ref what @ ..] => {
                 Command::Said { payment, ask: ask(asked), said: said(what) }
             }
@@ -175,6 +184,23 @@ impl Bench {
             }
             _ => panic!("not a command: {line}"),
         }
+    }
+
+    /// `give 9 a=30` gives 30 of merchant a as refund 9, `give 9 a` whatever is left.
+    fn give(&self, words: &[&str], deadline: Time) -> Command {
+        let [id, merchant] = words else { panic!("not a gift: {words:?}") };
+        let (merchant, amount) = match merchant.split_once('=') {
+            None => (*merchant, None),
+            Some((merchant, amount)) => (merchant, Some(amount.parse().unwrap())),
+        };
+        let gift = Gift {
+            payment: ID,
+            refund: RefundId(id.parse().unwrap()),
+            merchant: merchant.into(),
+            amount,
+            reason: "broken".into(),
+        };
+        Command::GiveBack { gift, deadline }
     }
 
     fn intend(&self, words: &[&str], deadline: Time) -> Command {

@@ -226,8 +226,10 @@ impl World {
                 let parts = parts.to_vec();
                 self.decide(&Command::Refund { payment: ID, no, amount: a + b, parts, deadline });
             }
-            Step::Capture => self.decide(&Command::Capture { payment: ID, deadline }),
-            Step::Void => self.decide(&Command::Void { payment: ID, deadline }),
+            Step::Capture => {
+                self.decide(&Command::Capture { payment: ID, merchant: None, deadline })
+            }
+            Step::Void => self.decide(&Command::Void { payment: ID, merchant: None, deadline }),
             Step::Inquire(refund) => {
                 self.decide(&Command::Inquire { payment: ID, refund, deadline });
             }

@@ -32,6 +32,36 @@ fn refunds_hold_their_money_until_they_are_answered() {
 }
 
 #[test]
+fn a_merchant_gives_back_parts_and_then_the_rest_once() {
+    check(
+        "
+        alone
+        intend later a=100 token        => SENT >authorize:100
+        said authorize authorized 100   => AUTHORIZED +authorized:100
+        capture a                       => CAPTURE_SENT +capture-requested:100 >capture:100
+        said capture captured 100       => CAPTURED +captured#1:100
+        give 9 a=30                     => CAPTURED/SENT +refund-requested1:30 >refund1:30
+        give 9 a                        => CAPTURED/SENT
+        give 8 a=20                     => CAPTURED/SENT +refund-requested2:20 >refund2:20
+        said refund2 refunded 20        => CAPTURED/DONE +refunded2#2:20
+        give 9 a=30                     => CAPTURED/SENT
+        give 7 a                        => CAPTURED/SENT +refund-requested3:50 >refund3:50
+        give 6 a                        => CAPTURED/SENT
+        said refund1 refused no         => CAPTURED/REFUSED +refund-refused1:no
+        give 9 a=30                     => CAPTURED/REFUSED
+        said refund3 refunded 50        => CAPTURED/DONE +refunded3#3:50
+        give 5 a                        => CAPTURED/SENT +refund-requested4:30 >refund4:30
+        said refund4 unknown time-out   => CAPTURED/UNKNOWN +refund-unknown4:time-out
+        give 4 a                        => CAPTURED/UNKNOWN
+        said refund4 refunded 30        => CAPTURED/DONE +refunded4#4:30
+        give 4 a                        => CAPTURED/DONE
+        give 8 a=20                     => CAPTURED/DONE
+        money                           => 100/100/100/0
+        ",
+    );
+}
+
+#[test]
 fn no_merchant_pays_for_another() {
     check(
         "
