@@ -11,8 +11,10 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use serde::Deserialize;
 
+use crate::admission::Permit;
 use crate::auth::{Caller, Claim, Role};
 use crate::codes::Own;
 use crate::problem::Problem;
@@ -20,7 +22,7 @@ use crate::reply::CORRELATION;
 use crate::route::Route;
 use crate::{Api, Settings, explain, idempotency};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const REASON: HeaderName = HeaderName::from_static("x-reason");
 const CORRELATION_MAX: usize = 64;
@@ -41,6 +43,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// The caller does not want to wait for the outcome.
     pub(crate) respond_async: bool,
+    permit: Mutex<Option<Permit>>,
     key: Box<str>,
     reason: Box<str>,
     params: Vec<Box<str>>,
@@ -56,7 +59,7 @@ impl Call {
         api: &Api,
         route: &'static Route,
         (mut parts, body): (Parts, Body),
-        (correlation, started): (Arc<str>, Instant),
+        (correlation, started, permit): (Arc<str>, Instant, Permit),
     ) -> Result<Self, Problem> {
         let claim = Claim::read(&api.door(), &parts, route)?;
         let key = if route.keyed {
@@ -83,6 +86,7 @@ impl Call {
             correlation,
             started,
             respond_async: wants_async(&parts.headers),
+            permit: Mutex::new(Some(permit)),
             key,
             reason: reason(parts.headers.get(REASON))?,
             params,
@@ -104,6 +108,13 @@ impl Call {
     /// The header `X-Reason`, or nothing.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// The place among those in flight, for the command of this call: whoever waits for a commit
+    /// gives it to [`Api::ask`] to hold, so that it comes back with the answer. Otherwise it comes
+    /// back when the call ends.
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        self.permit.lock().take().map(Permit::of_command)
     }
 
     /// The idempotency key; empty on routes without one.

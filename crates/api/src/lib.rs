@@ -2,7 +2,7 @@
 //! settled outcome. No commerce is decided here.
 //!
 //! ```text
-//! request ─▶ correlation id ─▶ key of the caller ─▶ idempotency key ─▶ body ─▶ endpoint
+//! request ─▶ admission ─▶ key of the caller ─▶ idempotency key ─▶ body ─▶ endpoint
 //!                                                                               │
 //!           reads: a thread that may block, through `Queries` ◀─────────────────┤
 //!           commands: envelope ─▶ `Shop::ask` ─▶ answer after the commit ◀──────┘
@@ -13,7 +13,7 @@
 //! | `route`, `serve`, `call`, `reply` | endpoints as data; a request and its answer |
 //! | `codes`, `problem`, `explain` | every error code; from errors to words |
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
-//! | `net`, `limits` | connections; rates by key, user and address |
+//! | `net`, `limits`, `admission` | connections; rates by key, user and address; who is let in |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
 //! | `charge` | payments without an order, for merchants |
@@ -21,6 +21,7 @@
 //! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
 
 mod admin;
+mod admission;
 mod ask;
 mod audit_log;
 mod auth;
@@ -55,7 +56,7 @@ mod text;
 mod wait;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
@@ -63,12 +64,14 @@ use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 
+pub use admission::AdmissionRules;
 pub use auth::{Keys, MerchantKey};
 pub use limits::{Network, Rate, Rates};
 pub use net::{Connections, serve};
 pub use openapi::openapi_json;
 pub use serve::router;
 
+use admission::Admission;
 use auth::Door;
 use codes::Own;
 use gate::Gate;
@@ -99,6 +102,8 @@ pub struct Settings {
     pub nonces: usize,
     /// Who may ask how often.
     pub rates: Rates,
+    /// Who is let in when there is too much of everything.
+    pub admission: AdmissionRules,
 }
 
 impl Default for Settings {
@@ -110,6 +115,7 @@ impl Default for Settings {
             request: Duration::from_secs(10),
             gate: Duration::from_secs(1),
             rates: Rates::default(),
+            admission: AdmissionRules::default(),
             unsigned_payments: false,
             nonces: 1_000_000,
         }
@@ -154,6 +160,7 @@ pub struct Api {
     started: Time,
     connections: net::Seen,
     limits: Limits,
+    admission: Arc<Admission>,
 }
 
 impl std::fmt::Debug for Api {
@@ -170,6 +177,7 @@ impl Api {
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         Arc::new(Self {
             limits: Limits::new(&settings.rates),
+            admission: Admission::new(settings.admission, Instant::now()),
             connections: net::Seen::default(),
             shop,
             queries,

@@ -12,6 +12,7 @@ use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 
 use crate::Api;
+use crate::admission::{Admission, CLASSES};
 use crate::call::Call;
 use crate::net::Seen;
 use crate::problem::Problem;
@@ -71,6 +72,7 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
     gateway(&mut page, &api.shop.calls());
     own(&mut page, &api.counts);
     connections(&mut page, &api.connections);
+    admission(&mut page, &api.admission);
     page.family("jangbu_rate_limited_total", "counter", "Requests beyond a rate limit.");
     for (name, refused) in api.limits.refused() {
         page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);
@@ -224,6 +226,33 @@ fn gateway(page: &mut Page, calls: &ExecutorStats) {
         page.line(&format!("jangbu_psp_breaker{{state=\"{name}\"}}"), on);
     }
     page.counter("jangbu_psp_breaker_opened_total", "How often it opened.", calls.breaker.opened);
+}
+
+fn admission(page: &mut Page, door: &Admission) {
+    let seen = CLASSES.iter().zip(door.seen());
+    let each: Vec<_> = seen.collect();
+    page.family("jangbu_admission_limit", "gauge", "Requests of a class that may be in flight.");
+    for (class, seen) in &each {
+        page.line(&format!("jangbu_admission_limit{{class=\"{class}\"}}"), seen.limit.into());
+    }
+    page.family("jangbu_admission_busy", "gauge", "Requests of a class that are in flight.");
+    for (class, seen) in &each {
+        page.line(&format!("jangbu_admission_busy{{class=\"{class}\"}}"), seen.busy.into());
+    }
+    page.family(
+        "jangbu_admission_refused_total",
+        "counter",
+        "Requests refused: the limit was lowered for their delay, or is at its bound.",
+    );
+    for (class, seen) in &each {
+        for (why, count) in [("delay", seen.delayed), ("bound", seen.bound)] {
+            let labels = format!("class=\"{class}\",why=\"{why}\"");
+            page.line(&format!("jangbu_admission_refused_total{{{labels}}}"), count);
+        }
+    }
+    let (delay, target) = door.delay_us();
+    page.gauge("jangbu_admission_delay_microseconds", "From admission to commit.", delay);
+    page.gauge("jangbu_admission_target_microseconds", "The delay that is aimed at.", target);
 }
 
 fn connections(page: &mut Page, seen: &Seen) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
@@ -52,13 +53,18 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let (correlation, valid) = call::correlation(&api, &parts.headers);
+    let key = parts.headers.get(call::KEY).map(HeaderValue::as_bytes);
+    let Some(permit) = api.admission.enter(route.class(), key, started) else {
+        api.counts.answered(Some(at), 503);
+        return api.admission.refusal.answer(&correlation);
+    };
     let valid = valid.and_then(|()| match parts.extensions.get() {
         Some(peer) if route.class() != Class::Vital => api.limits.ip(*peer, &parts.headers),
         _ => Ok(()),
     });
     let mut result = match valid {
         Ok(()) => {
-            let about = (Arc::clone(&correlation), started);
+            let about = (Arc::clone(&correlation), started, permit);
             match Call::admit(&api, route, (parts, body), about).await {
                 Ok(call) => (route.run)(Arc::clone(&api), call).await,
                 Err(problem) => Err(problem),

@@ -82,7 +82,7 @@ pub(crate) async fn follow(
     let mut seen = None;
     let work = async {
         let watch = Watch::new(api, order);
-        let asked = api.ask(envelope, held).await?;
+        let asked = api.ask(envelope, (held, call.permit())).await?;
         let followed = accepted(call, asked)?;
         let stop = call.respond_async || enough(&followed.order);
         let followed = seen.insert(followed);

@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub store: Store,
     pub limits: Limits,
     pub connections: Connections,
+    pub admission: Admission,
     pub rates: Rates,
     pub saga: Saga,
     pub gateway: SimConfig,
@@ -60,6 +61,15 @@ pub(crate) struct Connections {
     pub header_ms: u64,
     pub idle_ms: u64,
     pub header_bytes: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admission {
+    pub target_ms: u64,
+    pub least: u32,
+    pub most: u32,
+    pub browse: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -143,6 +153,9 @@ impl Config {
             (1_024..=1 << 20).contains(&connections.header_bytes),
             "connections.header_bytes must be 1024 to 1048576"
         );
+        ensure!(self.admission.target_ms > 0, "admission.target_ms must be above 0");
+        ensure!(self.admission.least > 0, "admission.least must be above 0");
+        ensure!(self.admission.browse > 0, "admission.browse must be above 0");
         self.rates.checked()?;
         ensure!(self.saga.patience_percent > 0, "saga.patience_percent must be above 0");
         self.gateway.check().context("gateway")
@@ -215,6 +228,7 @@ mod tests {
             ("SERVER__COLOUR", "1", "colour"),
             ("SHOP__NAME", "1", "shop"),
             ("LIMITS__BATCH", "0", "limits.batch"),
+            ("ADMISSION__TARGET_MS", "0", "admission.target_ms"),
             ("CONNECTIONS__MOST", "0", "connections.most"),
             ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),
             ("RATES__TRUSTED_PROXIES", "['10.0.0.0/8', 'nobody']", "rates.trusted_proxies"),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jangbu_api::{Api, Connections, Keys, Parts, Settings};
+use jangbu_api::{AdmissionRules, Api, Connections, Keys, Parts, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -159,6 +159,12 @@ fn settings(config: &Config) -> Result<Settings> {
         start: Duration::from_millis(config.server.queue_ms),
         body: config.server.body_bytes,
         rates: config.rates.checked()?,
+        admission: AdmissionRules {
+            target: Duration::from_millis(config.admission.target_ms),
+            least: config.admission.least,
+            most: config.admission.most,
+            browse: config.admission.browse,
+        },
         ..Settings::default()
     })
 }

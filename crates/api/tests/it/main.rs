@@ -16,6 +16,7 @@ mod hostile;
 mod keys;
 mod net;
 mod orders;
+mod overload;
 mod schema;
 mod server;
 mod sold_out;

@@ -1,0 +1,69 @@
+//! The answer to who is not let in, made beforehand but for the correlation id.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::codes::Own;
+use crate::problem::Problem;
+use crate::reply::{CORRELATION, PROBLEM};
+
+/// Stands where the correlation id will; no id is so long.
+const MARK: &str =
+    "................................................................................";
+
+/// A problem with a hole in it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    before: Box<[u8]>,
+    after: Box<[u8]>,
+}
+
+impl Refusal {
+    pub(crate) fn new() -> Self {
+        let detail = "too much load; nothing was done; wait a second and send it again";
+        let whole = Problem::of(Own::Shed, detail).render(MARK);
+        let at = whole.windows(MARK.len()).position(|part| part == MARK.as_bytes());
+        let at = at.unwrap_or(whole.len());
+        let after = whole.get(at + MARK.len()..).unwrap_or_default();
+        Self { before: whole[..at].into(), after: after.into() }
+    }
+
+    /// With `correlation` in its place. What JSON would have to escape is left out of the body.
+    fn body(&self, correlation: &str) -> Vec<u8> {
+        let plain = !correlation.bytes().any(|byte| matches!(byte, b'"' | b'\\'));
+        let id = if plain { correlation } else { "" };
+        [&self.before, id.as_bytes(), &self.after].concat()
+    }
+
+    /// The answer to a request with this correlation id.
+    pub(crate) fn answer(&self, correlation: &str) -> Response {
+        let mut response = Response::new(Body::from(self.body(correlation)));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let headers = response.headers_mut();
+        headers.reserve(4);
+        headers.insert(CONTENT_TYPE, PROBLEM);
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Ok(id) = HeaderValue::from_str(correlation) {
+            headers.insert(CORRELATION, id);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_problem_that_it_would_have_been() {
+        let refusal = Refusal::new();
+        for (id, kept) in [("req_1", "req_1"), ("a\"b", ""), ("a\\", "")] {
+            let body: serde_json::Value = serde_json::from_slice(&refusal.body(id)).unwrap();
+            assert_eq!((&body["code"], &body["status"]), (&"SHED".into(), &503.into()));
+            assert_eq!((&body["requestId"], &body["retryable"]), (&kept.into(), &true.into()));
+            assert_eq!(refusal.answer(id).headers()["x-correlation-id"], id);
+        }
+    }
+}

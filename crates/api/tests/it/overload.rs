@@ -1,0 +1,138 @@
+//! When more comes than can be done.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use jangbu_api::{AdmissionRules, Settings};
+use jangbu_engine::port::Fault;
+use jangbu_store::On;
+
+use crate::world::{Answer, CLIENT, World, order};
+
+/// A shop that lets one order and one read in at a time, and whose store stands still.
+async fn stuck() -> (World, serde_json::Value) {
+    let admission = AdmissionRules { most: 1, browse: 1, ..AdmissionRules::default() };
+    let world = World::with(Settings { admission, ..Settings::default() }, true);
+    let sku = world.sku("p", 1_000, 9).await;
+    let body = order(&sku, 1, 1_000, "tok_visa");
+    assert_eq!(world.place("known", &body).await.status, 201);
+    let busy = Fault::Transient("busy".to_owned());
+    world.memory.as_ref().unwrap().faults().fail(On::Commit, u32::MAX, busy);
+    (world, body)
+}
+
+fn go_on(world: &World) {
+    world.memory.as_ref().unwrap().faults().clear();
+}
+
+/// Until an order is in flight.
+async fn busy(world: &World) {
+    let series = "\njangbu_admission_busy{class=\"checkout\"} 1\n";
+    while !world.get("/metrics").await.text.contains(series) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn is_shed(answer: &Answer) -> bool {
+    assert!(answer.header("content-type") == "application/problem+json" || answer.status < 300);
+    answer.problem() == (503, "SHED") && answer.header("retry-after") == "1"
+}
+
+#[tokio::test]
+async fn beyond_the_limit_an_order_is_refused_at_once_and_its_key_stays_free() {
+    let (world, body) = stuck().await;
+    let first = world.place("first", &body);
+    let others = async {
+        busy(&world).await;
+        let refused = world.place("second", &body).await;
+        assert!(is_shed(&refused), "{}", refused.text);
+        assert_eq!(refused.json["retryable"], true);
+        assert_eq!(refused.header("x-correlation-id"), refused.json["requestId"]);
+        let metrics = world.get("/metrics").await.text;
+        let series = "jangbu_admission_refused_total{class=\"checkout\",why=\"bound\"} 1\n";
+        assert!(metrics.contains(series), "operators and health are never refused: {metrics}");
+        assert_eq!(world.get("/readyz").await.status, 200);
+        go_on(&world);
+    };
+    let (first, ()) = tokio::join!(first, others);
+    assert_eq!(first.status, 201, "{}", first.text);
+    let again = world.place("second", &body).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, ""), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_refusal_comes_before_the_key_and_the_body_are_looked_at() {
+    let (world, body) = stuck().await;
+    let first = world.place("first", &body);
+    let others = async {
+        busy(&world).await;
+        let stranger = Request::post("/api/v1/orders").header("x-correlation-id", "mine");
+        let refused = world.send(stranger.body(Body::from("no json")).unwrap()).await;
+        assert!(is_shed(&refused), "{}", refused.text);
+        assert_eq!(refused.header("x-correlation-id"), "mine");
+        go_on(&world);
+    };
+    tokio::join!(first, others);
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_is_answered_although_others_are_refused() {
+    let (world, body) = stuck().await;
+    let first = world.place("first", &body);
+    let others = async {
+        busy(&world).await;
+        assert!(is_shed(&world.place("second", &body).await));
+        let replay = world.place("known", &body);
+        let go = async {
+            // The replay waits for the same store; then it gets its first answer.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            go_on(&world);
+        };
+        let (replay, ()) = tokio::join!(replay, go);
+        assert_eq!((replay.status, replay.header("idempotency-replayed")), (201, "true"));
+    };
+    tokio::join!(first, others);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_keeps_its_place_until_its_order_is_done() {
+    let (world, body) = stuck().await;
+    let limit = Duration::from_millis(20);
+    assert!(tokio::time::timeout(limit, world.place("gone", &body)).await.is_err());
+    busy(&world).await;
+    assert!(is_shed(&world.place("second", &body).await), "the order is still in the mailbox");
+    go_on(&world);
+    let mut tries = 0..2_000;
+    while is_shed(&world.place("second", &body).await) {
+        assert!(tries.next().is_some(), "the place does not come back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn reads_of_clients_have_a_bound_and_those_of_operators_do_not() {
+    let admission = AdmissionRules { browse: 1, ..AdmissionRules::default() };
+    let world = World::with(Settings { admission, ..Settings::default() }, true);
+    let read = || {
+        let request = Request::get("/api/v1/orders?userId=usr_0000000001000");
+        let request = request.header("authorization", format!("Bearer {CLIENT}"));
+        world.send(request.body(Body::empty()).unwrap())
+    };
+    let mut shed = 0;
+    // Two at the same time, until the second really came before the first was done.
+    for _ in 0..1_000 {
+        let (one, two) = tokio::join!(read(), read());
+        let answers = [&one, &two];
+        let done = answers.iter().filter(|answer| answer.status == 200).count();
+        shed = answers.iter().filter(|answer| is_shed(answer)).count();
+        assert!(done >= 1 && done + shed == 2, "{} {}", one.text, two.text);
+        if shed > 0 {
+            break;
+        }
+    }
+    assert_eq!(shed, 1);
+    let live = || world.get("/livez");
+    let (one, two) = tokio::join!(live(), live());
+    assert_eq!((one.status, two.status), (200, 200));
+}
