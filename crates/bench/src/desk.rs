@@ -182,7 +182,7 @@ impl Desk {
         }
         let total = now.saturating_sub(arrival.intended);
         let accepted = match (answer.accept_ms, answer.settle_ms) {
-            (Some(accept), Some(settle)) => total.saturating_sub(from_ms(settle - accept)),
+            (Some(_), Some(_)) => total.saturating_sub(answer.settling()),
             (Some(accept), None) if outcome == Outcome::Pending => {
                 arrival.sent.saturating_sub(arrival.intended) + from_ms(accept)
             }

@@ -1,7 +1,8 @@
 //! The journal of acknowledgements: what the server said to whom, for `prove --acks`.
 //!
-//! CSV, one line per answer: `key,order_id,outcome,amount`, where the id may be one of a payment. It is written as answers arrive, so
-//! that a run that is cut short leaves what had been acknowledged until then.
+//! CSV, one line per answer: `key,order_id,outcome,amount`, where the id may be one of a payment. It
+//! is written as answers arrive, so that a run that is cut short leaves what had been acknowledged
+//! until then.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -257,7 +257,8 @@ impl Trade for Payments {
         match job {
             Job::Step(mut pay) => {
                 if pay.step == Step::Authorize {
-                    self.tally.accepted.record(now.saturating_sub(pay.intended));
+                    let total = now.saturating_sub(pay.intended);
+                    self.tally.accepted.record(total.saturating_sub(answer.settling()));
                     let whole = said.outcome == Outcome::Authorized;
                     let wanted = whole && self.requests.repeats(pay.n);
                     pay.first = wanted.then(|| digest(answer.body));

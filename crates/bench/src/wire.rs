@@ -21,6 +21,20 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
+impl Answer<'_> {
+    /// Nanoseconds between the first commit and the outcome, as the server says; zero if it does
+    /// not.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "negative and huge values saturate"
+    )]
+    pub(crate) fn settling(&self) -> u64 {
+        let ms = self.settle_ms.zip(self.accept_ms).map_or(0.0, |(settle, accept)| settle - accept);
+        (ms.max(0.0) * 1e6) as u64
+    }
+}
+
 /// What a buffer holds.
 #[derive(Debug)]
 pub(crate) enum Parsed<'a> {
