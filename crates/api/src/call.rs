@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::RequestPartsExt;
 use axum::body::{Body, HttpBody};
@@ -20,7 +20,7 @@ use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::CORRELATION;
 use crate::route::Route;
-use crate::{Api, Settings, explain, idempotency};
+use crate::{Api, Settings, explain, idempotency, journal};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -71,7 +71,10 @@ impl Call {
         };
         let body = match route.method {
             "GET" => Bytes::new(),
-            _ => read(&parts.headers, body, &api.settings).await?,
+            _ => {
+                read(&parts.headers, body, (longest(route, &api.settings), api.settings.request))
+                    .await?
+            }
         };
         let caller =
             claim.settle(&api.door(), (&parts.method, parts.uri.path_and_query()), &body)?;
@@ -276,11 +279,20 @@ pub(crate) fn minted(api: &Api) -> Arc<str> {
     std::str::from_utf8(&ours).unwrap_or_default().into()
 }
 
+/// The longest body that a route takes.
+fn longest(route: &Route, settings: &Settings) -> usize {
+    if route.name == journal::NAME { journal::BODY.max(settings.body) } else { settings.body }
+}
+
 /// Reads the body within the limits of size and time.
-async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<Bytes, Problem> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    (longest, patience): (usize, Duration),
+) -> Result<Bytes, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > settings.body as u64) {
-        return Err(too_large(settings.body));
+    if length.is_some_and(|length: u64| length > longest as u64) {
+        return Err(too_large(longest));
     }
     // Nothing is ever unpacked, so that nothing small can become large.
     let packed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -290,7 +302,7 @@ async fn read(headers: &HeaderMap, body: Body, settings: &Settings) -> Result<By
             "send the body as it is, without Content-Encoding",
         ));
     }
-    let read = tokio::time::timeout(settings.request, collect(body, settings.body)).await;
+    let read = tokio::time::timeout(patience, collect(body, longest)).await;
     let bytes = read.map_err(|_| {
         Problem::of(Own::BodyTimeout, "the connection was too slow; nothing was done")
     })??;

@@ -51,6 +51,7 @@ pub(crate) enum Own {
     TooManyConnections,
     HeaderTimeout,
     RateLimited,
+    JournalUnknown,
     Internal,
 }
 
@@ -104,6 +105,7 @@ impl Own {
         Self::TooManyConnections,
         Self::HeaderTimeout,
         Self::RateLimited,
+        Self::JournalUnknown,
         Self::Internal,
     ];
 
@@ -157,6 +159,7 @@ impl Own {
             Self::TooManyConnections => "TOO_MANY_CONNECTIONS",
             Self::HeaderTimeout => "HEADER_TIMEOUT",
             Self::RateLimited => "RATE_LIMITED",
+            Self::JournalUnknown => "JOURNAL_UNKNOWN",
             Self::Internal => "INTERNAL",
         }
     }
@@ -289,6 +292,9 @@ pub(crate) const TABLE: &[Row] = &[
     row("ACCOUNT_UNKNOWN", 404, "There is no such account"),
     row("ACCOUNT_ID_TAKEN", 409, "Another account has this id"),
     row("BALANCE_OVERFLOW", 422, "A balance would leave its range"),
+    row("POSTINGS_INVALID", 422, "A journal has 1 to 500 postings of 2 to 20 legs"),
+    row("ACCOUNT_CODE_UNKNOWN", 422, "The chart of accounts has no such code"),
+    row("JOURNAL_UNKNOWN", 404, "There is no such journal"),
 ];
 
 const UNLISTED: Row = row("INTERNAL", 500, "The server has a defect");

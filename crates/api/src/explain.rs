@@ -202,8 +202,26 @@ fn payment(reject: &payment::command::Reject) -> Option<Told> {
 fn ledger(reject: &ledger::Reject) -> Option<Told> {
     use ledger::Reject as R;
     Some(match reject {
-        R::AccountUnknown { code } | R::AccountIdTaken { code } => told("code", &**code),
-        R::Unbalanced | R::PostingDiffers | R::BalanceOverflow => return None,
+        R::AccountUnknown { code } | R::AccountIdTaken { code } => told("account", &**code),
+        R::CodeUnknown { code } => told("account", format!("the chart has no account {code}")),
+        R::PostingsInvalid => told("postings", "must be 1 to 500"),
+        R::Unbalanced => told("legs", "the amounts must add up to 0"),
+        R::BalanceOverflow => told("account", "a balance would leave its range"),
+        R::At { posting, leg, why } => return in_journal(*posting, *leg, why),
+        R::PostingDiffers => return None,
+    })
+}
+
+/// As [`ledger`], with the place in the journal.
+fn in_journal(posting: usize, leg: Option<usize>, why: &ledger::Reject) -> Option<Told> {
+    use ledger::Reject as R;
+    let at = format!("postings[{posting}].legs");
+    let (name, message) = ledger(why)?;
+    Some(match (leg, why) {
+        (None, R::PostingsInvalid) => (at, "must be 2 to 20".to_owned()),
+        (None, _) => (at, message),
+        (Some(leg), R::Unbalanced) => (format!("{at}[{leg}].amount"), "must not be 0".to_owned()),
+        (Some(leg), _) => (format!("{at}[{leg}].{name}"), message),
     })
 }
 

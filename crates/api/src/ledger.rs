@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use jangbu_domain::ledger::model::{Account, AccountId, Kind};
-use jangbu_kernel::{Currency, PaymentId, Time};
-use jangbu_services::queries::AccountEntry;
+use jangbu_kernel::{Currency, Time};
+use jangbu_services::queries::{AccountEntry, Source};
 use serde::Serialize;
 
 use crate::Api;
@@ -187,8 +187,7 @@ async fn account(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 #[serde(rename_all = "camelCase")]
 struct EntryOut {
     at: At,
-    #[serde(serialize_with = "shown::one")]
-    source: PaymentId,
+    source: String,
     posting: i64,
     leg: i64,
     side: &'static str,
@@ -201,7 +200,10 @@ impl EntryOut {
         let currency = account.currency;
         Self {
             at: At(entry.at),
-            source: entry.source,
+            source: match entry.source {
+                Source::Payment(id) => id.to_string(),
+                Source::Journal(id) => id.to_string(),
+            },
             posting: entry.seq,
             leg: entry.leg,
             side: side(entry.amount > 0),

@@ -15,7 +15,7 @@
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
 //! | `net`, `limits`, `admission` | connections; rates by key, user and address; who is let in |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
-//! | `catalog`, `inventory`, `order`, `payment`, `ledger` | one domain each |
+//! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
 //! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
@@ -38,6 +38,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod inventory;
+mod journal;
 mod ledger;
 mod limits;
 mod metrics;
@@ -63,6 +64,7 @@ use jangbu_kernel::Time;
 use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
+use tokio::sync::Semaphore;
 
 pub use admission::AdmissionRules;
 pub use auth::{Keys, MerchantKey};
@@ -161,6 +163,8 @@ pub struct Api {
     connections: net::Seen,
     limits: Limits,
     admission: Arc<Admission>,
+    /// Turns of journals: as many as may be with the writer at a time.
+    journals: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Api {
@@ -175,6 +179,7 @@ impl Api {
         let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
+        let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
         Arc::new(Self {
             limits: Limits::new(&settings.rates),
             admission: Admission::new(settings.admission, Instant::now()),
@@ -189,6 +194,7 @@ impl Api {
             repeats,
             counts,
             started,
+            journals,
         })
     }
 

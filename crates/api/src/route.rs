@@ -94,6 +94,7 @@ const TABLES: &[&[Route]] = &[
     crate::payment::ROUTES,
     crate::charge::ROUTES,
     crate::ledger::ROUTES,
+    crate::journal::ROUTES,
     crate::admin::ROUTES,
     crate::audit_log::ROUTES,
     crate::explain_key::ROUTES,

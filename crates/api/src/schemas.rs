@@ -17,6 +17,7 @@ pub(crate) fn all() -> Value {
         crate::audit_log::schemas(),
         crate::charge::schemas(),
         crate::explain_key::schemas(),
+        crate::journal::schemas(),
     ] {
         if let Value::Object(part) = part {
             all.extend(part);
@@ -294,7 +295,7 @@ fn books() -> Value {
         })),
         "AccountPage": page("Account"),
         "Entry": object(&json!({
-            "at": time(), "source": id("pay"), "posting": whole(), "leg": whole(), "side": side,
+            "at": time(), "source": id("(pay|jnl)"), "posting": whole(), "leg": whole(), "side": side,
             "amount": of("Money"), "balance": of("Money"),
         })),
         "EntryPage": page("Entry"),

@@ -160,7 +160,7 @@ pub(crate) fn check(case: &Case<'_>, known: impl Fn(i64) -> bool, book: &mut Boo
     if case.order.is_some() {
         return;
     }
-    let other = case.id == 0 || case.payment.is_some() || known(case.id);
+    let other = case.id == 0 || case.payment.is_some() || case.journal.is_some() || known(case.id);
     for ask in case.asks.iter().filter(|ask| ask.places || !other) {
         let (what, prefix) = if ask.places { ("order", "ord") } else { ("resource", "id") };
         let detail = format!("its {what} {} is absent", ids::show(prefix, case.id));

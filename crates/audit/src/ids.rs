@@ -43,6 +43,11 @@ pub(crate) fn refund(id: i64) -> String {
     show("rfd", id)
 }
 
+/// A journal's public id.
+pub(crate) fn journal(id: i64) -> String {
+    show("jnl", id)
+}
+
 /// A SKU's public id.
 pub(crate) fn sku(id: i64) -> String {
     show("sku", id)

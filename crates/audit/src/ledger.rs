@@ -1,5 +1,7 @@
 //! Ledger: every posting against the payment that caused it, every balance against its entries.
 //!
+//! Postings of journals are counted against their own rows ([`crate::journal`]).
+//!
 //! A capture debits the gateway's receivable and credits each merchant of the split; a refund
 //! reverses that for its parts. Balances are compared with payments and with the gateway, not with
 //! themselves. The chain of hashes is in [`crate::chain`].
@@ -24,7 +26,7 @@ rules! {
     NUMBERS = "ledger.numbers", Mismatched, "Postings of a source are numbered from 1, legs of a posting from 0 or 1, without gaps.";
     ACCOUNT = "ledger.account", Lost, "The account of every leg exists.";
     ACCOUNT_ID = "ledger.account-id", Mismatched, "An account's id is the hash of its code and currency, its kind the one of its code.";
-    SOURCE = "ledger.source", Mismatched, "Every posting has a payment as its source.";
+    SOURCE = "ledger.source", Mismatched, "Every posting has a payment or a journal as its source.";
     MISSING = "ledger.missing", Lost, "Every capture, every refund that is DONE, and all that is set aside or released has its posting.";
     DOUBLED = "ledger.doubled", Doubled, "No capture and no refund is posted twice.";
     INVENTED = "ledger.invented", Mismatched, "Every posting is that of a capture or of a refund, leg by leg.";
@@ -117,20 +119,23 @@ impl Ledger {
         let mut postings = 0;
         for posting in case.legs.chunk_by(|a, b| a.seq == b.seq) {
             postings += 1;
-            self.post(case.id, posting, postings, book);
+            self.post(case, posting, postings, book);
         }
         match &case.payment {
             Some(payment) => self.against_payment(case, payment, postings, book),
-            None if postings > 0 => {
-                let detail = format!("{postings} postings, and the payment is absent");
+            None if postings > 0 && case.journal.is_none() => {
+                let detail = format!("{postings} postings, and neither payment nor journal");
                 book.find(SOURCE, ids::payment(case.id), detail);
             }
             None => {}
         }
     }
 
-    fn post(&mut self, source: i64, posting: &[Leg], number: i64, book: &mut Book) {
-        let subject = || ids::payment(source);
+    fn post(&mut self, case: &Case<'_>, posting: &[Leg], number: i64, book: &mut Book) {
+        let subject = || match &case.journal {
+            Some(_) => ids::journal(case.id),
+            None => ids::payment(case.id),
+        };
         let seq = posting[0].seq;
         let first = posting[0].number.clamp(0, 1);
         if seq != number || !(first..).zip(posting).all(|(wanted, leg)| leg.number == wanted) {
@@ -139,7 +144,7 @@ impl Ledger {
             book.find(NUMBERS, subject(), detail);
         }
         for leg in posting {
-            self.chain.absorb(source, leg, book);
+            self.chain.absorb(case.id, leg, book);
             if let Some(account) = self.accounts.get_mut(&leg.account) {
                 let amount = i128::from(leg.amount);
                 account.folded[usize::from(amount < 0)] += amount.abs();
@@ -314,13 +319,20 @@ fn merchant_of(code: &str) -> Option<&str> {
     code.strip_prefix("merchant:")?.strip_suffix(":payable")
 }
 
+/// Assets are 1, debts 2, income 4, expenses 5; a code that is none of the chart has no kind.
 fn kind_fits(code: &str, kind: i64) -> bool {
-    match (psp_of(code), merchant_of(code)) {
-        (Some(_), _) => kind == 1,
-        (_, Some(_)) => kind == 2,
-        _ if code == ASIDE => kind == 2,
-        _ => (1..=5).contains(&kind),
-    }
+    let wanted = match code {
+        _ if psp_of(code).is_some() => 1,
+        _ if merchant_of(code).is_some() => 2,
+        "bank" | "vat:input" | "disputed" => 1,
+        "payout:clearing" | "points:paid" | "points:earned" | "vat:output" | "suspense" | ASIDE => {
+            2
+        }
+        "breakage" | "fee" => 4,
+        "promo:coupon" | "promo:points" | "psp:fee" | "loss" => 5,
+        _ => return false,
+    };
+    kind == wanted
 }
 
 /// The first 8 bytes of the SHA-256 of code, a zero byte and the currency, without the top bit.

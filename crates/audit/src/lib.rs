@@ -21,6 +21,7 @@ mod engine;
 mod gateway;
 mod ids;
 mod inventory;
+mod journal;
 mod ledger;
 mod operator;
 mod order;
@@ -149,6 +150,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         payment::RULES,
         ledger::RULES,
         chain::RULES,
+        journal::RULES,
         psp_log::RULES,
         gateway::RULES,
         acks::RULES,

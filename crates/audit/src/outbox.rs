@@ -6,7 +6,8 @@
 //! | CANCELLED | 1, or 0 if refused at placing | 0 | 1 | reversals may have one |
 //! | open | 1 once the stock is held | 0 | 0 | |
 //!
-//! A CAPTURED payment has one `payment.captured`, each of its DONE refunds a `payment.refunded`.
+//! A CAPTURED payment has one `payment.captured`, each of its DONE refunds a `payment.refunded`. A journal
+//! has one `journal.posted`.
 
 use crate::{
     Error,
@@ -43,6 +44,7 @@ pub(crate) enum Topic {
     PaymentRefunded,
     PaymentSetAside,
     PaymentReleased,
+    JournalPosted,
     /// Not about an order or payment.
     Catalog,
     Stock,
@@ -63,6 +65,7 @@ impl Topic {
             "payment.refunded" => Self::PaymentRefunded,
             "payment.set-aside" => Self::PaymentSetAside,
             "payment.released" => Self::PaymentReleased,
+            "journal.posted" => Self::JournalPosted,
             "product.changed" => Self::Catalog,
             "stock.changed" => Self::Stock,
             _ => return None,
@@ -81,7 +84,7 @@ impl Topic {
     }
 }
 
-/// An event about an order or a payment.
+/// An event about an order, a payment or a journal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     pub(crate) key: i64,
@@ -156,20 +159,27 @@ struct Promise {
 
 /// Compares the events of a case with what its rows promise.
 pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
-    let subject = |topic: Topic| {
-        if topic.is_of_order() { ids::order(case.id) } else { ids::payment(case.id) }
+    let subject = |topic: Topic| match topic {
+        Topic::JournalPosted => ids::journal(case.id),
+        topic if topic.is_of_order() => ids::order(case.id),
+        _ => ids::payment(case.id),
     };
     let mut find = |rule: Rule, topic: Topic, detail| book.find(rule, subject(topic), detail);
     let (order, payment) = (case.order.as_ref(), case.payment.as_ref());
-    if let Some(stray) = case.events.iter().find(|event| {
-        (event.topic.is_of_order() && order.is_none())
-            || (!event.topic.is_of_order() && payment.is_none())
-    }) {
+    let absent = |topic: Topic| match topic {
+        Topic::JournalPosted => case.journal.is_none(),
+        topic if topic.is_of_order() => order.is_none(),
+        _ => payment.is_none(),
+    };
+    if let Some(stray) = case.events.iter().find(|event| absent(event.topic)) {
         find(INVENTED, stray.topic, format!("{:?}, and the row is absent", stray.topic));
     }
     if let Some(order) = order {
         keep(case, &order_promises(case, order), &mut find);
         versions(case, true, order.version, &mut find);
+    }
+    if case.journal.is_some() {
+        keep(case, &[Promise { topic: Topic::JournalPosted, least: 1, most: 1 }], &mut find);
     }
     if let Some(payment) = payment {
         keep(case, &payment_promises(payment), &mut find);

@@ -40,6 +40,8 @@ pub struct Conditions {
     pub reservations: u64,
     /// Payments walked.
     pub payments: u64,
+    /// Journals walked.
+    pub journals: u64,
     /// Ledger entries walked.
     pub entries: u64,
     /// Outbox events walked.
@@ -120,10 +122,11 @@ impl fmt::Display for Conditions {
         }
         writeln!(
             f,
-            "  read       {} orders, {} payments, {} entries, {} events, {} requests, \
+            "  read       {} orders, {} payments, {} journals, {} entries, {} events, {} requests, \
              {} gateway records, {} acknowledgements in {:.1} s",
             self.orders,
             self.payments,
+            self.journals,
             self.entries,
             self.events,
             self.requests,

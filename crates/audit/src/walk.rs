@@ -2,7 +2,7 @@
 //!
 //! Orders, reservations, payments and ledger entries share their key and stand in its order in the
 //! file; events, gateway records, requests and acknowledgements are small structs sorted by it. So
-//! the walk is a merge of eight ordered sequences that reads each row once and looks nothing up.
+//! the walk is a merge of nine ordered sequences that reads each row once and looks nothing up.
 
 use rusqlite::Connection;
 
@@ -14,6 +14,7 @@ use crate::{
     engine::{self, Ask},
     gateway,
     inventory::{self, Laws, Reservation},
+    journal::{self, Journal},
     ledger::{self, Ledger, Leg},
     order::{self, Order, state},
     outbox::{self, Event},
@@ -30,6 +31,7 @@ pub(crate) struct Case<'c> {
     pub(crate) order: Option<Order>,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) payment: Option<Payment>,
+    pub(crate) journal: Option<Journal>,
     pub(crate) legs: &'c [Leg],
     pub(crate) psp: &'c [Record],
     pub(crate) events: &'c [Event],
@@ -99,19 +101,23 @@ pub(crate) fn walk(
     let prepare = |sql| Connection::prepare(from.db, sql);
     let (mut orders, mut reservations) = (prepare(order::SQL)?, prepare(inventory::SQL)?);
     let (mut payments, mut entries) = (prepare(payment::SQL)?, prepare(ledger::SQL)?);
+    let mut journals = prepare(journal::SQL)?;
     let watch = from.watch;
     let mut orders = Stream::new(order::SQL, orders.query([])?, Order::read, watch);
     let mut reservations =
         Stream::new(inventory::SQL, reservations.query([])?, Reservation::read, watch);
     let mut payments = Stream::new(payment::SQL, payments.query([])?, Payment::read, watch);
+    let mut journals = Stream::new(journal::SQL, journals.query([])?, Journal::read, watch);
     let mut entries = Stream::new(ledger::SQL, entries.query([])?, Leg::read, watch);
     orders.advance(book)?;
     reservations.advance(book)?;
     payments.advance(book)?;
+    journals.advance(book)?;
     entries.advance(book)?;
     let mut legs = Vec::new();
     loop {
-        let rows = [orders.key(), reservations.key(), payments.key(), entries.key()];
+        let rows =
+            [orders.key(), reservations.key(), payments.key(), journals.key(), entries.key()];
         let held = [sorted.psp.key(), sorted.events.key(), sorted.asks.key(), sorted.acks.key()];
         let Some(id) = rows.into_iter().chain(held).flatten().min() else { break };
         legs.clear();
@@ -123,6 +129,7 @@ pub(crate) fn walk(
             order: orders.take(id, book)?,
             reservation: reservations.take(id, book)?,
             payment: payments.take(id, book)?,
+            journal: journals.take(id, book)?,
             legs: &legs,
             psp: sorted.psp.take(id),
             events: sorted.events.take(id),
@@ -134,6 +141,7 @@ pub(crate) fn walk(
     sums.conditions.orders = orders.count;
     sums.conditions.reservations = reservations.count;
     sums.conditions.payments = payments.count;
+    sums.conditions.journals = journals.count;
     sums.conditions.entries = entries.count;
     Ok(())
 }
@@ -143,6 +151,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     payment::check(case, book);
     sums.laws.walk(case, book);
     sums.ledger.walk(case, book);
+    journal::check(case, book);
     gateway::check(case, book);
     outbox::check(case, book);
     engine::check(case, |id| world.catalog.knows(id) || sums.laws.knows(id), book);

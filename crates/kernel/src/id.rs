@@ -142,6 +142,10 @@ id!(
     /// A movement of stock: a receipt or an adjustment.
     MovementId, "mov"
 );
+id!(
+    /// A journal: postings that an operator booked together.
+    JournalId, "jnl"
+);
 
 impl From<OrderId> for PaymentId {
     fn from(order: OrderId) -> Self {

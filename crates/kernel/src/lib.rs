@@ -7,10 +7,11 @@
 //! | [`money`] | [`Money`] in minor units with its [`Currency`] |
 //! | [`time`] | [`Time`] in microseconds |
 //! | [`secret`] | values that cannot be printed |
-//! | [`rows`] | the rows a unit holds in memory: overlay, roll-back, dirty tracking |
+//! | [`rows`], [`appends`] | the rows a unit holds in memory: overlay, roll-back, dirty tracking |
 //! | [`domain`] | the contract of a bounded context: want, decide, recall, wake |
 //! | [`envelope`] | a command on its way, and the effects of one |
 
+pub mod appends;
 mod coded;
 pub mod domain;
 pub mod envelope;
@@ -20,6 +21,7 @@ pub mod rows;
 pub mod secret;
 pub mod time;
 
+pub use appends::Appends;
 pub use domain::{Coded, Ctx, Domain, Out};
 pub use envelope::{Correlation, Envelope, IdemKey, Job, Lane, Operator, Origin, Payload, UnitId};
 pub use id::{Mint, OrderId, PaymentId, ProductId, RefundId, SkuId, UserId};

@@ -11,9 +11,9 @@ use jangbu_domain::ledger::model::AccountId;
 use jangbu_engine::port::{By, Fault, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
 use jangbu_engine::unit::{ReadFn, Refusal, Sink, Unit, Verdict, When};
 use jangbu_kernel::domain::{Coded, Ctx, Domain, Out};
-use jangbu_kernel::id::MovementId;
+use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::{
-    Envelope, OrderId, Origin, Payload, PaymentId, ProductId, RowSet, Rows, SkuId, UnitId,
+    Appends, Envelope, OrderId, Origin, Payload, PaymentId, ProductId, RowSet, Rows, SkuId, UnitId,
 };
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ macro_rules! keyed {
     )+};
 }
 
-keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, AccountId);
+keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, JournalId, AccountId);
 
 impl Keyed for EntryKey {
     fn parts(self) -> Key {
@@ -162,6 +162,36 @@ impl<R: Stored> Bound for Rows<R::Key, R> {
             self.evict(R::KEEP);
         }
     }
+}
+
+/// The list shares its table with the rows that can be looked up: it never reads.
+impl<R: Stored> Bound for Appends<R::Key, R> {
+    fn table(&self) -> &'static Table {
+        R::TABLE
+    }
+
+    fn missing(&mut self, _state: &mut TableState, _reads: &mut Vec<Read>) {}
+
+    fn absorb(&mut self, _row: &dyn Fields) {}
+
+    fn absorbed(&mut self, _state: &mut TableState) {}
+
+    fn is_dirty(&self) -> bool {
+        !self.added().is_empty()
+    }
+
+    fn save(&self, state: &mut TableState, plan: &mut WritePlan) {
+        state.high_after = state.high;
+        for (key, row) in self.added() {
+            let mut to = plan.row(R::TABLE, Mode::Insert);
+            for part in &key.parts()[..R::TABLE.key.len()] {
+                to.int(*part);
+            }
+            row.write(&mut to);
+        }
+    }
+
+    fn trim(&mut self) {}
 }
 
 /// What a domain's service adds to the domain.

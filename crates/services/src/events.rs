@@ -124,6 +124,13 @@ pub enum Fact<'a> {
         /// Minor units.
         amount: i64,
     },
+    /// `journal.posted`
+    JournalPosted {
+        /// Number of its postings.
+        postings: i64,
+        /// Number of their legs.
+        entries: i64,
+    },
 }
 
 impl<'a> Fact<'a> {
@@ -144,6 +151,7 @@ impl<'a> Fact<'a> {
             Self::StockChanged { .. } => "stock.changed",
             Self::PaymentSetAside { .. } => "payment.set-aside",
             Self::PaymentReleased { .. } => "payment.released",
+            Self::JournalPosted { .. } => "journal.posted",
         }
     }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jangbu_domain::ledger::command::{Command, Event};
-use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Kind, Link};
+use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Journal, Kind, Link};
 use jangbu_domain::ledger::{Ledger, Rows};
-use jangbu_engine::port::{Col, Fields, RowWriter, Table};
+use jangbu_engine::port::{By, Col, Fields, Key, Read, RowWriter, Table};
 use jangbu_engine::unit::Sink;
+use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Ctx, Time};
 use serde_json::{Value, json};
 
 use crate::adapter::{Bound, Service, Stored};
+use crate::events::Fact;
 use crate::packed;
 
 /// The accounts with their running sums.
@@ -51,6 +53,69 @@ pub static CHAIN: Table = Table {
     due: false,
     lists: &[],
 };
+
+/// What operators booked.
+pub static JOURNAL: Table = Table {
+    rank: 505,
+    name: "journal",
+    key: &["id"],
+    cols: &[
+        Col::int("at"),
+        Col::text("who"),
+        Col::text("reason"),
+        Col::int("postings"),
+        Col::int("entries"),
+        Col::text("memos"),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// The entries that an event has made.
+pub(crate) struct Made {
+    event: i64,
+    from: Key,
+    to: Key,
+    /// About how many.
+    pub(crate) entries: i64,
+}
+
+impl Made {
+    /// `account_entry.n` has so many bits for the place of an entry among those of its event; more
+    /// than that an event cannot have.
+    const PLACES: u32 = 16;
+
+    /// Those of event number `event` about aggregate `key`, if it has made some.
+    pub(crate) fn of((event, key): (i64, i64), fact: &Fact<'_>) -> Option<Self> {
+        let (from, to, entries) = match *fact {
+            Fact::PaymentCaptured { seq, .. }
+            | Fact::PaymentRefunded { seq, .. }
+            | Fact::PaymentSetAside { seq, .. }
+            | Fact::PaymentReleased { seq, .. }
+                if seq > 0 =>
+            {
+                ([key, seq, 0], [key, seq, i64::MAX], 2)
+            }
+            Fact::JournalPosted { entries, .. } => {
+                ([key, 0, 0], [key, i64::MAX, i64::MAX], entries)
+            }
+            _ => return None,
+        };
+        Some(Self { event, from, to, entries })
+    }
+
+    /// Reads them, in their order.
+    pub(crate) fn read(&self) -> Read {
+        let (from, to, limit) = (self.from, self.to, 1 << Self::PLACES);
+        Read { table: &ENTRY, by: By::Range { from, to, descending: false, limit } }
+    }
+
+    /// The number of the entry at this place among them.
+    pub(crate) const fn number(&self, place: i64) -> i64 {
+        (self.event << Self::PLACES) | place
+    }
+}
 
 impl Stored for Account {
     type Key = AccountId;
@@ -117,6 +182,29 @@ impl Stored for Link {
     }
 }
 
+impl Stored for Journal {
+    type Key = JournalId;
+    const TABLE: &'static Table = &JOURNAL;
+    const KEEP: usize = 16;
+
+    fn read(row: &dyn Fields) -> Self {
+        Self {
+            at: Time(row.int(1)),
+            who: Arc::from(row.text(2)),
+            reason: row.text(3).into(),
+            postings: row.int(4),
+            entries: row.int(5),
+            memos: packed::read("journal.memos", row.text(6)),
+        }
+    }
+
+    fn write(&self, to: &mut RowWriter<'_>) {
+        let Self { at, who, reason, postings, entries, memos } = self;
+        to.int(at.0).text(who).text(reason).int(*postings).int(*entries);
+        packed::write(to, memos);
+    }
+}
+
 /// The ledger in a cell.
 #[derive(Debug)]
 pub struct LedgerService;
@@ -128,6 +216,8 @@ impl Service for LedgerService {
         each(&mut rows.account);
         each(&mut rows.entry);
         each(&mut rows.chain);
+        each(&mut rows.journal);
+        each(&mut rows.booked);
     }
 
     fn describe(command: &Command, rows: &Rows) -> Option<Value> {
@@ -137,11 +227,16 @@ impl Service for LedgerService {
                 let posted = rows.entry.get(first)?.at.0;
                 Some(json!({ "posting": seq, "at": posted }))
             }
+            Command::Book(draft) => {
+                let Journal { at, postings, entries, .. } = rows.journal.get(draft.id)?;
+                Some(json!({ "postings": postings, "entries": entries, "at": at.0 }))
+            }
         }
     }
 
-    fn follow(event: Event, _rows: &Rows, _ctx: &Ctx, _sink: &mut Sink) {
-        match event {}
+    fn follow(event: Event, _rows: &Rows, ctx: &Ctx, sink: &mut Sink) {
+        let Event::Booked { journal, postings, entries } = event;
+        Fact::JournalPosted { postings, entries }.publish(journal.0, 1, ctx, sink);
     }
 
     fn opened(rows: &mut Rows, highest: &dyn Fn(usize) -> i64) {

@@ -23,7 +23,7 @@ use jangbu_store::Migration;
 
 use crate::events::Fact;
 use crate::lag::{Pace, Progress};
-use crate::ledger::ENTRY;
+use crate::ledger::Made;
 
 /// The last event that was taken in.
 pub static OFFSET: Table = Table {
@@ -99,6 +99,19 @@ pub const MIGRATIONS: [Migration; 1] = [Migration {
 /// Events in one transaction of `derived.db`.
 const BATCH: u32 = 20_000;
 
+/// A transaction of `derived.db` ends with the event that brings it to this many entries: one
+/// journal has up to 10,000.
+const ENTRIES: i64 = 50_000;
+
+/// What a step took in.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    /// Events, or their entries if those are more.
+    weight: usize,
+    /// Whether the next step will find more at once.
+    full: bool,
+}
+
 /// An event as the outbox has it.
 struct Event {
     seq: i64,
@@ -146,8 +159,8 @@ impl Projector {
         })
     }
 
-    /// Takes in the next events; says how many.
-    fn step(&mut self, store: &mut dyn Store) -> Result<usize, Fault> {
+    /// Takes in the next events.
+    fn step(&mut self, store: &mut dyn Store) -> Result<Taken, Fault> {
         if !std::mem::take(&mut self.known) {
             self.load(store)?;
         }
@@ -156,14 +169,19 @@ impl Projector {
         Ok(taken)
     }
 
-    fn advance(&mut self, store: &mut dyn Store) -> Result<usize, Fault> {
+    fn advance(&mut self, store: &mut dyn Store) -> Result<Taken, Fault> {
         let events = self.next()?;
-        let Some(last) = events.last() else { return Ok(0) };
-        let seq = last.seq;
         self.plan.clear();
-        let mut postings = Vec::new();
+        let (mut postings, mut entries, mut seq, mut count) = (Vec::new(), 0, self.seq, 0);
         for event in &events {
-            self.take(event, &mut postings)?;
+            entries += self.take(event, &mut postings)?;
+            (seq, count) = (event.seq, count + 1);
+            if entries >= ENTRIES {
+                break;
+            }
+        }
+        if count == 0 {
+            return Ok(Taken::default());
         }
         let touched = self.post(&postings)?;
         for account in touched {
@@ -180,8 +198,11 @@ impl Projector {
             CommitError::Unknown(why) => Fault::Transient(why),
         })?;
         self.seq = seq;
-        self.progress.lag.observe(self.clock.now(), events.iter().map(|event| Time(event.at)));
-        Ok(events.len())
+        let taken = events[..count].iter().map(|event| Time(event.at));
+        self.progress.lag.observe(self.clock.now(), taken);
+        let full = count < events.len() || count >= BATCH as usize;
+        let weight = count.max(usize::try_from(entries).unwrap_or(0));
+        Ok(Taken { weight, full })
     }
 
     fn next(&mut self) -> Result<Vec<Event>, Fault> {
@@ -192,16 +213,17 @@ impl Projector {
         Ok(events)
     }
 
-    /// Puts the rows of one event into the plan, and names the posting it made.
-    fn take(&mut self, event: &Event, postings: &mut Vec<Posting>) -> Result<(), Fault> {
+    /// Puts the rows of one event into the plan, and names the postings it made; says about how
+    /// many entries those have.
+    fn take(&mut self, event: &Event, postings: &mut Vec<Made>) -> Result<i64, Fault> {
         let fact = Fact::decode(&event.payload)
             .map_err(|error| Fault::Fatal(format!("event {} is damaged: {error}", event.seq)))?;
         if let Fact::OrderPlaced { user, .. } = fact {
             self.plan.row(&USER_ORDER, Mode::Upsert).int(user).int(event.key).int(event.at);
         }
-        if let Some(seq) = posting(&fact) {
-            postings.push(Posting { source: event.key, seq, event: event.seq });
-        }
+        let made = Made::of((event.seq, event.key), &fact);
+        let entries = made.as_ref().map_or(0, |made| made.entries);
+        postings.extend(made);
         if let Some(detail) = detail(&fact) {
             self.plan
                 .row(&TIMELINE, Mode::Upsert)
@@ -211,28 +233,25 @@ impl Projector {
                 .text(fact.topic())
                 .text(&detail);
         }
-        Ok(())
+        Ok(entries)
     }
 
     /// Adds the entries of postings to their accounts; says which accounts.
-    fn post(&mut self, postings: &[Posting]) -> Result<Vec<i64>, Fault> {
-        let read = |posting: &Posting| {
-            let from = [posting.source, posting.seq, 0];
-            let to = [posting.source, posting.seq, i64::MAX];
-            Read { table: &ENTRY, by: By::Range { from, to, descending: false, limit: 256 } }
-        };
-        let reads: Vec<_> = postings.iter().map(read).collect();
+    fn post(&mut self, postings: &[Made]) -> Result<Vec<i64>, Fault> {
+        let reads: Vec<_> = postings.iter().map(Made::read).collect();
         let (balances, plan) = (&mut self.balances, &mut self.plan);
         let mut touched = Vec::new();
+        let mut place = (usize::MAX, 0);
         self.truth.read(&reads, &mut |at, row| {
             let (leg, account, amount) = (row.int(2), row.int(3), row.int(4));
             let balance = balances.entry(account).or_insert(0);
             *balance += amount;
             touched.push(account);
+            place = if place.0 == at { (at, place.1 + 1) } else { (at, 0) };
             plan.row(&ACCOUNT_ENTRY, Mode::Upsert)
                 .int(account)
                 .int(row.int(5))
-                .int(postings[at].event * 256 + leg)
+                .int(postings[at].number(place.1))
                 .int(row.int(0))
                 .int(row.int(1))
                 .int(leg)
@@ -242,23 +261,6 @@ impl Projector {
         touched.sort_unstable();
         touched.dedup();
         Ok(touched)
-    }
-}
-
-/// A posting that an event has made.
-struct Posting {
-    source: i64,
-    seq: i64,
-    event: i64,
-}
-
-fn posting(fact: &Fact<'_>) -> Option<i64> {
-    match fact {
-        Fact::PaymentCaptured { seq, .. }
-        | Fact::PaymentRefunded { seq, .. }
-        | Fact::PaymentSetAside { seq, .. }
-        | Fact::PaymentReleased { seq, .. } => Some(*seq).filter(|seq| *seq > 0),
-        _ => None,
     }
 }
 
@@ -283,7 +285,8 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         | Fact::OrderCancelled { .. }
         | Fact::PaymentCaptured { .. }
         | Fact::ProductChanged { .. }
-        | Fact::StockChanged { .. } => return None,
+        | Fact::StockChanged { .. }
+        | Fact::JournalPosted { .. } => return None,
     })
 }
 
@@ -361,17 +364,17 @@ fn follow(
         let taken = match projector.step(store) {
             Err(Fault::Transient(why) | Fault::Full(why)) => {
                 tracing::warn!(why, "the projections wait");
-                0
+                Taken::default()
             }
             other => other?,
         };
         projector.progress.seq.store(projector.seq, Ordering::Relaxed);
         store.between()?;
-        if taken == 0 && stopping {
+        if taken.weight == 0 && stopping {
             return Ok(());
         }
-        let rest = pace.rest(taken, watch.lap());
-        if taken < BATCH as usize && !stopping {
+        let rest = pace.rest(taken.weight, watch.lap());
+        if !taken.full && !stopping {
             // Whoever stops us drops the other end.
             stopping = stop.recv_timeout(rest) != Err(RecvTimeoutError::Timeout);
         }

@@ -1,16 +1,16 @@
 //! What can be read beside the owner: rows of the truth by key, lists from the projections. Each
 //! query is one short snapshot on a reader of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
-use jangbu_domain::ledger::model::{Account, AccountId};
+use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Journal};
 use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
-use jangbu_kernel::id::MovementId;
+use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::Mutex;
 
@@ -77,6 +77,26 @@ impl Moment {
     }
 }
 
+/// What caused an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A payment.
+    Payment(PaymentId),
+    /// A journal.
+    Journal(JournalId),
+}
+
+/// A journal with its entries and their accounts.
+#[derive(Debug, Clone)]
+pub struct Booked {
+    /// Who, when, why.
+    pub journal: Journal,
+    /// By posting and leg.
+    pub entries: Vec<(EntryKey, Entry)>,
+    /// The accounts of the entries.
+    pub accounts: BTreeMap<AccountId, Account>,
+}
+
 /// An entry of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountEntry {
@@ -84,8 +104,8 @@ pub struct AccountEntry {
     pub at: Time,
     /// Distinguishes entries of one time; ascending.
     pub n: i64,
-    /// What caused it: a payment.
-    pub source: PaymentId,
+    /// What caused it.
+    pub source: Source,
     /// Posting of the source.
     pub seq: i64,
     /// Leg of the posting.
@@ -336,14 +356,49 @@ impl Queries {
             found.push(AccountEntry {
                 at: Time(row.int(1)),
                 n: row.int(2),
-                source: PaymentId(row.int(3)),
+                source: Source::Payment(PaymentId(row.int(3))),
                 seq: row.int(4),
                 leg: row.int(5),
                 amount: row.int(6),
                 balance: row.int(7),
             });
         })?;
+        self.name_journals(&mut found)?;
         Ok(found)
+    }
+
+    /// Tells which sources are journals. Payments and journals share one sequence of ids.
+    fn name_journals(&self, entries: &mut [AccountEntry]) -> Result<(), Fault> {
+        let key = |entry: &AccountEntry| match entry.source {
+            Source::Payment(PaymentId(id)) | Source::Journal(JournalId(id)) => [id, 0, 0],
+        };
+        let mut keys: Vec<_> = entries.iter().map(key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut journals = BTreeSet::new();
+        let read = Read { table: Journal::TABLE, by: By::Keys(keys) };
+        self.truth.read(&[read], &mut |_, row| {
+            journals.insert(row.int(0));
+        })?;
+        for entry in entries {
+            let [id, ..] = key(entry);
+            if journals.contains(&id) {
+                entry.source = Source::Journal(JournalId(id));
+            }
+        }
+        Ok(())
+    }
+
+    /// A journal with its entries.
+    pub fn journal(&self, id: JournalId) -> Result<Option<Booked>, Fault> {
+        let Some(journal) = self.one::<Journal>(id)? else { return Ok(None) };
+        let (from, to) = ([id.0, 0, 0], [id.0, i64::MAX, i64::MAX]);
+        let entries = self.many::<Entry>(range(&ENTRY, from, to, u32::MAX))?;
+        let mut keys: Vec<_> = entries.iter().map(|(_, entry)| entry.account.parts()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let accounts = self.many::<Account>(Read { table: Account::TABLE, by: By::Keys(keys) })?;
+        Ok(Some(Booked { journal, entries, accounts: accounts.into_iter().collect() }))
     }
 
     /// Debits less credits of an account at a time, that moment included.

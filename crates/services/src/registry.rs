@@ -81,7 +81,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
 }
 
 /// The tables of the truth, the engine's own included.
-pub const TABLES: [&Table; 17] = [
+pub const TABLES: [&Table; 18] = [
     books::TABLES[0],
     books::TABLES[1],
     books::TABLES[2],
@@ -99,6 +99,7 @@ pub const TABLES: [&Table; 17] = [
     &crate::ledger::ACCOUNT,
     &crate::ledger::ENTRY,
     &crate::ledger::CHAIN,
+    &crate::ledger::JOURNAL,
 ];
 
 /// The schema of the truth.

@@ -62,6 +62,9 @@ const ADJUST: &str = r#"{"delta":-1,"reason":"x"}"#;
 const RESOLVE: &str = r#"{"verdict":"CAPTURED","evidence":"settlement file"}"#;
 const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","token":"tok",
     "idempotencyKey":"form-1"}"#;
+const JOURNALS: &str = "/api/v1/ledger/journals";
+const JOURNAL: &str = r#"{"reason":"statement","postings":[{"currency":"KRW","memo":"x",
+    "legs":[{"account":"bank","amount":5},{"account":"suspense","amount":-5}]}]}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -146,6 +149,13 @@ pub(crate) const CASES: &[Case] = &[
         "INVALID_PARAMETER",
     ),
     read("/api/v1/audit", "/api/v1/audit", "/api/v1/audit?cursor=x", "INVALID_PARAMETER"),
+    write("POST", JOURNALS, JOURNALS, JOURNAL, 201),
+    read(
+        "/api/v1/ledger/journals/{id}",
+        "/api/v1/ledger/journals/$JOURNAL",
+        "/api/v1/ledger/journals/7",
+        "INVALID_ID",
+    ),
     write("POST", "/api/v1/admin/prove", "/api/v1/admin/prove", "", 200),
     write("POST", "/api/v1/admin/read-only", "/api/v1/admin/read-only", r#"{"on":false}"#, 200),
     read(
@@ -174,9 +184,11 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let merchant = json!({ "merchantId": "17", "amount": 1_000 });
     let taken = world.post("/api/payments/authorize", "taken", &merchant).await;
     let untaken = world.post("/api/payments/authorize", "untaken", &merchant).await;
+    let journal = world.post(JOURNALS, "j", &serde_json::from_str(JOURNAL).unwrap()).await;
     vec![
         ("$UNTAKEN", text(&untaken.json["paymentId"])),
         ("$TAKEN", text(&taken.json["paymentId"])),
+        ("$JOURNAL", text(&journal.json["journalId"])),
         ("$USER", USER.to_owned()),
         ("$PRODUCT", text(&products.json["items"][0]["id"])),
         ("$SOLD", text(&sold.json["id"])),

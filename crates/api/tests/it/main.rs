@@ -13,6 +13,7 @@ mod forms;
 mod fuzzed;
 mod goods;
 mod hostile;
+mod journals;
 mod keys;
 mod net;
 mod orders;

@@ -121,8 +121,10 @@ fn pattern(pattern: &str, value: &Value, at: &str) {
         None if pattern == "^[A-Za-z0-9_-]+$" => {
             text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
         }
-        Some(prefix) => text
-            .strip_prefix(prefix)
+        Some(prefix) => prefix
+            .trim_matches(['(', ')'])
+            .split('|')
+            .find_map(|prefix| text.strip_prefix(prefix))
             .and_then(|rest| rest.strip_prefix('_'))
             .is_some_and(|digits| {
                 digits.len() == 13

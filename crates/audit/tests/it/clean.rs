@@ -9,7 +9,8 @@ use crate::{shop::Shop, stories};
 pub(crate) fn whole_shop() -> (TempDir, Vec<(&'static str, i64)>) {
     let dir = TempDir::new().unwrap();
     let mut shop = Shop::open(dir.path(), 6);
-    let names = stories::one_of_each(&mut shop);
+    let mut names = stories::one_of_each(&mut shop);
+    names.push(("journal", shop.journal()));
     shop.finish();
     // One order is COMMITTING, which is no finding in the first seconds only.
     let db = rusqlite::Connection::open(dir.path().join("jangbu.db")).unwrap();
@@ -25,7 +26,8 @@ fn one_order_of_each_kind_is_clean() {
     let report = prove(&Options::new(dir.path())).unwrap();
     assert!(report.clean(), "{report}");
     assert!(report.conditions.walked && !report.conditions.live);
-    assert_eq!(report.conditions.orders, u64::try_from(names.len()).unwrap());
+    assert_eq!(report.conditions.orders, u64::try_from(names.len() - 1).unwrap());
+    assert_eq!(report.conditions.journals, 1);
     let in_flight = InFlight {
         orders_open: 6,
         orders_stuck: 2,

@@ -52,7 +52,7 @@ fn corrupt(dir: &Path, sql: &str) {
 /// What is missing if the breach is not named.
 fn unnamed(report: &Report, rule: &str, subject: &str, what: &str) -> Option<String> {
     let (prefix, id) = subject.split_once(' ').unwrap_or_default();
-    let public = matches!(prefix, "ord" | "pay" | "sku" | "prd" | "mov");
+    let public = matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov");
     let subject = if public { show(prefix, id.parse().unwrap()) } else { subject.to_owned() };
     let named = report.findings.iter().any(|f| f.rule == rule && f.subject == subject);
     (!named || report.clean()).then(|| format!("{what}\nwants {rule} about {subject}: {report}"))
@@ -286,6 +286,8 @@ const FREE: &[&str] = &[
     "audit_log.resource",
     "audit_log.who",
     "audit_log.why",
+    "journal.reason",
+    "journal.who",
     "movement.at",
     "movement.available",
     "movement.reason",

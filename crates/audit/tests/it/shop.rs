@@ -181,6 +181,29 @@ impl Shop {
         id
     }
 
+    /// Adds a journal of two postings; its id.
+    pub(crate) fn journal(&mut self) -> i64 {
+        let id = (91_000_000_000 + self.stories) << 22;
+        let commit = 2 + (self.stories / self.batch) * 4;
+        self.stories += 1;
+        self.ask("operator:ledger.journal", id);
+        let sql = "INSERT INTO journal VALUES (?1, ?2, 'kim', 'statement', 2, 4, '[[2,\"fee\"]]')";
+        self.run(sql, params![id, time(commit)]);
+        let legs = [(1, "bank", 700), (1, "suspense", -700), (2, "psp:fee", 30), (2, "bank", -30)];
+        for (n, (seq, code, amount)) in (0..).zip(legs) {
+            self.leg(id, [seq, n % 2, commit], code, amount);
+        }
+        self.events.push((commit, "journal.posted", id, 1));
+        id
+    }
+
+    fn leg(&mut self, source: i64, [seq, leg, commit]: [i64; 3], code: &str, amount: i64) {
+        let account = account_id(code, "KRW");
+        let sums = self.accounts.entry((code.to_owned(), "KRW")).or_default();
+        sums[usize::from(amount < 0)] += amount.abs();
+        self.legs.push([source, seq, leg, account, amount, time(commit), commit]);
+    }
+
     fn reservation(&mut self, id: i64, story: &Story, lines: &[(Sku, i64)]) {
         let Some(state) = story.reservation else { return };
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
@@ -332,11 +355,7 @@ impl Shop {
         let receivable = (code.to_owned(), total);
         let legs = std::iter::once(receivable).chain(payables).filter(|(_, amount)| *amount != 0);
         for (leg, (code, amount)) in (0..).zip(legs) {
-            let amount = sign * amount;
-            let account = account_id(&code, "KRW");
-            let sums = self.accounts.entry((code, "KRW")).or_default();
-            sums[usize::from(amount < 0)] += amount.abs();
-            self.legs.push([source, seq, leg, account, amount, time(commit), commit]);
+            self.leg(source, [seq, leg, commit], &code, sign * amount);
         }
     }
 
@@ -371,7 +390,12 @@ impl Shop {
             self.run(sql, row);
         }
         for ((code, currency), [debits, credits]) in std::mem::take(&mut self.accounts) {
-            let kind = if code.starts_with("psp:") { 1 } else { 2 };
+            let kind = match code.as_str() {
+                "psp:fee" => 5,
+                "bank" => 1,
+                code if code.starts_with("psp:") => 1,
+                _ => 2,
+            };
             let id = account_id(&code, currency);
             let sql = "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)";
             self.run(sql, params![id, code, currency, kind, debits, credits]);

@@ -48,9 +48,10 @@ impl Chain {
 
 /// Seals the entries of this commit, if there are any.
 pub(super) fn seal(ctx: &Ctx, rows: &mut Rows) {
-    let Rows { entry, chain, end, .. } = rows;
+    let Rows { entry, booked, chain, end, .. } = rows;
     end.legs.clear();
     end.legs.extend(entry.changed().map(|entry| (*entry.key, *entry.row)));
+    end.legs.extend_from_slice(booked.added());
     if end.legs.is_empty() {
         return;
     }

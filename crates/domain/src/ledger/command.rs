@@ -1,7 +1,10 @@
 //! What the ledger can be asked, what it answers, why it refuses.
 
 use jangbu_kernel::domain::Coded;
+use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Currency, Time, UnitId};
+
+use super::journal::Draft;
 
 /// Where the ledger's commands go.
 pub const UNIT: UnitId = UnitId("ledger");
@@ -20,6 +23,8 @@ pub struct Leg {
 pub enum Command {
     /// Book the legs of posting `seq` of `source`. They balance. Accounts open by themselves.
     Post { source: i64, seq: i64, currency: Currency, at: Time, legs: Vec<Leg> },
+    /// Book a journal.
+    Book(Box<Draft>),
 }
 
 /// What the ledger answers.
@@ -27,6 +32,17 @@ pub enum Command {
 pub enum Reply {
     /// The posting is in the books (now, or since before).
     Posted,
+    /// The journal is in the books (now, or since before).
+    Booked {
+        /// The journal.
+        journal: JournalId,
+        /// When it was booked.
+        at: Time,
+        /// Number of its postings.
+        postings: i64,
+        /// Number of their legs.
+        entries: i64,
+    },
 }
 
 /// Why the ledger refuses.
@@ -42,6 +58,19 @@ pub enum Reject {
     AccountIdTaken { code: Box<str> },
     /// A balance would leave its range.
     BalanceOverflow,
+    /// A code in a journal is not in the chart of accounts.
+    CodeUnknown { code: Box<str> },
+    /// A journal has 1 to 500 postings, a posting of a journal 2 to 20 legs.
+    PostingsInvalid,
+    /// Where in a journal, counted from 0.
+    At { posting: usize, leg: Option<usize>, why: Box<Self> },
+}
+
+impl Reject {
+    /// Names the place in a journal.
+    pub(super) fn at(posting: usize, leg: Option<usize>) -> impl FnOnce(Self) -> Self {
+        move |why| Self::At { posting, leg, why: Box::new(why) }
+    }
 }
 
 impl Coded for Reject {
@@ -52,10 +81,23 @@ impl Coded for Reject {
             Self::AccountUnknown { .. } => "ACCOUNT_UNKNOWN",
             Self::AccountIdTaken { .. } => "ACCOUNT_ID_TAKEN",
             Self::BalanceOverflow => "BALANCE_OVERFLOW",
+            Self::CodeUnknown { .. } => "ACCOUNT_CODE_UNKNOWN",
+            Self::PostingsInvalid => "POSTINGS_INVALID",
+            Self::At { why, .. } => why.code(),
         }
     }
 }
 
-/// The ledger states nothing: entries are read from its table.
+/// What the ledger states. Postings of payments are told by the payments' own events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {}
+pub enum Event {
+    /// A journal was booked.
+    Booked {
+        /// The journal.
+        journal: JournalId,
+        /// Number of its postings.
+        postings: i64,
+        /// Number of their legs.
+        entries: i64,
+    },
+}

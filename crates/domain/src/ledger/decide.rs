@@ -1,18 +1,27 @@
 //! Posting: every check, then the entries and the balances.
 
-use jangbu_kernel::{Ctx, Currency};
+use jangbu_kernel::{Currency, Time};
 
-use super::command::{Command, Leg, Reject, Reply};
+use super::command::{Leg, Reject, Reply};
 use super::model::{Account, AccountId, Entry, EntryKey, Kind};
 use super::{Rows, chart};
 
+/// The posting of a payment's event.
+#[derive(Debug)]
+pub(super) struct Posting<'a> {
+    pub(super) source: i64,
+    pub(super) seq: i64,
+    pub(super) currency: Currency,
+    pub(super) legs: &'a [Leg],
+}
+
 /// Names the accounts, the first entry, and the ends of the chain; the other entries once the
 /// first one turns out to be there.
-pub(super) fn want(command: &Command, rows: &mut Rows) {
-    let Command::Post { source, seq, currency, legs, .. } = command;
+pub(super) fn want(posting: &Posting<'_>, rows: &mut Rows) {
+    let Posting { source, seq, currency, legs } = posting;
     let key = |leg| EntryKey { source: *source, seq: *seq, leg };
     rows.end.want(&mut rows.chain);
-    for leg in legs {
+    for leg in *legs {
         rows.account.want(rows.ids.of(&leg.code, *currency));
     }
     rows.entry.want(key(0));
@@ -24,22 +33,26 @@ pub(super) fn want(command: &Command, rows: &mut Rows) {
     }
 }
 
-/// Books one posting.
-pub(super) fn post(command: &Command, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
-    let Command::Post { source, seq, currency, at, legs } = command;
+/// Books one posting, which happened at `at`, in commit `commit`.
+pub(super) fn post(
+    posting: &Posting<'_>,
+    (at, commit): (Time, i64),
+    rows: &mut Rows,
+) -> Result<Reply, Reject> {
+    let Posting { source, seq, currency, legs } = posting;
     let key = |leg| EntryKey { source: *source, seq: *seq, leg };
     let volume = volume(legs).ok_or(Reject::Unbalanced)?;
     if rows.entry.get(key(0)).is_some() {
         let same = is_booked(rows, key, *currency, legs);
         return if same { Ok(Reply::Posted) } else { Err(Reject::PostingDiffers) };
     }
-    for leg in legs {
+    for leg in *legs {
         check(rows, leg, *currency, volume)?;
     }
     for (leg, no) in legs.iter().zip(0..) {
         let (account, amount) = (rows.ids.of(&leg.code, *currency), leg.amount);
         book(rows, account, leg, *currency);
-        rows.entry.insert(key(no), Entry { account, amount, at: *at, commit: ctx.commit });
+        rows.entry.insert(key(no), Entry { account, amount, at, commit });
     }
     Ok(Reply::Posted)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! payment event ──rules──▶ Post(source, seq, legs) ──▶ entries (source, seq, leg)   immutable
 //!                                                 └──▶ accounts: debits, credits    running up
+//! an operator ──▶ Book(draft of postings) ────┘
 //! commit ──seal──▶ chain row: digest of the commit's entries, hash over the row before
 //! ```
 //!
@@ -21,6 +22,8 @@
 //!    changed in any entry, ever, breaks every hash after it
 //!    (tests: `any_byte_of_a_leg_shows_in_the_hash`,
 //!    `abort_and_rerun_give_the_same_row_and_a_lost_commit_is_found`).
+//! 6. A journal is booked whole or not at all, and says who booked it and why
+//!    (test: `a_journal_is_booked_whole_or_not_at_all`).
 //!
 //! | file | holds |
 //! |---|---|
@@ -28,6 +31,7 @@
 //! | [`command`] | commands, answers, rejects |
 //! | [`chart`] | the chart of accounts: which codes exist, of what kind they are |
 //! | [`rules`] | which legs a payment's events post |
+//! | [`journal`] | what an operator books |
 //! | `decide` | posting |
 //! | `chain` | sealing a commit |
 
@@ -35,16 +39,21 @@ mod chain;
 pub mod chart;
 pub mod command;
 mod decide;
+pub mod journal;
 pub mod model;
 pub mod rules;
 #[cfg(test)]
 mod tests;
 
-use jangbu_kernel::{Ctx, Domain, Out, UnitId};
+use jangbu_kernel::id::JournalId;
+use jangbu_kernel::{Appends, Ctx, Domain, Out, UnitId};
 
 pub use chain::Chain;
+use decide::Posting;
+
 pub use command::{Command, Event, Reject, Reply, UNIT};
-pub use model::{Account, AccountId, Entry, EntryKey, Link};
+pub use journal::Draft;
+pub use model::{Account, AccountId, Entry, EntryKey, Journal, Link};
 
 /// The bounded context.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +64,12 @@ pub struct Ledger;
 pub struct Rows {
     /// Table `account`.
     pub account: jangbu_kernel::Rows<AccountId, Account>,
-    /// Table `entry`.
+    /// Table `entry`, as far as payments are concerned.
     pub entry: jangbu_kernel::Rows<EntryKey, Entry>,
+    /// Table `entry` again: what journals add to it.
+    pub booked: Appends<EntryKey, Entry>,
+    /// Table `journal`.
+    pub journal: jangbu_kernel::Rows<JournalId, Journal>,
     /// Table `chain`, by commit number.
     pub chain: jangbu_kernel::Rows<i64, Link>,
     /// Where the chain ends. To be [resumed](Chain::resume) at the start.
@@ -73,32 +86,54 @@ impl Domain for Ledger {
     type Rows = Rows;
 
     fn want(command: &Command, rows: &mut Rows) {
-        decide::want(command, rows);
+        match command {
+            Command::Post { source, seq, currency, at: _, legs } => {
+                decide::want(
+                    &Posting { source: *source, seq: *seq, currency: *currency, legs },
+                    rows,
+                );
+            }
+            Command::Book(draft) => journal::want(draft, rows),
+        }
     }
 
     fn decide(
         command: &Command,
         ctx: &Ctx,
         rows: &mut Rows,
-        _out: &mut Out<Event>,
+        out: &mut Out<Event>,
     ) -> Result<Reply, Reject> {
-        decide::post(command, ctx, rows)
+        match command {
+            Command::Post { source, seq, currency, at, legs } => {
+                let posting = Posting { source: *source, seq: *seq, currency: *currency, legs };
+                decide::post(&posting, (*at, ctx.commit), rows)
+            }
+            Command::Book(draft) => journal::book(draft, ctx, rows, out),
+        }
     }
 
     fn resource(command: &Command) -> i64 {
-        let Command::Post { source, .. } = command;
-        *source
+        match command {
+            Command::Post { source, .. } => *source,
+            Command::Book(draft) => draft.id.0,
+        }
     }
 
     fn adopt(command: &mut Command, resource: i64) {
-        let Command::Post { source, .. } = command;
-        *source = resource;
+        match command {
+            Command::Post { source, .. } => *source = resource,
+            Command::Book(draft) => draft.id = JournalId(resource),
+        }
     }
 
     fn recall(command: &Command, rows: &Rows) -> Option<Reply> {
-        let Command::Post { source, seq, .. } = command;
-        let first = EntryKey { source: *source, seq: *seq, leg: 0 };
-        rows.entry.get(first).map(|_| Reply::Posted)
+        match command {
+            Command::Post { source, seq, .. } => {
+                let first = EntryKey { source: *source, seq: *seq, leg: 0 };
+                rows.entry.get(first).map(|_| Reply::Posted)
+            }
+            Command::Book(draft) => rows.journal.get(draft.id).map(|row| row.reply(draft.id)),
+        }
     }
 
     fn wake(table: &str, key: i64) -> Command {

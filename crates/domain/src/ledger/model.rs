@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Currency, Time, coded};
+
+use super::command::Reply;
 
 /// The key of an account: the first 63 bits of SHA-256 over its code, a zero byte and its
 /// currency, so that a posting finds its accounts without a look-up by text.
@@ -90,7 +93,7 @@ impl Account {
 /// The key of an entry: leg `leg` of posting `seq` of `source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
-    /// What caused it: a payment.
+    /// What caused it: a payment or a journal.
     pub source: i64,
     /// Which posting of the source.
     pub seq: i64,
@@ -109,6 +112,31 @@ pub struct Entry {
     pub at: Time,
     /// The commit that wrote it; scoped to the commit, so not a part of what is compared.
     pub commit: i64,
+}
+
+/// A row of `journal`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// When it was booked.
+    pub at: Time,
+    /// The operator.
+    pub who: Arc<str>,
+    /// Why.
+    pub reason: Box<str>,
+    /// How many postings; `seq` of its entries runs from 1 to this.
+    pub postings: i64,
+    /// How many entries.
+    pub entries: i64,
+    /// Number and memo of the postings that have one.
+    pub memos: Vec<(i64, Box<str>)>,
+}
+
+impl Journal {
+    /// What the ledger answers about it.
+    pub(super) const fn reply(&self, journal: JournalId) -> Reply {
+        let Self { at, postings, entries, .. } = self;
+        Reply::Booked { journal, at: *at, postings: *postings, entries: *entries }
+    }
 }
 
 /// A row of `chain`; its key is the commit's number.

@@ -87,6 +87,18 @@ const REJECTS: &str = "
     post 7/1 loss=5 loss=5 fee=-10          => BALANCE_OVERFLOW
     post 7/1 loss=9 fee=-9                  => posted
     post 7/1 loss=8 fee=-8                  => POSTING_DIFFERS
+    book 9                                  => POSTINGS_INVALID
+    book 9 bank=1                           => 0 POSTINGS_INVALID
+    book 9 bank=1 fee=-1;                   => 1/2
+    book 8 bank=1 fee=-1;bank=2 fee=-1      => 1 UNBALANCED
+    book 8 bank=1 fee=-1;bank=0 fee=0       => 1.0 UNBALANCED
+    book 8 bank=1 fee=-1;bank=1 cash=-1     => 1.1 ACCOUNT_CODE_UNKNOWN
+    book 8 cash=1 fee=-1;bank=1 cash=-1     => 0.0 ACCOUNT_CODE_UNKNOWN
+    book 8 bank=1 fee=-1;bank=1 suspense=-1 => 1.1 ACCOUNT_ID_TAKEN
+    book 8 bank=1 fee=-1;loss=1 fee=-1      => 1.0 BALANCE_OVERFLOW
+    book 8 bank=9223372036854775807 fee=-9223372036854775807;bank=1 fee=-1 => 1.0 BALANCE_OVERFLOW
+    book 8 bank=1 fee=9223372036854775807 loss=-9223372036854775808 => 0.2 BALANCE_OVERFLOW
+    book 9 bank=1 fee=-1 loss=-1            => POSTING_DIFFERS
 ";
 
 macro_rules! every_reject {
@@ -109,15 +121,49 @@ every_reject!(
     AccountUnknown { code: "x".into() },
     AccountIdTaken { code: "x".into() },
     BalanceOverflow,
+    CodeUnknown { code: "x".into() },
+    PostingsInvalid,
+    At { posting: 0, leg: None, why: Box::new(Reject::PostingsInvalid) },
 );
 
 #[test]
 fn every_reject_has_a_line() {
     check(REJECTS);
     for reject in every_reject() {
-        let line = format!("=> {}\n", reject.code());
+        let line = format!("{}\n", reject.code());
         assert!(REJECTS.contains(&line), "no line for {}", reject.code());
     }
+}
+
+#[test]
+fn a_journal_is_booked_whole_or_not_at_all() {
+    check(
+        "
+        post 7/1 psp:sim:receivable=100 merchant:m-1:payable=-100 => posted
+        book 9 bank=90 psp:fee=10 psp:sim:receivable=-100;merchant:m-1:payable=5 fee=-5 => 2/5
+        book 9 bank=90 psp:fee=10 psp:sim:receivable=-100;merchant:m-1:payable=5 fee=-5 => 2/5
+        book 9 bank=90 psp:fee=10 psp:sim:receivable=-100 => POSTING_DIFFERS
+        book 8 bank=1 suspense=-1;bank=2 cash=-2 => 1.1 ACCOUNT_CODE_UNKNOWN
+        book 10 memo:a usd bank=3 suspense=-3;bank=3 suspense=-3 => 2/4
+        commit                              => 11
+        balance bank                        => 93 ASSET
+        balance psp:sim:receivable          => 0 ASSET
+        balance merchant:m-1:payable        => 95 LIABILITY
+        balance suspense                    => 3 LIABILITY
+        book 9 bank=90 psp:fee=10 psp:sim:receivable=-100;merchant:m-1:payable=5 fee=-5 => 2/5
+        book 10 memo:b usd bank=3 suspense=-3;bank=3 suspense=-3 => POSTING_DIFFERS
+        commit                              => no entries
+        ",
+    );
+}
+
+#[test]
+fn a_journal_has_at_most_500_postings_of_20_legs() {
+    let posting = |legs: usize| format!("bank={} {}", legs - 1, "fee=-1 ".repeat(legs - 1));
+    let journal = |postings: usize, legs: usize| vec![posting(legs); postings].join(";");
+    check(&format!("book 9 {} => 500/10000", journal(500, 20)));
+    check(&format!("book 9 {} => POSTINGS_INVALID", journal(501, 2)));
+    check(&format!("book 9 {} => 1 POSTINGS_INVALID", [posting(2), posting(21)].join(";")));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jangbu_domain::order::command::SagaEvent;
 use jangbu_domain::order::model::PayMode;
 use jangbu_domain::payment::command::{Ask, Intent, Part, Said, Verdict};
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
-use jangbu_kernel::id::MovementId;
+use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::{
     Currency, Envelope, IdemKey, Money, Operator, OrderId, Origin, PaymentId, ProductId, Secret,
     SkuId, Time, UserId,
@@ -39,6 +39,7 @@ pub(crate) enum Op {
     GiveBack { payment: u8, no: u32, amount: i64 },
     Resolve { payment: u8 },
     Post { source: u8, amount: i64, off: i64 },
+    Book { journal: u8, amount: i64, off: i64 },
     Later { seconds: i64 },
 }
 
@@ -87,8 +88,7 @@ impl Sent {
     }
 }
 
-/// Operations that only the orders of a shop see: sold by saga, with timers and gateway by
-/// themselves.
+/// Operations of a shop and its accountant: sold by saga, with timers and gateway by themselves.
 pub(crate) fn commerce() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => (0..4_u8, 1..50_i64, any::<bool>()).prop_map(|(product, price, publish)| {
@@ -106,6 +106,8 @@ pub(crate) fn commerce() -> impl Strategy<Value = Op> {
         4 => (0..12_u8, prop::option::of((0..4_u8, 0..3_i64)), any::<bool>())
             .prop_map(|(order, units, restock)| Op::Refund { order, units, restock }),
         2 => (1..2_000_i64).prop_map(|seconds| Op::Later { seconds }),
+        2 => (0..4_u8, 1..4_i64, 0..2_i64)
+            .prop_map(|(journal, amount, off)| Op::Book { journal, amount, off }),
     ]
 }
 
@@ -242,6 +244,9 @@ impl World {
                 let post = ledger::Command::Post { source, seq: 1, currency: KRW, at, legs };
                 (Body::Ledger(post), true)
             }
+            Op::Book { journal, amount, off } => {
+                (Body::Ledger(book(*journal, *amount, *off)), true)
+            }
             Op::Pay { .. }
             | Op::Capture { .. }
             | Op::Void { .. }
@@ -376,6 +381,19 @@ impl World {
             ref other => panic!("{other:?} is not payment's"),
         }
     }
+}
+
+/// A journal of two postings, the second of which is off by `off`.
+fn book(journal: u8, amount: i64, off: i64) -> ledger::Command {
+    let id = JournalId(85_000 + i64::from(journal));
+    let mut draft = ledger::Draft::new(id, "kim".into(), "statement");
+    draft.posting(KRW, None);
+    draft.leg("merchant:m-1:payable", amount);
+    draft.leg("bank", -amount);
+    draft.posting(KRW, Some("line 2"));
+    draft.leg("bank", amount + off);
+    draft.leg("suspense", -amount);
+    ledger::Command::Book(Box::new(draft))
 }
 
 fn secret(token: u8) -> Secret {

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use jangbu_domain::catalog::command::{Command as Shelf, NewSku};
 use jangbu_domain::inventory::command::{Command as Stock, Line};
+use jangbu_domain::ledger::Draft;
 use jangbu_domain::ledger::command::{Command as Books, Leg};
 use jangbu_domain::order::command::{Command as Buy, Verb};
 use jangbu_domain::order::model::{Outcome, PayMode};
 use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Verdict};
 use jangbu_domain::{catalog, ledger};
-use jangbu_kernel::id::MovementId;
+use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{
     Currency, Envelope, Money, OrderId, Origin, PaymentId, ProductId, Secret, SkuId, Time, UserId,
@@ -200,12 +201,24 @@ fn post(source: i64, legs: &[(&str, i64)]) -> Envelope {
     Envelope::new(ledger::UNIT, Origin::Client, post)
 }
 
+fn book(postings: &[&[(&str, i64)]]) -> Envelope {
+    let mut draft = Draft::new(JournalId(900), "kim".into(), "statement");
+    for legs in postings {
+        draft.posting(Currency::KRW, None);
+        legs.iter().for_each(|(code, amount)| draft.leg(code, *amount));
+    }
+    Envelope::new(ledger::UNIT, Origin::Client, Books::Book(Box::new(draft)))
+}
+
 fn ledger_refusals() -> Vec<(&'static str, Envelope)> {
     let more = i64::MAX / 2 + 2;
     vec![
         ("UNBALANCED", post(800, &[(RECEIVABLE, 5), (PAYABLE, -4)])),
         ("POSTING_DIFFERS", post(70, &[(RECEIVABLE, 5), (PAYABLE, -5)])),
         ("ACCOUNT_UNKNOWN", post(800, &[(RECEIVABLE, 5), ("piggy:bank", -5)])),
+        ("POSTINGS_INVALID", book(&[])),
+        ("UNBALANCED", book(&[&[("bank", 5), ("fee", -5)], &[("bank", 5), ("fee", -4)]])),
+        ("ACCOUNT_CODE_UNKNOWN", book(&[&[("bank", 5), ("fee", -5)], &[("bank", 5), ("x", -5)]])),
         ("BALANCE_OVERFLOW", post(800, &[(RECEIVABLE, more), (PAYABLE, -more)])),
     ]
 }

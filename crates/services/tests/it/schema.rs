@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
-use jangbu_domain::ledger::model::{Account, Entry, Link};
+use jangbu_domain::ledger::model::{Account, Entry, Journal, Link};
 use jangbu_domain::order::model::{Offer, Order};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Kind, Mode, Read, Table, WritePlan};
@@ -59,7 +59,20 @@ fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
             save::<$row>(&loaded, &mut plan);
         })+};
     }
-    each!(Product, Sku, Stock, Movement, Reservation, Offer, Order, Payment, Account, Entry, Link);
+    each!(
+        Product,
+        Sku,
+        Stock,
+        Movement,
+        Reservation,
+        Offer,
+        Order,
+        Payment,
+        Account,
+        Entry,
+        Link,
+        Journal
+    );
     let copy = &mut |store: &mut dyn jangbu_engine::port::Store| {
         let mut tx = store.begin().unwrap();
         tx.write(&plan).unwrap();
@@ -215,6 +228,9 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
         "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,6,0,0,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
         "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,5,3,3,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
         "INSERT INTO entry VALUES (1, 1, 0, 7, 0, 1, 1)",
+        "INSERT INTO journal VALUES (1, 1, '', 'x', 1, 2, '[]')",
+        "INSERT INTO journal VALUES (1, 1, 'kim', '', 1, 2, '[]')",
+        "INSERT INTO journal VALUES (1, 1, 'kim', 'x', 1, 1, '[]')",
         "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1)",
     ];
     for sql in refused {

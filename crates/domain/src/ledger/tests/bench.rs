@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Coded, Ctx, Currency, Domain, Out, RowSet, Time};
 
 use crate::ledger::command::{Command, Leg, Reject, Reply};
-use crate::ledger::model::{Account, AccountId, Entry, EntryKey, Kind, Link};
+use crate::ledger::journal::Draft;
+use crate::ledger::model::{Account, AccountId, Entry, EntryKey, Journal, Kind, Link};
 use crate::ledger::{Ledger, Rows};
 
 pub(super) const NOW: Time = Time(1_800_000_000_000_000);
@@ -15,6 +17,7 @@ pub(super) struct Store {
     pub(super) account: BTreeMap<AccountId, (Account, i64)>,
     pub(super) entry: BTreeMap<EntryKey, (Entry, i64)>,
     pub(super) chain: BTreeMap<i64, (Link, i64)>,
+    pub(super) journal: BTreeMap<JournalId, (Journal, i64)>,
 }
 
 #[derive(Default)]
@@ -43,6 +46,9 @@ impl Books {
             for key in self.rows.chain.take_wanted() {
                 self.rows.chain.load(key, self.store.chain.get(&key).copied());
             }
+            for key in self.rows.journal.take_wanted() {
+                self.rows.journal.load(key, self.store.journal.get(&key).cloned());
+            }
         }
     }
 
@@ -51,11 +57,15 @@ impl Books {
         let before = self.dirty();
         self.rows.account.mark();
         self.rows.entry.mark();
+        self.rows.journal.mark();
+        self.rows.booked.mark();
         let answer = Ledger::decide(command, &self.ctx(), &mut self.rows, &mut Out::default());
         if answer.is_err() {
             assert_eq!(self.dirty(), before, "a reject changed something before the roll-back");
             self.rows.account.rollback();
             self.rows.entry.rollback();
+            self.rows.journal.rollback();
+            self.rows.booked.rollback();
             assert_eq!(self.dirty(), before, "a reject changed something");
         }
         answer
@@ -70,6 +80,9 @@ impl Books {
         dirty
             .entry
             .extend(self.rows.entry.changed().map(|row| (*row.key, (*row.row, row.version))));
+        dirty.entry.extend(self.rows.booked.added().iter().map(|(key, row)| (*key, (*row, 1))));
+        let journals = self.rows.journal.changed();
+        dirty.journal.extend(journals.map(|row| (*row.key, (row.row.clone(), row.version))));
         dirty
             .chain
             .extend(self.rows.chain.changed().map(|row| (*row.key, (*row.row, row.version))));
@@ -89,6 +102,7 @@ impl Books {
         self.store.account.extend(dirty.account);
         self.store.entry.extend(dirty.entry);
         self.store.chain.extend(dirty.chain);
+        self.store.journal.extend(dirty.journal);
         self.commits += 1;
         link
     }
@@ -98,6 +112,8 @@ impl Books {
         self.rows.account.settle();
         self.rows.entry.settle();
         self.rows.chain.settle();
+        self.rows.journal.settle();
+        self.rows.booked.settle();
         link
     }
 
@@ -106,13 +122,20 @@ impl Books {
         self.rows.account.clear();
         self.rows.entry.clear();
         self.rows.chain.clear();
+        self.rows.journal.clear();
+        self.rows.booked.clear();
     }
 
     pub(super) fn run(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            ["post", ..] => match self.post(&parse(line)) {
+            ["post" | "book", ..] => match self.post(&parse(line)) {
                 Ok(Reply::Posted) => "posted".to_owned(),
+                Ok(Reply::Booked { postings, entries, .. }) => format!("{postings}/{entries}"),
+                Err(Reject::At { posting, leg: Some(leg), why }) => {
+                    format!("{posting}.{leg} {}", why.code())
+                }
+                Err(Reject::At { posting, leg: None, why }) => format!("{posting} {}", why.code()),
                 Err(reject) => reject.code().to_owned(),
             },
             ["balance", code] => {
@@ -143,8 +166,26 @@ pub(super) fn account(code: &str, debits: i64, credits: i64) -> Account {
     Account { code: code.into(), currency: Currency::KRW, kind: Kind::Asset, debits, credits }
 }
 
-/// `post 7/1 [usd] code=amount …`
+/// `book 9 code=amount … ; [usd] code=amount …`
+fn journal(line: &str) -> Command {
+    let (head, rest) = line[5..].split_once(' ').unwrap_or((&line[5..], ""));
+    let mut draft = Draft::new(JournalId(head.parse().unwrap()), "kim".into(), "statement");
+    for posting in rest.split(';').filter(|posting| !posting.is_empty()) {
+        let currency = if posting.contains("usd") { "USD" } else { "KRW" };
+        let memo = posting.split_whitespace().find_map(|word| word.strip_prefix("memo:"));
+        draft.posting(Currency::parse(currency).unwrap(), memo);
+        for (code, amount) in posting.split_whitespace().filter_map(|word| word.split_once('=')) {
+            draft.leg(code, amount.parse().unwrap());
+        }
+    }
+    Command::Book(Box::new(draft))
+}
+
+/// `post 7/1 [usd] code=amount …`, or a journal
 pub(super) fn parse(line: &str) -> Command {
+    if line.starts_with("book ") {
+        return journal(line);
+    }
     let mut words = line.split_whitespace().skip(1);
     let (source, seq) = words.next().unwrap().split_once('/').unwrap();
     let currency = if line.contains(" usd ") { "USD" } else { "KRW" };

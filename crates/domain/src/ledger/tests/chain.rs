@@ -53,7 +53,7 @@ fn any_byte_of_a_leg_shows_in_the_hash() {
     let sealed = |line: &str, at: Time| {
         let mut books = Books::default();
         let mut command = parse(line);
-        let Command::Post { at: when, .. } = &mut command;
+        let Command::Post { at: when, .. } = &mut command else { panic!("a posting") };
         *when = at;
         books.post(&command).unwrap();
         books.seal().unwrap()
