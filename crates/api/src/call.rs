@@ -135,6 +135,11 @@ impl Call {
         self.params.first().map_or("", |param| param)
     }
 
+    /// The part of the path that is parameter number `at`.
+    pub(crate) fn param_at(&self, at: usize) -> &str {
+        self.params.get(at).map_or("", |param| param)
+    }
+
     /// The body: an object. No body at all is one without fields.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         let body = if self.body.is_empty() { b"{}" } else { &*self.body };

@@ -46,6 +46,7 @@ mod money;
 mod net;
 mod openapi;
 mod order;
+mod parked;
 mod payment;
 mod problem;
 mod repeats;
@@ -61,7 +62,7 @@ use std::time::{Duration, Instant};
 
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
-use jangbu_services::lag::Progress;
+use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::Shop;
 use tokio::sync::Semaphore;
@@ -136,8 +137,8 @@ pub struct Parts {
     pub keys: Keys,
     /// Limits.
     pub settings: Settings,
-    /// How far the projections have come.
-    pub progress: Arc<Progress>,
+    /// What follows the outbox.
+    pub consumer: Handle,
     /// Carries out a proof.
     pub prove: Prove,
 }
@@ -154,7 +155,7 @@ pub struct Api {
     queries: Arc<Queries>,
     keys: Keys,
     settings: Settings,
-    progress: Arc<Progress>,
+    consumer: Handle,
     prove: Prove,
     gate: Arc<Gate>,
     repeats: Repeats,
@@ -176,7 +177,7 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, settings, progress, prove } = parts;
+        let Parts { shop, queries, truth, keys, settings, consumer, prove } = parts;
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
@@ -188,7 +189,7 @@ impl Api {
             queries,
             keys,
             settings,
-            progress,
+            consumer,
             prove,
             gate,
             repeats,

@@ -66,7 +66,7 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
         page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
     }
-    consumer(&mut page, &api.progress);
+    consumer(&mut page, api.consumer.progress());
     let read_only = u64::from(api.shop.read_only().is_some());
     page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
     gateway(&mut page, &api.shop.calls());
@@ -93,6 +93,9 @@ fn consumer(page: &mut Page, progress: &Progress) {
     let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
     let _ = writeln!(page.0, "{name}_sum{{consumer=\"projections\"}} {whole}.{part:06}");
     page.line(&format!("{name}_count{{consumer=\"projections\"}}"), lag.count());
+    let help = "Keys whose events a consumer cannot take in: they wait for an operator.";
+    page.family("jangbu_consumer_parked", "gauge", help);
+    page.line("jangbu_consumer_parked{consumer=\"projections\"}", progress.parked());
 }
 
 #[derive(Default)]

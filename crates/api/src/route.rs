@@ -98,6 +98,7 @@ const TABLES: &[&[Route]] = &[
     crate::admin::ROUTES,
     crate::audit_log::ROUTES,
     crate::explain_key::ROUTES,
+    crate::parked::ROUTES,
     crate::health::ROUTES,
     crate::openapi::ROUTES,
 ];

@@ -17,6 +17,7 @@ pub(crate) fn all() -> Value {
         crate::audit_log::schemas(),
         crate::charge::schemas(),
         crate::explain_key::schemas(),
+        crate::parked::schemas(),
         crate::journal::schemas(),
     ] {
         if let Value::Object(part) = part {

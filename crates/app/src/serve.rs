@@ -117,7 +117,7 @@ impl House {
             truth,
             keys: Keys::new(keys.0, keys.1),
             settings: settings(config)?,
-            progress: projections.progress(),
+            consumer: projections.handle(),
             prove: prover(dir),
         });
         Ok(Self { api, projections, shop })

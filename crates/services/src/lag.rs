@@ -78,6 +78,7 @@ impl LagSnapshot {
 #[derive(Debug, Default)]
 pub struct Progress {
     pub(crate) seq: AtomicI64,
+    pub(crate) parked: AtomicU64,
     /// How far it is behind.
     pub lag: Lag,
 }
@@ -86,6 +87,11 @@ impl Progress {
     /// The last event that was taken in.
     pub fn seq(&self) -> i64 {
         self.seq.load(Ordering::Relaxed)
+    }
+
+    /// Keys that wait for an operator.
+    pub fn parked(&self) -> u64 {
+        self.parked.load(Ordering::Relaxed)
     }
 }
 

@@ -6,95 +6,38 @@
 //! ```text
 //! outbox (truth) ──read after offset──▶ rows + offset ──one commit──▶ derived.db
 //! ```
+//!
+//! | part | holds |
+//! |---|---|
+//! | `tables` | what is stored |
+//! | `parking` | events that cannot be taken in |
+
+mod parking;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::clock::{Clock, Stopwatch};
 use jangbu_engine::port::{
-    Backend, By, Col, CommitError, Fault, Fields, Mode, Read, Reader, Store, Table, WritePlan,
+    Backend, By, CommitError, Fault, Fields, Mode, Read, Reader, Store, Tx, WritePlan,
 };
 use jangbu_kernel::Time;
-use jangbu_store::Migration;
+
+pub use parking::{Parked, ParkedKey, Settled, Told, Unsettled, Verb};
+pub use tables::{
+    ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, TABLES, TIMELINE,
+    USER_ORDER,
+};
 
 use crate::events::Fact;
 use crate::lag::{Pace, Progress};
 use crate::ledger::Made;
-
-/// The last event that was taken in.
-pub static OFFSET: Table = Table {
-    rank: 1,
-    name: "offset",
-    key: &["id"],
-    cols: &[Col::int("seq")],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// Orders by user.
-pub static USER_ORDER: Table = Table {
-    rank: 2,
-    name: "user_order",
-    key: &["user_id", "order_id"],
-    cols: &[Col::int("at")],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// What happened to an order.
-pub static TIMELINE: Table = Table {
-    rank: 3,
-    name: "timeline",
-    key: &["order_id", "seq"],
-    cols: &[Col::int("at"), Col::text("event"), Col::text("detail")],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// Entries by account, with the balance after each.
-pub static ACCOUNT_ENTRY: Table = Table {
-    rank: 4,
-    name: "account_entry",
-    key: &["account", "at", "n"],
-    cols: &[
-        Col::int("source"),
-        Col::int("seq"),
-        Col::int("leg"),
-        Col::int("amount"),
-        Col::int("balance"),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// The latest balance of each account.
-pub static ACCOUNT_TAIL: Table = Table {
-    rank: 5,
-    name: "account_tail",
-    key: &["account"],
-    cols: &[Col::int("balance")],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// The tables of `derived.db`.
-pub const TABLES: [&Table; 5] = [&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL];
-
-/// Its schema.
-pub const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "init",
-    sql: include_str!("../migrations/derived_0001_init.sql"),
-}];
 
 /// Events in one transaction of `derived.db`.
 const BATCH: u32 = 20_000;
@@ -118,10 +61,15 @@ struct Event {
     at: i64,
     key: i64,
     payload: Vec<u8>,
+    /// Whether its topic means nothing here: it is not even read. One of them comes with nearly
+    /// every commit, and all share a key; a damaged one must not park that.
+    silent: bool,
 }
 
 fn event(row: &dyn Fields) -> Event {
-    Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload: row.blob(7).to_vec() }
+    let silent = matches!(row.text(3), "stock.changed" | "product.changed");
+    let payload = if silent { Vec::new() } else { row.blob(7).to_vec() };
+    Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload, silent }
 }
 
 /// Takes events in, batch by batch. Lives on one thread.
@@ -131,15 +79,18 @@ struct Projector {
     progress: Arc<Progress>,
     seq: i64,
     balances: BTreeMap<i64, i64>,
-    /// Whether `seq` and `balances` are what the store has: not at first, and not after a fault.
+    /// Keys that wait for an operator.
+    parked: BTreeMap<i64, Parked>,
+    /// Whether `seq`, `balances` and `parked` are what the store has: not at first, and not after a fault.
     known: bool,
     plan: WritePlan,
 }
 
 impl Projector {
     fn new(truth: Box<dyn Reader>, clock: Arc<dyn Clock>, progress: Arc<Progress>) -> Self {
-        let (balances, plan) = (BTreeMap::new(), WritePlan::default());
-        Self { truth, clock, progress, seq: 0, balances, known: false, plan }
+        let (balances, parked) = (BTreeMap::new(), BTreeMap::new());
+        let plan = WritePlan::default();
+        Self { truth, clock, progress, seq: 0, balances, parked, known: false, plan }
     }
 
     /// Reads where the store stands.
@@ -156,7 +107,8 @@ impl Projector {
             _ => {
                 balances.insert(row.int(0), row.int(1));
             }
-        })
+        })?;
+        self.load_parked(store)
     }
 
     /// Takes in the next events.
@@ -164,17 +116,20 @@ impl Projector {
         if !std::mem::take(&mut self.known) {
             self.load(store)?;
         }
-        let taken = self.advance(store)?;
+        let events = self.next()?;
+        let taken = self.absorb(store, &events)?;
         self.known = true;
         Ok(taken)
     }
 
-    fn advance(&mut self, store: &mut dyn Store) -> Result<Taken, Fault> {
-        let events = self.next()?;
+    /// Takes in these events, or the first of them.
+    fn attempt(&mut self, store: &mut dyn Store, events: &[Event]) -> Result<Taken, Fault> {
         self.plan.clear();
         let (mut postings, mut entries, mut seq, mut count) = (Vec::new(), 0, self.seq, 0);
-        for event in &events {
-            entries += self.take(event, &mut postings)?;
+        for event in events {
+            if !event.silent && !self.waits(event) {
+                entries += self.take(event, &mut postings)?;
+            }
             (seq, count) = (event.seq, count + 1);
             if entries >= ENTRIES {
                 break;
@@ -192,11 +147,7 @@ impl Projector {
         self.plan.sort();
         let mut tx = store.begin()?;
         tx.write(&self.plan)?;
-        tx.commit().map_err(|error| match error {
-            CommitError::Failed(fault) => fault,
-            // The offset tells, when it is read again.
-            CommitError::Unknown(why) => Fault::Transient(why),
-        })?;
+        commit(tx)?;
         self.seq = seq;
         let taken = events[..count].iter().map(|event| Time(event.at));
         self.progress.lag.observe(self.clock.now(), taken);
@@ -217,7 +168,7 @@ impl Projector {
     /// many entries those have.
     fn take(&mut self, event: &Event, postings: &mut Vec<Made>) -> Result<i64, Fault> {
         let fact = Fact::decode(&event.payload)
-            .map_err(|error| Fault::Fatal(format!("event {} is damaged: {error}", event.seq)))?;
+            .map_err(|error| Fault::Item(format!("event {} is damaged: {error}", event.seq)))?;
         if let Fact::OrderPlaced { user, .. } = fact {
             self.plan.row(&USER_ORDER, Mode::Upsert).int(user).int(event.key).int(event.at);
         }
@@ -264,6 +215,14 @@ impl Projector {
     }
 }
 
+fn commit(tx: Box<dyn Tx + '_>) -> Result<(), Fault> {
+    tx.commit().map_err(|error| match error {
+        CommitError::Failed(fault) => fault,
+        // The offset tells, when it is read again.
+        CommitError::Unknown(why) => Fault::Transient(why),
+    })
+}
+
 /// What the timeline keeps of an event. The usual turns of an order (placed, asked, captured,
 /// ended) stand in its rows with their times ([`Queries::timeline`](crate::queries::Queries)), so
 /// only what does not happen to every order needs a row here. A payment has its order's number.
@@ -293,9 +252,38 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
 /// A running projector.
 #[derive(Debug)]
 pub struct Projections {
-    progress: Arc<Progress>,
-    stop: Sender<()>,
+    handle: Handle,
     thread: JoinHandle<Result<(), Fault>>,
+}
+
+/// What the projector is asked besides.
+enum Errand {
+    /// Take in what is there and end.
+    Stop,
+    /// Settle a parked key.
+    Settle(i64, Verb, Told),
+}
+
+/// The way to a running projector.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    progress: Arc<Progress>,
+    errands: Sender<Errand>,
+}
+
+impl Handle {
+    /// How far it has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Does with a parked key what an operator wants, and tells what became of it.
+    pub fn settle(&self, key: i64, verb: Verb, told: Told) {
+        let sent = self.errands.send(Errand::Settle(key, verb, told));
+        if let Err(SendError(Errand::Settle(_, _, told))) = sent {
+            told(Err(Unsettled::Stopped));
+        }
+    }
 }
 
 impl Projections {
@@ -308,21 +296,21 @@ impl Projections {
         let reader = truth.reader()?;
         let progress = Arc::new(Progress::default());
         let projector = Projector::new(reader, clock, Arc::clone(&progress));
-        let (stop, stopped) = channel();
-        let run = move || run(projector, &*derived, &stopped);
+        let (errands, asked) = channel();
+        let run = move || run(projector, &*derived, &asked);
         let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
-        Ok(Self { progress, stop, thread })
+        Ok(Self { handle: Handle { progress, errands }, thread })
     }
 
     /// The last event that was taken in.
     pub fn seq(&self) -> i64 {
-        self.progress.seq()
+        self.handle.progress.seq()
     }
 
-    /// How far it has come, for whoever watches.
-    pub fn progress(&self) -> Arc<Progress> {
-        Arc::clone(&self.progress)
+    /// For whoever watches it, or settles a parked key.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Whether the thread is alive; a fault ends it.
@@ -332,18 +320,19 @@ impl Projections {
 
     /// Takes in what is there and ends.
     pub fn stop(self) -> Result<(), Fault> {
-        drop(self.stop);
+        // One that has ended already says so when it is joined.
+        drop(self.handle.errands.send(Errand::Stop));
         let died = |_| Err(Fault::Fatal("the projector panicked".to_owned()));
         self.thread.join().unwrap_or_else(died)
     }
 }
 
-fn run(projector: Projector, derived: &dyn Backend, stop: &Receiver<()>) -> Result<(), Fault> {
+fn run(projector: Projector, derived: &dyn Backend, asked: &Receiver<Errand>) -> Result<(), Fault> {
     let mut projector = Some(projector);
     let mut ended = Ok(());
     let opened = derived.with(&mut |store| {
         if let Some(projector) = projector.take() {
-            ended = follow(projector, store, stop);
+            ended = follow(projector, store, asked);
         }
     });
     let ended = opened.and(ended);
@@ -356,7 +345,7 @@ fn run(projector: Projector, derived: &dyn Backend, stop: &Receiver<()>) -> Resu
 fn follow(
     mut projector: Projector,
     store: &mut dyn Store,
-    stop: &Receiver<()>,
+    asked: &Receiver<Errand>,
 ) -> Result<(), Fault> {
     let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
     let mut stopping = false;
@@ -374,9 +363,11 @@ fn follow(
             return Ok(());
         }
         let rest = pace.rest(taken.weight, watch.lap());
-        if !taken.full && !stopping {
-            // Whoever stops us drops the other end.
-            stopping = stop.recv_timeout(rest) != Err(RecvTimeoutError::Timeout);
+        let rest = if taken.full || stopping { Duration::ZERO } else { rest };
+        match asked.recv_timeout(rest) {
+            Ok(Errand::Settle(key, verb, told)) => told(projector.settle(store, key, verb)),
+            Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

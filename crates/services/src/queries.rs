@@ -120,7 +120,7 @@ pub struct AccountEntry {
 #[derive(Debug)]
 pub struct Queries {
     pub(crate) truth: Readers,
-    derived: Readers,
+    pub(crate) derived: Readers,
 }
 
 const LOWEST: Key = [i64::MIN; 3];

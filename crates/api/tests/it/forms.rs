@@ -65,6 +65,7 @@ const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","to
 const JOURNALS: &str = "/api/v1/ledger/journals";
 const JOURNAL: &str = r#"{"reason":"statement","postings":[{"currency":"KRW","memo":"x",
     "legs":[{"account":"bank","amount":5},{"account":"suspense","amount":-5}]}]}"#;
+const SETTLE: &str = r#"{"reason":"repaired"}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -163,6 +164,30 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/idempotency/sold",
         "/api/v1/idempotency/sold?limit=1",
         "INVALID_PARAMETER",
+    ),
+    read("/api/v1/parked", "/api/v1/parked", "/api/v1/parked?limit=0", "INVALID_PARAMETER"),
+    Case {
+        wanted: 404, // nothing is parked; `parked` knows more of it
+        ..read(
+            "/api/v1/parked/{consumer}/{key}",
+            "/api/v1/parked/projections/$SOLD",
+            "/api/v1/parked/projections/$SOLD?x=1",
+            "INVALID_PARAMETER",
+        )
+    },
+    write(
+        "POST",
+        "/api/v1/parked/{consumer}/{key}/retry",
+        "/api/v1/parked/projections/$SOLD/retry",
+        SETTLE,
+        404,
+    ),
+    write(
+        "POST",
+        "/api/v1/parked/{consumer}/{key}/discard",
+        "/api/v1/parked/projections/$SOLD/discard",
+        SETTLE,
+        404,
     ),
     open("/livez"),
     open("/readyz"),

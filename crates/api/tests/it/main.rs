@@ -18,6 +18,7 @@ mod keys;
 mod net;
 mod orders;
 mod overload;
+mod parked;
 mod schema;
 mod server;
 mod sold_out;

@@ -135,7 +135,7 @@ impl World {
             truth,
             keys: keys(),
             settings,
-            progress: projections.progress(),
+            consumer: projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
         let router = router(Arc::clone(&api));

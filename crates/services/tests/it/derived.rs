@@ -193,7 +193,8 @@ fn the_lag_of_every_event_is_counted_once() {
     let bench = sold();
     let clock = Arc::new(Hand::at(START + 30_000));
     let projections = Projections::follow(&bench.memory, memory(), clock).unwrap();
-    let progress = projections.progress();
+    let handle = projections.handle();
+    let progress = handle.progress();
     projections.stop().unwrap();
     let (lag, events) = (progress.lag.snapshot(), last_event(&bench.memory).unsigned_abs());
     let below = |ms| {

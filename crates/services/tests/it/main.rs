@@ -12,6 +12,7 @@ mod history;
 mod idem;
 mod lists;
 mod outbox;
+mod parking;
 mod poison;
 mod pressure;
 mod promises;

@@ -44,6 +44,8 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/payments/authorize", "/token", "empty"),
     ("/api/payments/authorize", "/token", "not text"),
     ("/api/payments/refund/{id}", "/reason", "not text"),
+    ("/api/v1/parked/{consumer}/{key}/retry", "/reason", "not text"),
+    ("/api/v1/parked/{consumer}/{key}/discard", "/reason", "not text"),
     ("/api/v1/ledger/journals", "/reason", "not text"),
     ("/api/v1/ledger/journals", "/postings/0/memo", "not text"),
 ];

@@ -1,0 +1,3 @@
+-- Keys whose events a consumer cannot take in (consumer 1 = projections), and the events that wait under each, the first one included.
+CREATE TABLE parked (consumer INTEGER NOT NULL, key INTEGER NOT NULL /* of the aggregate */, seq INTEGER NOT NULL /* the event that cannot be taken in */, at INTEGER NOT NULL, since INTEGER NOT NULL, topic TEXT NOT NULL, error TEXT NOT NULL, tries INTEGER NOT NULL, PRIMARY KEY (consumer, key)) WITHOUT ROWID;
+CREATE TABLE parked_event (consumer INTEGER NOT NULL, key INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (consumer, key, seq)) WITHOUT ROWID;

@@ -1,0 +1,112 @@
+//! The tables of `derived.db`.
+
+use jangbu_engine::port::{Col, Table};
+use jangbu_store::Migration;
+
+/// The last event that was taken in.
+pub static OFFSET: Table = Table {
+    rank: 1,
+    name: "offset",
+    key: &["id"],
+    cols: &[Col::int("seq")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// Orders by user.
+pub static USER_ORDER: Table = Table {
+    rank: 2,
+    name: "user_order",
+    key: &["user_id", "order_id"],
+    cols: &[Col::int("at")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// What happened to an order.
+pub static TIMELINE: Table = Table {
+    rank: 3,
+    name: "timeline",
+    key: &["order_id", "seq"],
+    cols: &[Col::int("at"), Col::text("event"), Col::text("detail")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// Entries by account, with the balance after each.
+pub static ACCOUNT_ENTRY: Table = Table {
+    rank: 4,
+    name: "account_entry",
+    key: &["account", "at", "n"],
+    cols: &[
+        Col::int("source"),
+        Col::int("seq"),
+        Col::int("leg"),
+        Col::int("amount"),
+        Col::int("balance"),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// The latest balance of each account.
+pub static ACCOUNT_TAIL: Table = Table {
+    rank: 5,
+    name: "account_tail",
+    key: &["account"],
+    cols: &[Col::int("balance")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// Keys whose events cannot be taken in, each with the first of them.
+pub static PARKED: Table = Table {
+    rank: 6,
+    name: "parked",
+    key: &["consumer", "key"],
+    cols: &[
+        Col::int("seq"),
+        Col::int("at"),
+        Col::int("since"),
+        Col::text("topic"),
+        Col::text("error"),
+        Col::int("tries"),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// Every event that waits under a parked key, the first one included.
+pub static PARKED_EVENT: Table = Table {
+    rank: 7,
+    name: "parked_event",
+    key: &["consumer", "key", "seq"],
+    cols: &[Col::int("at")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
+/// The tables of `derived.db`.
+pub const TABLES: [&Table; 7] =
+    [&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL, &PARKED, &PARKED_EVENT];
+
+/// Its schema.
+pub const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "init",
+        sql: include_str!("../../migrations/derived_0001_init.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "edges",
+        sql: include_str!("../../migrations/derived_0002_edges.sql"),
+    },
+];
