@@ -13,7 +13,7 @@ use std::{
 use crate::{
     Error,
     book::{Book, rules},
-    engine::key_hash,
+    engine::{Made, key_hash},
     gateway, ids,
     order::{Order, state},
     payment::{Payment, state as pay},
@@ -140,7 +140,7 @@ fn about_order(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, St
         find(LOST, "the order is absent".to_owned());
         return;
     };
-    if !case.asks.iter().any(|ask| ask.places && ask.key == ack.key) {
+    if !case.asks.iter().any(|ask| ask.made == Made::Order && ask.key == ack.key) {
         find(KEY, "another key placed it".to_owned());
     }
     match &*ack.outcome {

@@ -24,10 +24,14 @@ rules! {
     RESOURCE = "request.resource", Lost, "What a request made exists.";
     UNASKED = "order.unasked", Mismatched, "Every order was asked for by a request.";
     ASKED_TWICE = "order.asked-twice", Mismatched, "An order was asked for once.";
+    PAYMENT_ASKED = "payment.asked", Mismatched, "A payment without an order was asked for by one request.";
 }
 
 /// The operation that makes orders, at the end of a scope.
 const PLACE: &str = "order.place";
+/// Those of merchants' payments and refunds.
+const AUTHORIZE: &str = "payment.authorize";
+const GIVE_BACK: &str = "payment.refund";
 
 /// The shard row.
 #[derive(Debug, Default)]
@@ -46,7 +50,25 @@ pub(crate) struct Ask {
     pub(crate) request: i64,
     /// Hash of the key alone, to compare with acknowledgements.
     pub(crate) key: u64,
-    pub(crate) places: bool,
+    pub(crate) made: Made,
+}
+
+/// What kind of thing a request has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    Order,
+    Payment,
+    Refund,
+    Other,
+}
+
+impl Made {
+    fn by(scope: &str) -> Self {
+        [(PLACE, Self::Order), (AUTHORIZE, Self::Payment), (GIVE_BACK, Self::Refund)]
+            .into_iter()
+            .find_map(|(operation, made)| scope.ends_with(operation).then_some(made))
+            .unwrap_or(Self::Other)
+    }
 }
 
 /// All requests, by resource.
@@ -122,9 +144,9 @@ impl Asks {
             hasher.write(&[0]);
             hasher.write(key.as_bytes());
             hashes.push((hasher.finish().cast_signed(), id));
-            let places = scope.ends_with(PLACE);
+            let made = Made::by(scope);
             let key = key_hash(key);
-            asks.asks.push(Ask { resource: cells.int()?, request: id, key, places });
+            asks.asks.push(Ask { resource: cells.int()?, request: id, key, made });
             asks.last = id;
             Ok(())
         })?;
@@ -144,7 +166,7 @@ pub(crate) fn key_hash(key: &str) -> u64 {
 
 /// Checks who asked for the order of a case, and that what was asked for exists.
 pub(crate) fn check(case: &Case<'_>, known: impl Fn(i64) -> bool, book: &mut Book) {
-    let mut places = case.asks.iter().filter(|ask| ask.places);
+    let mut places = case.asks.iter().filter(|ask| ask.made == Made::Order);
     let (first, second) = (places.next(), places.next());
     match (&case.order, first, second) {
         (Some(_), None, _) => {
@@ -160,11 +182,40 @@ pub(crate) fn check(case: &Case<'_>, known: impl Fn(i64) -> bool, book: &mut Boo
     if case.order.is_some() {
         return;
     }
+    if case.payment.as_ref().is_some_and(|payment| payment.order.is_none()) {
+        let asked = case.asks.iter().filter(|ask| ask.made == Made::Payment).count();
+        if asked != 1 {
+            let detail = format!("{asked} requests authorised it");
+            book.find(PAYMENT_ASKED, ids::payment(case.id), detail);
+        }
+    }
     let other = case.id == 0 || case.payment.is_some() || case.journal.is_some() || known(case.id);
-    for ask in case.asks.iter().filter(|ask| ask.places || !other) {
-        let (what, prefix) = if ask.places { ("order", "ord") } else { ("resource", "id") };
+    let lacks = |ask: &&Ask| match ask.made {
+        Made::Order => true,
+        // Refunds are no rows of their own: `refunds` looks for them.
+        Made::Refund => false,
+        Made::Payment | Made::Other => !other,
+    };
+    for ask in case.asks.iter().filter(lacks) {
+        let (what, prefix) = match ask.made {
+            Made::Order => ("order", "ord"),
+            Made::Payment => ("payment", "pay"),
+            Made::Refund | Made::Other => ("resource", "id"),
+        };
         let detail = format!("its {what} {} is absent", ids::show(prefix, case.id));
         book.find(RESOURCE, format!("request {}", ask.request), detail);
+    }
+}
+
+/// Checks that every refund that a merchant asked for stands in a payment. `given` are the names of
+/// those that do.
+pub(crate) fn refunds(asks: &Asks, mut given: Vec<i64>, book: &mut Book) {
+    given.sort_unstable();
+    for ask in asks.asks.iter().filter(|ask| ask.made == Made::Refund) {
+        if given.binary_search(&ask.resource).is_err() {
+            let detail = format!("its refund {} is absent", ids::refund(ask.resource));
+            book.find(RESOURCE, format!("request {}", ask.request), detail);
+        }
     }
 }
 

@@ -222,8 +222,12 @@ impl Audit {
             acks: Cursor::new(&acks.acks, |ack| ack.order),
         };
         let world = World { clock: shard.clock, catalog: &catalog };
-        let mut sums = Sums { laws: &mut laws, ledger: &mut ledger, conditions, in_flight };
+        let mut given = Vec::new();
+        let (laws_of, books) = (&mut laws, &mut ledger);
+        let mut sums =
+            Sums { laws: laws_of, ledger: books, conditions, in_flight, given: &mut given };
         walk::walk(from, &mut sorted, &world, &mut sums, book)?;
+        engine::refunds(&asks, given, book);
         laws.close(from, &catalog, book)?;
         ledger.close(book);
         in_flight.poison = scan(from, book, "SELECT id FROM poison", |_, _| Ok(()))?;

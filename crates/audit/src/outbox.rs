@@ -248,7 +248,8 @@ fn payment_promises(payment: &Payment) -> [Promise; 7] {
     let authorized = usize::from(two_step && payment.state == pay::AUTHORIZED);
     [
         promise(Topic::PaymentAuthorized, authorized, 1),
-        promise(Topic::PaymentCaptureRequested, 0, 1),
+        // A capture that has not happened may be asked for again.
+        promise(Topic::PaymentCaptureRequested, 0, usize::MAX),
         promise(
             Topic::PaymentCaptured,
             usize::from(captured && payment.amount > 0),

@@ -79,10 +79,13 @@ pub(crate) mod refund_state {
     }
 }
 
+/// How long a payment without an order is inquired about, in microseconds.
+const GIVE_UP: i64 = 24 * 3_600 * 1_000_000;
+
 /// The columns that are walked, by key.
 pub(crate) const SQL: &str = "SELECT id, order_id, state, pending_op, mode, split, currency, \
-     amount, authorized, captured, refunded, pending, psp, postings, deadline, refunds, next_at, \
-     version FROM payment ORDER BY id";
+     amount, authorized, captured, refunded, pending, psp, postings, sent_at, deadline, refunds, \
+     next_at, version FROM payment ORDER BY id";
 
 /// A payment row.
 #[derive(Debug)]
@@ -100,6 +103,7 @@ pub(crate) struct Payment {
     pub(crate) pending: i64,
     pub(crate) psp: String,
     pub(crate) postings: i64,
+    pub(crate) sent_at: Option<i64>,
     pub(crate) deadline: Option<i64>,
     pub(crate) refunds: Vec<Refund>,
     pub(crate) next_at: Option<i64>,
@@ -143,6 +147,7 @@ impl Payment {
             pending: cells.int()?,
             psp: cells.text()?.to_owned(),
             postings: cells.int()?,
+            sent_at: cells.int_or_null()?,
             deadline: cells.int_or_null()?,
             refunds: cells.json()?,
             next_at: cells.int_or_null()?,
@@ -173,7 +178,7 @@ impl Refund {
 }
 
 /// Checks the payment of a case.
-pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
+pub(crate) fn check(case: &Case<'_>, clock: i64, book: &mut Book) {
     let Some(payment) = &case.payment else { return };
     let mut find = |rule, detail| book.find(rule, ids::payment(case.id), detail);
     amounts(payment, &mut find);
@@ -192,7 +197,10 @@ pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
     let theirs = case.order.as_ref().and_then(|order| order.next_at);
     let woken = payment.next_at.is_some() || theirs.is_some();
     let stuck = case.order.as_ref().is_some_and(|order| order.state == order_state::STUCK);
-    if waits && !woken && !stuck {
+    // Without an order it stops to inquire after a day, and waits for an operator.
+    let given_up = payment.order.is_none()
+        && payment.sent_at.is_some_and(|sent_at| clock.saturating_sub(sent_at) >= GIVE_UP);
+    if waits && !woken && !stuck && !given_up {
         let detail = format!("{} without any timer", state::name(payment.state));
         book.find(TIMER, ids::payment(case.id), detail);
     }

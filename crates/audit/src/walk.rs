@@ -62,6 +62,8 @@ pub(crate) struct Sums<'s> {
     pub(crate) ledger: &'s mut Ledger,
     pub(crate) conditions: &'s mut Conditions,
     pub(crate) in_flight: &'s mut InFlight,
+    /// Names of the refunds that merchants gave.
+    pub(crate) given: &'s mut Vec<i64>,
 }
 
 /// A sorted slice that is consumed by key.
@@ -148,7 +150,7 @@ pub(crate) fn walk(
 
 fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Book) {
     order::check(case, world, book);
-    payment::check(case, book);
+    payment::check(case, world.clock, book);
     sums.laws.walk(case, book);
     sums.ledger.walk(case, book);
     journal::check(case, book);
@@ -156,6 +158,8 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     outbox::check(case, book);
     engine::check(case, |id| world.catalog.knows(id) || sums.laws.knows(id), book);
     acks::check(case, book);
+    let refunds = case.payment.iter().flat_map(|payment| &payment.refunds);
+    sums.given.extend(refunds.map(|refund| refund.id).filter(|id| *id != 0));
     count(case, sums.in_flight);
 }
 

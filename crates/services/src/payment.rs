@@ -300,6 +300,8 @@ fn about(event: &Event) -> &About {
 
 fn fact(event: &Event) -> Option<Fact<'_>> {
     match event {
+        // Published once: that a capture has not happened is no news of the authorisation.
+        Event::Authorized { again: true, .. } => None,
         Event::Authorized { amount, .. } => Some(Fact::PaymentAuthorized { amount: *amount }),
         Event::CaptureRequested { amount, .. } => {
             Some(Fact::PaymentCaptureRequested { amount: *amount })

@@ -394,6 +394,50 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "UPDATE orders SET refunds = '[]', refunded = 0 WHERE id = $refunded",
         "pay $refunded",
     ),
+    ("payment.asked", "DELETE FROM request WHERE resource = $charged", "pay $charged"),
+    (
+        "payment.asked",
+        "INSERT INTO request SELECT 9999, scope, 'other', body, resource, at FROM request \
+         WHERE resource = $charged",
+        "pay $charged",
+    ),
+    (
+        "request.resource",
+        "UPDATE request SET resource = 77, id = 9000 WHERE resource = $charged + 1",
+        "request 9000",
+    ),
+    (
+        "payment.refund-posting",
+        "UPDATE payment SET refunds = replace(refunds, '\"broken\",2', '\"broken\",0') \
+         WHERE id = $charged",
+        "pay $charged",
+    ),
+    (
+        "payment.refund-posting",
+        "UPDATE payment SET refunds = replace(refunds, '\"broken\",2', '\"broken\",1') \
+         WHERE id = $charged",
+        "pay $charged",
+    ),
+    (
+        "payment.refund-posting",
+        "UPDATE payment SET order_id = id WHERE id = $charged",
+        "pay $charged",
+    ),
+    (
+        "gateway.refunded",
+        "UPDATE payment SET refunds = replace(refunds, '[1,3,', '[2,3,') WHERE id = $charged",
+        "pay $charged",
+    ),
+    (
+        "ledger.invented",
+        "UPDATE payment SET split = '[[\"m-51\",10000]]' WHERE id = $charged",
+        "pay $charged",
+    ),
+    (
+        "payment.timer",
+        "UPDATE payment SET state = 9, pending_op = 2 WHERE id = $charged",
+        "pay $charged",
+    ),
     ("payment.timer", "UPDATE orders SET next_at = NULL WHERE id = $paying", "pay $paying"),
     // ledger
     (

@@ -181,6 +181,34 @@ impl Shop {
         id
     }
 
+    /// Adds a payment of 10,000 without an order, authorised, captured, and 4,000 given back; its id.
+    pub(crate) fn charge(&mut self) -> i64 {
+        let id = (91_000_000_000 + self.stories) << 22;
+        let commit = 2 + (self.stories / self.batch) * 4;
+        self.stories += 1;
+        self.ask("merchant:m-50:payment.authorize", id);
+        self.ask("merchant:m-50:payment.refund", id + 1);
+        self.post(id, (1, commit + 1), 1, &[("m-50", 10_000)]);
+        self.post(id, (2, commit + 2), -1, &[("m-50", 4_000)]);
+        let refunds = format!(r#"[[1,3,4000,[["m-50",4000]],null,{},"broken",2]]"#, id + 1);
+        let sql = "INSERT INTO payment VALUES (?1, NULL, 6, 0, 2, '[[\"m-50\",10000]]', 'KRW', \
+                   10000, 10000, 10000, 4000, 0, 'sim', NULL, NULL, 0, 2, NULL, NULL, ?2, NULL, 0, 5)";
+        self.run(sql, params![id, refunds]);
+        for (step, topic) in [
+            (0, "payment.authorized"),
+            (1, "payment.capture-requested"),
+            (1, "payment.captured"),
+            (2, "payment.refund-requested"),
+            (2, "payment.refunded"),
+        ] {
+            self.events.push((commit + step, topic, id, 1));
+        }
+        for (kind, no, amount) in [(2, 0, 10_000), (3, 0, 10_000), (5, 1, 4_000)] {
+            self.record(id, kind, no, amount);
+        }
+        id
+    }
+
     /// Adds a journal of two postings; its id.
     pub(crate) fn journal(&mut self) -> i64 {
         let id = (91_000_000_000 + self.stories) << 22;

@@ -238,5 +238,7 @@ pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
         ("left", left_behind(&two)),
         ("committing", committing(&[(1, 1)])),
     ];
-    all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect()
+    let mut names: Vec<_> = all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect();
+    names.push(("charged", shop.charge()));
+    names
 }

@@ -163,10 +163,11 @@ fn take(
         Turn::Nothing => {}
         Turn::Captured { psp_ref } => captured(p, id, psp_ref, out),
         Turn::Authorized { psp_ref } => {
+            let again = p.authorized > 0;
             settle(p, State::Authorized, None);
             p.authorized = p.amount;
             p.psp_ref = Some(psp_ref.into());
-            out.emit(Event::Authorized { about: p.about(id), amount: p.amount });
+            out.emit(Event::Authorized { about: p.about(id), amount: p.amount, again });
         }
         Turn::Voided => {
             settle(p, State::Voided, None);

@@ -342,9 +342,9 @@ pub struct About {
 /// stated once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The money is held. Stated again when a capture or void of unknown outcome turns out not to
+    /// The money is held. Stated `again` when a capture or void of unknown outcome turns out not to
     /// have happened. After DECLINED: a late one, which its order should void.
-    Authorized { about: About, amount: i64 },
+    Authorized { about: About, amount: i64, again: bool },
     /// A capture of held money was asked.
     CaptureRequested { about: About, amount: i64 },
     /// The money is ours: posting `seq` of this payment. A late one (after DECLINED) is stated
