@@ -300,9 +300,9 @@ fn about(event: &Event) -> &About {
 
 fn fact(event: &Event) -> Option<Fact<'_>> {
     match event {
-        // Published once: that a capture has not happened is no news of the authorisation.
-        Event::Authorized { again: true, .. } => None,
-        Event::Authorized { amount, .. } => Some(Fact::PaymentAuthorized { amount: *amount }),
+        Event::Authorized { amount, again: false, .. } => {
+            Some(Fact::PaymentAuthorized { amount: *amount })
+        }
         Event::CaptureRequested { amount, .. } => {
             Some(Fact::PaymentCaptureRequested { amount: *amount })
         }
@@ -323,7 +323,9 @@ fn fact(event: &Event) -> Option<Fact<'_>> {
         Event::Released { no, seq, amount, .. } => {
             Some(Fact::PaymentReleased { no: *no, seq: *seq, amount: *amount })
         }
-        Event::Declined { .. }
+        // That a capture has not happened is no news of the authorisation, which was published.
+        Event::Authorized { again: true, .. }
+        | Event::Declined { .. }
         | Event::NotSent { .. }
         | Event::Unknown { .. }
         | Event::NotFound { .. }

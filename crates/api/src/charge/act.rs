@@ -56,9 +56,7 @@ pub(super) async fn capture(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
             seen.replayed = seen.payment.captured > 0 && seen.at.is_none();
             told::captured(api, seen).await
         }
-        Err(problem) => {
-            conflict(api, payment, problem, (Own::CaptureConflict, State::VoidSent)).await
-        }
+        Err(problem) => conflict(api, payment, problem, Own::CaptureConflict).await,
     }
 }
 
@@ -74,9 +72,7 @@ pub(super) async fn void(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> 
             seen.replayed = gone(&seen.payment) && seen.at.is_none();
             told::voided(api, seen).await
         }
-        Err(problem) => {
-            conflict(api, payment, problem, (Own::VoidConflict, State::CaptureSent)).await
-        }
+        Err(problem) => conflict(api, payment, problem, Own::VoidConflict).await,
     }
 }
 
@@ -172,7 +168,7 @@ async fn conflict(
     api: &Arc<Api>,
     id: PaymentId,
     problem: Problem,
-    (own, other): (Own, State),
+    own: Own,
 ) -> Result<Reply, Problem> {
     let detail = match problem.code {
         "PAYMENT_UNKNOWN" => return Err(unknown(id)),
@@ -180,12 +176,12 @@ async fn conflict(
         "NOT_VOIDABLE" => "it is captured; refund it",
         "OPERATION_IN_FLIGHT" => {
             let payment = find(api, id).await?;
-            if payment.state != other {
+            if matches!(payment.state, State::Intent | State::Sent | State::Unknown) {
                 let seen =
                     Seen { id, payment, refund: None, at: None, replayed: false, timing: None };
                 return Told::open(&seen).reply(api).await;
             }
-            "the other of capture and void is under way"
+            "the other of capture and void came first"
         }
         _ => return Err(problem),
     };

@@ -7,33 +7,33 @@ use serde_json::{Value, json};
 use crate::world::{Answer, CLIENT, World, post};
 
 /// Sends `body` to a path of the payment API, as a client without any header for a key.
-async fn send(world: &World, path: &str, body: &Value) -> Answer {
+pub(crate) async fn send(world: &World, path: &str, body: &Value) -> Answer {
     let mut request = post(&format!("/api/payments/{path}"), "x", CLIENT, body);
     request.headers_mut().remove("idempotency-key");
     world.send(request).await
 }
 
-fn wish(key: &str, amount: i64, token: &str) -> Value {
+pub(crate) fn wish(key: &str, amount: i64, token: &str) -> Value {
     json!({
         "merchantId": "17", "amount": amount, "currency": "KRW", "idempotencyKey": key,
         "token": token,
     })
 }
 
-async fn authorized(world: &World, key: &str, amount: i64) -> String {
+pub(crate) async fn authorized(world: &World, key: &str, amount: i64) -> String {
     let answer = send(world, "authorize", &wish(key, amount, "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json["paymentId"].as_str().unwrap().to_owned()
 }
 
-async fn captured(world: &World, key: &str, amount: i64) -> String {
+pub(crate) async fn captured(world: &World, key: &str, amount: i64) -> String {
     let id = authorized(world, key, amount).await;
     let answer = send(world, &format!("capture/{id}"), &json!({ "merchantId": "17" })).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     id
 }
 
-async fn look(world: &World, id: &str) -> Value {
+pub(crate) async fn look(world: &World, id: &str) -> Value {
     world.get(&format!("/api/payments/{id}?merchantId=17")).await.json
 }
 

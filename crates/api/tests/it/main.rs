@@ -8,6 +8,7 @@ mod auth;
 mod books;
 mod charge;
 mod corpus;
+mod defects;
 mod document;
 mod forms;
 mod fuzzed;

@@ -12,7 +12,7 @@ use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::{Backend, Mode, WritePlan};
 use jangbu_kernel::Secret;
 use jangbu_psp::simulator::Latency;
-use jangbu_psp::{SimConfig, Simulator};
+use jangbu_psp::{Gateway, SimConfig, Simulator};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::shop::{Layout, Shop};
@@ -33,8 +33,9 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) shop: Arc<Shop>,
     pub(crate) memory: Option<Memory>,
+    pub(crate) gateway: Arc<Simulator>,
+    pub(crate) dir: tempfile::TempDir,
     _projections: Projections,
-    _dir: tempfile::TempDir,
 }
 
 /// An answer.
@@ -102,6 +103,11 @@ impl World {
     }
 
     pub(crate) fn with(settings: Settings, memory: bool) -> Self {
+        Self::made(settings, memory, |_| {})
+    }
+
+    /// With a layout of its own.
+    pub(crate) fn made(settings: Settings, memory: bool, how: impl FnOnce(&mut Layout)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let kept = memory.then(in_memory);
         let truth: Arc<dyn Backend> = match &kept {
@@ -120,8 +126,11 @@ impl World {
         let latency = Latency { min_ms: 1, max_ms: 2, ..Latency::default() };
         let config = SimConfig { latency, slow_ms: 1_200, ..SimConfig::default() };
         let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
+        let gateway = Arc::new(gateway);
         let clock = Arc::new(SystemClock);
-        let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), clock);
+        let psp = Arc::clone(&gateway) as Arc<dyn Gateway>;
+        let mut layout = Layout::one_cell(Arc::clone(&truth), psp, clock);
+        how(&mut layout);
         let shop = Arc::new(Shop::open(layout).unwrap());
         let projections =
             Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock)).unwrap();
@@ -139,7 +148,7 @@ impl World {
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
         let router = router(Arc::clone(&api));
-        Self { api, router, shop, memory: kept, _projections: projections, _dir: dir }
+        Self { api, router, shop, memory: kept, _projections: projections, gateway, dir }
     }
 
     /// Sends a request; its answer has been held against the document.
