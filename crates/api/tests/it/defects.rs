@@ -1,7 +1,6 @@
 //! Defects that were found in another payment system, over HTTP: each of them cannot happen here.
 //! ARCHITECTURE.md lists all of them with their tests.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,25 +27,17 @@ fn at_gateway(world: &World, kind: u8) -> (usize, i64) {
     records.fold((0, 0), |(count, sum), record| (count + 1, sum + amount(record)))
 }
 
-/// Runs `count` requests at once.
-async fn at_once<F: Future<Output = Answer> + 'static>(
-    count: i64,
-    make: impl Fn(i64) -> F,
-) -> Vec<Answer> {
-    let local = tokio::task::LocalSet::new();
-    let mut answers = Vec::new();
-    local
-        .run_until(async {
-            let mut all = JoinSet::new();
-            for n in 0..count {
-                all.spawn_local(make(n));
-            }
-            while let Some(answer) = all.join_next().await {
-                answers.push(answer.unwrap());
-            }
-        })
-        .await;
-    answers
+/// Sends all requests at once, each a path and a body.
+async fn at_once(world: &Arc<World>, wishes: Vec<(String, Value)>) -> Vec<Answer> {
+    let all = async {
+        let mut all = JoinSet::new();
+        for (path, body) in wishes {
+            let world = Arc::clone(world);
+            all.spawn_local(async move { send(&world, &path, &body).await });
+        }
+        all.join_all().await
+    };
+    tokio::task::LocalSet::new().run_until(all).await
 }
 
 fn merchant() -> Value {
@@ -58,16 +49,12 @@ async fn defect_a3_many_authorisations_with_one_key_are_one_charge() {
     for count in [20, 64] {
         for world in World::both() {
             let world = Arc::new(world);
-            let answers = at_once(count, |_| {
-                let world = Arc::clone(&world);
-                async move { send(&world, "authorize", &wish("one", 7_000, "")).await }
-            })
-            .await;
+            let wishes = vec![("authorize".to_owned(), wish("one", 7_000, "")); count];
+            let answers = at_once(&world, wishes).await;
             let first = &answers[0];
             assert_eq!(first.json["status"], "AUTHORIZED", "{}", first.text);
-            for answer in &answers {
-                assert_eq!((answer.status, &answer.json), (200, &first.json));
-            }
+            let same = |answer: &Answer| answer.status == 200 && answer.json == first.json;
+            assert!(answers.iter().all(same), "{answers:?}");
             let fresh = answers.iter().filter(|a| a.header("idempotency-replayed").is_empty());
             assert_eq!(fresh.count(), 1, "one of them did it");
             assert_eq!(at_gateway(&world, AUTHORIZE), (1, 7_000), "one charge at the gateway");
@@ -179,11 +166,7 @@ async fn defect_8_two_captures_are_one_capture_and_one_posting() {
     for world in World::both() {
         let world = Arc::new(world);
         let id = authorized(&world, "a", 9_000).await;
-        let answers = at_once(20, |_| {
-            let (world, path) = (Arc::clone(&world), format!("capture/{id}"));
-            async move { send(&world, &path, &merchant()).await }
-        })
-        .await;
+        let answers = at_once(&world, vec![(format!("capture/{id}"), merchant()); 20]).await;
         for answer in &answers {
             assert_eq!((answer.status, &answer.json), (200, &answers[0].json), "{}", answer.text);
         }
@@ -200,12 +183,9 @@ async fn a_capture_and_a_void_exclude_each_other() {
         let world = Arc::new(world);
         for round in 0..8 {
             let id = authorized(&world, &format!("a-{round}"), 1_000).await;
-            let answers = at_once(8, |n| {
-                let verb = if (n + round) % 2 == 0 { "capture" } else { "void" };
-                let (world, path) = (Arc::clone(&world), format!("{verb}/{id}"));
-                async move { send(&world, &path, &merchant()).await }
-            })
-            .await;
+            let verb = |n| if (n + round) % 2 == 0 { "capture" } else { "void" };
+            let wish = |n| (format!("{}/{id}", verb(n)), merchant());
+            let answers = at_once(&world, (0..8).map(wish).collect()).await;
             let good = answers.iter().filter(|answer| answer.status == 200);
             let status = look(&world, &id).await["status"].clone();
             assert_eq!(good.clone().count(), 4, "{status}");
@@ -224,14 +204,12 @@ async fn parallel_partial_refunds_never_exceed_what_was_captured() {
     for world in World::both() {
         let world = Arc::new(world);
         let id = captured(&world, "a", 10_000).await;
-        let answers = at_once(64, |n| {
-            let (world, path) = (Arc::clone(&world), format!("refund/{id}"));
-            let body = json!({
-                "merchantId": "17", "reason": "x", "amount": 300, "idempotencyKey": format!("r-{n}"),
-            });
-            async move { send(&world, &path, &body).await }
-        })
-        .await;
+        let body = |n| {
+            let key = format!("r-{n}");
+            json!({ "merchantId": "17", "reason": "x", "amount": 300, "idempotencyKey": key })
+        };
+        let wish = |n| (format!("refund/{id}"), body(n));
+        let answers = at_once(&world, (0..64).map(wish).collect()).await;
         let good = answers.iter().filter(|answer| answer.status == 200).count();
         assert_eq!(good, 33, "33 times 300 of 10,000");
         let refused = answers.iter().filter(|answer| answer.status != 200);
