@@ -57,7 +57,8 @@ fn main() {
     let mut layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
     layout.calls.in_flight = layout.calls.in_flight.max(2 * in_flight);
     let shop = Shop::open(layout).unwrap();
-    let projections = Projections::follow(&*truth, Arc::new(derived)).unwrap();
+    let projections =
+        Projections::follow(&*truth, Arc::new(derived), Arc::new(SystemClock)).unwrap();
     let (stop, done, seq) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(1));
     let load = Arc::new(Load { shop, stop, full, done, seq });
     for _ in 0..in_flight {
