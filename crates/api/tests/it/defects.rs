@@ -183,7 +183,7 @@ async fn a_capture_and_a_void_exclude_each_other() {
         let world = Arc::new(world);
         for round in 0..8 {
             let id = authorized(&world, &format!("a-{round}"), 1_000).await;
-            let verb = |n| if (n + round) % 2 == 0 { "capture" } else { "void" };
+            let verb = |n: usize| ["capture", "void"][(n + round) % 2];
             let wish = |n| (format!("{}/{id}", verb(n)), merchant());
             let answers = at_once(&world, (0..8).map(wish).collect()).await;
             let good = answers.iter().filter(|answer| answer.status == 200);

@@ -126,7 +126,7 @@ mod tests {
     fn nothing_else_moves_money() {
         let (text, amount, no) = (|| Box::from("x"), 10, 1);
         let silent = [
-            Event::Authorized { about: about(), amount },
+            Event::Authorized { about: about(), amount, again: false },
             Event::CaptureRequested { about: about(), amount },
             Event::Declined { about: about(), code: text() },
             Event::NotSent { about: about(), why: text() },

@@ -248,3 +248,45 @@ fn deeds_are_taken_from_every_state_that_they_can_change() {
         assert_eq!(bench.decide(&deed(Said::Voided)).unwrap().state, expected, "{script}");
     }
 }
+
+/// The same places for a payment of merchant a alone, without an order.
+fn alone(script: &str) -> Bench {
+    let mut bench = Bench::new(false);
+    for line in script.replace("a=50 b=20", "a=70").split("; ") {
+        bench.run(match line {
+            "intend" => "intend a=100",
+            "charge" => "intend a=100 token",
+            "hold" => "intend later a=100 token",
+            other => other,
+        });
+    }
+    bench
+}
+
+#[test]
+fn a_merchants_wish_in_every_place() {
+    let wishes = ["capture a", "void a", "give 9 a=20", "give 9 a", "give 9 a=100"];
+    let (mut given, mut seen) = (0, 0);
+    for (script, state) in PLACES {
+        for wish in wishes {
+            let mut bench = alone(script);
+            let before = bench.row().cloned().unwrap();
+            assert_eq!(before.state, state, "{script}");
+            let stranger = bench.run(&wish.replace(" a", " b"));
+            assert_eq!(stranger, "PAYMENT_UNKNOWN", "{script}: {wish}");
+            let said = bench.run(wish);
+            let row = bench.row().cloned().unwrap();
+            has_a_way_on(&row, &bench, &format!("{script}: {wish}"));
+            let asked = row.refunds.len() > before.refunds.len();
+            assert!(!asked || state == State::Captured, "{script}: {wish}: {said}");
+            given += usize::from(asked);
+            for command in said_commands() {
+                let mut bench = alone(script);
+                bench.run(wish);
+                hear(&mut bench, &command, script);
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!((given, seen), (23, PLACES.len() * 5 * 8 * 13));
+}
