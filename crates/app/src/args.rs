@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Bench(Box<jangbu_bench::Args>),
     /// Put the demo data set into a running shop
     Demo(Demo),
+    /// Make a key with which a merchant signs payments, and print it once
+    MerchantKey(MerchantKey),
     /// Make the projections (derived.db) of a stopped data directory anew
     Rebuild(Rebuild),
     /// Print the OpenAPI document
@@ -77,6 +79,19 @@ pub(crate) struct Demo {
     /// Print what was made as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MerchantKey {
+    /// Whose key it is: 1 to 32 of A-Z a-z 0-9 _ -
+    #[arg(value_name = "MERCHANT_ID")]
+    pub merchant: String,
+    /// The data directory
+    #[arg(long, value_name = "DIR", default_value = "data", env = "JANGBU_DATA")]
+    pub data: PathBuf,
+    /// Let the key sign authorizations by X-HMAC-SHA256, too, while its clients move
+    #[arg(long)]
+    pub legacy: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub connections: Connections,
     pub admission: Admission,
     pub rates: Rates,
+    pub payments: Payments,
     pub saga: Saga,
     pub gateway: SimConfig,
 }
@@ -101,6 +102,13 @@ impl Rates {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Payments {
+    pub unsigned: bool,
+    pub nonces: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Saga {
     pub patience_percent: u32,
 }
@@ -138,6 +146,13 @@ impl Config {
                 server.listen
             );
         }
+        ensure!(
+            server.listen.ip().is_loopback() || !self.payments.unsigned,
+            "payments.unsigned = true lets anybody charge cards: it is for loopback alone, and \
+             server.listen is {}; make keys with `jangbu merchant-key`",
+            server.listen
+        );
+        ensure!(self.payments.nonces > 0, "payments.nonces must be above 0");
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
         ensure!(server.body_bytes >= 1_024, "server.body_bytes must be at least 1024");
@@ -216,6 +231,20 @@ mod tests {
         assert_eq!((config.server.wait_ms, config.server.listen.port()), (5, 1));
         let config = with(&[("GATEWAY__RATES__DECLINE", "0.5")]).unwrap();
         assert_eq!(config.gateway.rates.decline.to_bits(), 0.5_f64.to_bits());
+    }
+
+    #[test]
+    fn unsigned_payments_are_for_loopback_whatever_else_is_allowed() {
+        let unsigned = ("PAYMENTS__UNSIGNED", "true");
+        for listen in ["127.0.0.1:1", "[::1]:1"] {
+            assert!(with(&[unsigned, ("SERVER__LISTEN", listen)]).unwrap().payments.unsigned);
+        }
+        for listen in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
+            let open = [("SERVER__LISTEN", listen), ("SERVER__ALLOW_REMOTE", "true")];
+            assert!(with(&open).is_ok(), "{listen}");
+            let error = format!("{:#}", with(&[open[0], open[1], unsigned]).unwrap_err());
+            assert!(error.contains("payments.unsigned"), "{error}");
+        }
     }
 
     #[test]

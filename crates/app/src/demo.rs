@@ -73,6 +73,29 @@ impl Target {
     }
 }
 
+/// Lines that sign a payment of the first product's merchant, if `./run` has made its key.
+fn signed(url: &str, files: &KeyFiles) -> String {
+    let merchant = PRODUCTS[0].1;
+    let file = files.merchant(merchant);
+    if !file.exists() {
+        return String::new();
+    }
+    format!(
+        r#"# a payment that a merchant signs (once more: sign again, with a new nonce)
+key() {{ sed -n "s/^$1 = \"\(.*\)\"/\1/p" {} | head -n 1; }}
+body='{{"merchantId":"{merchant}","amount":19000,"currency":"KRW","idempotencyKey":"first-payment"}}'
+ts=$(date +%s) nonce=$(openssl rand -hex 12)
+hash=$(printf %s "$body" | openssl dgst -sha256 -r | cut -d' ' -f1)
+sig=$(printf 'JANGBU-HMAC-SHA256\nPOST\n/api/payments/authorize\n%s\n%s\n%s' "$ts" "$nonce" "$hash" |
+  openssl dgst -sha256 -hmac "$(key secret)" -r | cut -d' ' -f1)
+curl -s {url}/api/payments/authorize -H 'Content-Type: application/json' -d "$body" \
+  -H "Authorization: JANGBU-HMAC-SHA256 keyId=$(key id), ts=$ts, nonce=$nonce, sig=$sig"
+
+"#,
+        file.display()
+    )
+}
+
 /// What to open, and lines to copy.
 fn welcome(url: &str, files: &KeyFiles, products: &[Value]) -> String {
     let sku = |at: usize| products[at]["skus"][0]["id"].as_str().unwrap_or_default().to_owned();
@@ -96,12 +119,14 @@ fn welcome(url: &str, files: &KeyFiles, products: &[Value]) -> String {
          # a card that is declined\n{}\n\
          # the books, for operators\n\
          curl -s {url}/api/v1/ledger/trial-balance -H \"Authorization: Bearer $(cat {operator})\"\n\n\
+         {}\
          # prove that nothing is lost, doubled or invented\n\
          {jangbu} prove --data {}\n\n\
          Documentation: {url}/openapi.json, API.md. Counters: {url}/metrics\n",
         products.len(),
         order("first-order", &sku(0), PRODUCTS[0].2, "tok_demo"),
         order("declined-order", &sku(2), PRODUCTS[2].2, "tok_declined"),
+        signed(url, files),
         files
             .client
             .parent()

@@ -1,37 +1,113 @@
-//! The two keys of a shop, made at its first start, readable by its user alone.
+//! The keys of a shop, readable by its user alone. Those of clients and of the first operator are
+//! made at the first start; more operators and merchants are files that somebody makes.
+//!
+//! ```text
+//! keys/client.key  keys/operator.key  keys/operators/NAME.key  keys/merchants/MERCHANT_ID.toml
+//! ```
+
+mod merchant;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use jangbu_api::Keys;
 use jangbu_kernel::Secret;
+
+use merchant::merchant_key;
+
+use crate::args;
+use crate::exit::{self, Exit, Usage};
+
+const LENGTH_MIN: usize = 20;
 
 /// Where the keys of a data directory are.
 #[derive(Debug)]
 pub(crate) struct KeyFiles {
     pub client: PathBuf,
     pub operator: PathBuf,
+    operators: PathBuf,
+    merchants: PathBuf,
 }
 
 impl KeyFiles {
     /// Below `data`.
     pub(crate) fn of(data: &Path) -> Self {
         let dir = data.join("keys");
-        Self { client: dir.join("client.key"), operator: dir.join("operator.key") }
+        Self {
+            client: dir.join("client.key"),
+            operator: dir.join("operator.key"),
+            operators: dir.join("operators"),
+            merchants: dir.join("merchants"),
+        }
     }
 
-    /// Reads both keys, making those that are missing.
-    pub(crate) fn open(&self) -> Result<(Secret, Secret)> {
-        Ok((open(&self.client, "jbc_")?, open(&self.operator, "jbo_")?))
+    /// The file of a merchant's keys.
+    pub(crate) fn merchant(&self, merchant: &str) -> PathBuf {
+        self.merchants.join(format!("{merchant}.toml"))
     }
+
+    /// Reads all keys, making those of the client and of the first operator if they are missing.
+    pub(crate) fn open(&self) -> Result<Keys> {
+        let mut keys = Keys::new(open(&self.client, "jbc_")?, open(&self.operator, "jbo_")?);
+        for (name, file) in files(&self.operators, "key")? {
+            let key = read(&file)?;
+            keys.add_operator(&name, key)
+                .map_err(|why| anyhow!("the operator's key {}: {why}", file.display()))?;
+        }
+        for (merchant, file) in files(&self.merchants, "toml")? {
+            for key in merchant::read(&merchant, &file)? {
+                keys.add_merchant(key)
+                    .map_err(|why| anyhow!("the merchant's keys {}: {why}", file.display()))?;
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// `jangbu merchant-key`.
+pub(crate) fn make(args: &args::MerchantKey) -> Result<Exit> {
+    let args::MerchantKey { merchant, data, legacy } = args;
+    let made = merchant_key(data, merchant, *legacy).map_err(Usage)?;
+    exit::print(&format!(
+        "keyId  {}\nsecret {}\n\nHand both to {merchant}; they stand in {} as well.\nA server that \
+         runs on this directory knows the key after its next start.\n",
+        made.id,
+        made.secret.reveal(),
+        KeyFiles::of(data).merchant(merchant).display(),
+    ))
+}
+
+/// Stem and path of the files with this ending, in order. Another file is a mistake that would go
+/// unnoticed; one that begins with a dot is none of ours.
+fn files(dir: &Path, ending: &str) -> Result<Vec<(String, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("the directory {}", dir.display()))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
+        let Some(stem) = name.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')) else {
+            bail!("{} is no key: its name must end with .{ending}", path.display());
+        };
+        found.push((stem.to_owned(), path.clone()));
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn open(file: &Path, prefix: &str) -> Result<Secret> {
     match read(file) {
         Err(error) if is_missing(&error) => {
-            make(file, prefix).with_context(|| format!("making the key {}", file.display()))?;
+            let key = format!("{}\n", random(prefix)?);
+            write_new(file, &key).with_context(|| format!("making the key {}", file.display()))?;
             read(file)
         }
         key => key,
@@ -40,46 +116,49 @@ fn open(file: &Path, prefix: &str) -> Result<Secret> {
 
 /// Reads a key.
 pub(crate) fn read(file: &Path) -> Result<Secret> {
-    let text = fs::read_to_string(file).with_context(|| format!("the key {}", file.display()))?;
+    let text = text(file).with_context(|| format!("the key {}", file.display()))?;
     let key = text.trim();
-    ensure!(key.len() >= 20, "the key {} is too short; remove it to get a new one", file.display());
+    ensure!(
+        key.len() >= LENGTH_MIN,
+        "the key {} is shorter than {LENGTH_MIN} characters; remove it to get a new one",
+        file.display()
+    );
     Ok(Secret::new(key))
+}
+
+/// The text of a file that nobody else may read.
+fn text(file: &Path) -> Result<String> {
+    let mode = fs::metadata(file)?.permissions().mode();
+    let others = mode & 0o077;
+    ensure!(
+        others == 0,
+        "others may read it (mode {:o}); if they have not, `chmod 600 {}`, else make a new one",
+        mode & 0o777,
+        file.display()
+    );
+    Ok(fs::read_to_string(file)?)
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
-fn make(file: &Path, prefix: &str) -> Result<()> {
+/// A prefix that says what it is, and 24 random bytes in hexadecimal.
+fn random(prefix: &str) -> Result<String> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
+    Ok(bytes.iter().fold(prefix.to_owned(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+/// Makes a file, and the directory above it, for this user alone.
+fn write_new(file: &Path, text: &str) -> Result<()> {
     if let Some(dir) = file.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    write!(out, "{prefix}")?;
-    for byte in random {
-        write!(out, "{byte:02x}")?;
-    }
-    writeln!(out)?;
-    out.sync_all()?;
-    Ok(())
+    out.write_all(text.as_bytes())?;
+    Ok(out.sync_all()?)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn keys_are_made_once_and_for_their_user_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = KeyFiles::of(dir.path());
-        let (client, operator) = files.open().unwrap();
-        assert_eq!(files.open().unwrap(), (client.clone(), operator.clone()));
-        assert_ne!(client.reveal()[4..], operator.reveal()[4..]);
-        let mode = fs::metadata(&files.operator).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => prove::prove(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::MerchantKey(args) => keys::make(&args),
         Command::Rebuild(args) => rebuild::rebuild(&args),
         Command::Openapi => exit::print(&jangbu_api::openapi_json()),
         Command::DefaultConfig => exit::print(config::DEFAULT),

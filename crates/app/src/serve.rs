@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jangbu_api::{AdmissionRules, Api, Connections, Keys, Parts, Settings};
+use jangbu_api::{AdmissionRules, Api, Connections, Parts, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -87,7 +87,7 @@ impl House {
         config: &Config,
         deliveries: mpsc::UnboundedSender<Delivery>,
     ) -> Result<Self> {
-        let keys = KeyFiles::of(dir.path()).open()?;
+        let keys = KeyFiles::of(dir.path()).open().map_err(Usage)?;
         let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
         let derived: Arc<dyn Backend> = Arc::new(derived(dir));
         // Lists can be asked for as soon as the server is ready: their tables must be there.
@@ -115,7 +115,7 @@ impl House {
             shop: Arc::clone(&shop),
             queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
             truth,
-            keys: Keys::new(keys.0, keys.1),
+            keys,
             settings: settings(config)?,
             consumer: projections.handle(),
             prove: prover(dir),
@@ -165,6 +165,8 @@ fn settings(config: &Config) -> Result<Settings> {
             most: config.admission.most,
             browse: config.admission.browse,
         },
+        unsigned_payments: config.payments.unsigned,
+        nonces: config.payments.nonces,
         ..Settings::default()
     })
 }
