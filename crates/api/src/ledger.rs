@@ -173,7 +173,7 @@ async fn find(
     let found = api.read(move |queries| queries.account(id)).await?;
     let account = found.filter(|account| &*account.code == code && account.currency == currency);
     let unknown =
-        || Problem::coded("ACCOUNT_UNKNOWN", format!("there is no account {code} in {currency}"));
+        || Problem::coded("ACCOUNT_UNKNOWN", "there is no account of this code in this currency");
     Ok((id, account.ok_or_else(unknown)?))
 }
 

@@ -8,6 +8,7 @@ use jangbu_api::{Network, Rate};
 use jangbu_psp::SimConfig;
 use serde::Deserialize;
 use toml::{Table, Value};
+use tracing::level_filters::LevelFilter;
 
 /// The default settings with their explanations: `jangbu default-config`.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -19,6 +20,7 @@ const PREFIX: &str = "JANGBU__";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub server: Server,
+    pub log: Log,
     pub store: Store,
     pub limits: Limits,
     pub connections: Connections,
@@ -38,6 +40,19 @@ pub(crate) struct Server {
     pub queue_ms: u64,
     pub body_bytes: usize,
     pub threads: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub level: String,
+}
+
+impl Log {
+    pub(crate) fn checked(&self) -> Result<LevelFilter> {
+        let level = self.level.parse();
+        level.map_err(|_| anyhow!("log.level must be error, warn, info, debug, trace or off"))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -152,6 +167,7 @@ impl Config {
              server.listen is {}; make keys with `jangbu merchant-key`",
             server.listen
         );
+        self.log.checked()?;
         ensure!(self.payments.nonces > 0, "payments.nonces must be above 0");
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
@@ -258,6 +274,7 @@ mod tests {
             ("SHOP__NAME", "1", "shop"),
             ("LIMITS__BATCH", "0", "limits.batch"),
             ("ADMISSION__TARGET_MS", "0", "admission.target_ms"),
+            ("LOG__LEVEL", "loud", "log.level"),
             ("CONNECTIONS__MOST", "0", "connections.most"),
             ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),
             ("RATES__TRUSTED_PROXIES", "['10.0.0.0/8', 'nobody']", "rates.trusted_proxies"),

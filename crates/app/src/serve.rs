@@ -33,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
     let started = Instant::now();
     let config = Config::load(args.config.as_deref(), args.listen).map_err(Usage)?;
-    tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
+    let level = config.log.checked()?;
+    tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
     let dir = DataDir::open(&args.data)?;
     let mut builder = match threads(config.server.threads) {
         // Tasks that never change threads need no locks to be woken.

@@ -7,4 +7,5 @@ mod crash;
 mod disk;
 mod durable;
 mod load;
+mod secrets;
 mod server;

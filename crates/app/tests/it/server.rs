@@ -1,5 +1,6 @@
 //! A `jangbu serve` process under test.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -47,9 +48,22 @@ impl Server {
         Self::spawn(command, data)
     }
 
+    /// As [`Server::start`], with the log in a file.
+    pub(crate) fn start_logged(data: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        let dir = data.to_str().unwrap();
+        let mut command = jangbu(&["serve", "--data", dir, "--listen", "127.0.0.1:0"], settings);
+        command.stderr(File::create(log).unwrap());
+        Self::launch(command, data)
+    }
+
     /// Runs `command`, which serves `data`, until it says that it is ready.
     pub(crate) fn spawn(mut command: Command, data: &Path) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stderr(Stdio::null());
+        Self::launch(command, data)
+    }
+
+    fn launch(mut command: Command, data: &Path) -> Self {
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -91,6 +105,25 @@ impl Server {
     /// A client's POST; `None` when the connection broke.
     pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> Option<Reply> {
         self.send(path, key, body, &self.client)
+    }
+
+    /// Any request: the whole answer as text, headers first.
+    pub(crate) fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> String {
+        let mut request = ureq::http::Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.uri(format!("{}{path}", self.url)).body(body.to_owned()).unwrap();
+        let mut answer = self.agent.run(request).unwrap();
+        let mut text = format!("{} {:?}\n", answer.status(), answer.headers());
+        answer.body_mut().as_reader().read_to_string(&mut text).unwrap();
+        text
     }
 
     /// An operator's POST.
