@@ -143,7 +143,9 @@ impl Door<'_> {
                     "{} requests of this key are remembered; there is room in {seconds} s",
                     self.nonces
                 );
-                Problem::of(Own::NonceStoreFull, detail)
+                let mut problem = Problem::of(Own::NonceStoreFull, detail);
+                problem.after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+                problem
             }
         })
     }

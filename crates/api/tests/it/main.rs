@@ -22,6 +22,7 @@ mod overload;
 mod parked;
 mod schema;
 mod server;
+mod signed;
 mod sold_out;
 mod wire;
 mod world;
