@@ -184,6 +184,13 @@ fn trade(heard: &mut Heard<'_>, skus: &[String]) {
     for path in reads {
         heard.ask("GET", &path.replace("ID", &id), &[], "");
     }
+    for n in 0..6 {
+        let wish = json!({
+            "merchantId": "m-1", "amount": 1_000, "currency": "KRW", "token": TOKEN,
+            "idempotencyKey": format!("wish-{n}"),
+        });
+        heard.ask("POST", "/api/payments/authorize", &[], &wish.to_string());
+    }
     let payment = id.replace("ord_", "pay_");
     heard.ask("GET", &format!("/api/v1/payments/{payment}"), &[], "");
 }
