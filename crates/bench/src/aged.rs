@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::certificate::PerOrder;
 use crate::certify::Per;
 use crate::load::Measured;
-use crate::tally::Tally;
 
 /// Two measurements of the same load, and what lay between.
 #[derive(Debug, Clone, Serialize)]
@@ -50,12 +49,12 @@ impl Age {
 
 impl Aged {
     #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
-    pub(crate) fn of([young, old]: [Age; 2], filled: &Tally) -> Self {
+    pub(crate) fn of([young, old]: [Age; 2], filled: u64, seconds: f64) -> Self {
         let costs = old.server_us.zip(young.server_us);
         Self {
             cost_factor: costs.and_then(|(old, young)| (young > 0.0).then(|| old / young)),
-            fill_s: filled.seconds(),
-            fill_rate: filled.completed() as f64 / filled.seconds(),
+            fill_s: seconds,
+            fill_rate: if filled > 0 { filled as f64 / seconds } else { 0.0 },
             young,
             old,
         }

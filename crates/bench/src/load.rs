@@ -24,6 +24,8 @@ use crate::world::Mix;
 const GENTLE: f64 = 2_000.0;
 /// Filling a store takes no longer than this.
 const FILL_LIMIT: Duration = Duration::from_hours(6);
+/// A server that refused everything is asked so often, ten times a second.
+const FILL_TRIES: u32 = 50;
 
 /// The measured phase and what was read around it.
 pub(crate) struct Measured {
@@ -87,25 +89,38 @@ impl<'a, T: Trade> Load<'a, T> {
     /// The same load with few stored orders and with many.
     pub(crate) fn aged(&mut self) -> Result<(Measured, Option<Aged>), Error> {
         let rate = self.args.fixed_rate().unwrap_or(GENTLE);
-        self.fill(AGED_FROM)?;
+        let (few, _) = self.fill(AGED_FROM)?;
         let young = self.held(rate)?;
-        let stored = AGED_FROM + young.tally.completed();
-        let filled = self.fill(self.args.orders.saturating_sub(stored))?;
+        let between = few + young.tally.orders();
+        let (filled, seconds) = self.fill(self.args.orders.saturating_sub(between))?;
         let old = self.held(rate)?;
-        let ages = [
-            Age::of(AGED_FROM, &young),
-            Age::of((stored + filled.completed()).max(self.args.orders), &old),
-        ];
-        let aged = Aged::of(ages, &filled);
+        let ages = [Age::of(few, &young), Age::of(between + filled, &old)];
+        let aged = Aged::of(ages, filled, seconds);
         Ok((old, Some(aged)))
     }
 
-    /// Stores so many orders as fast as the server takes them.
-    fn fill(&mut self, orders: u64) -> Result<Tally, Error> {
-        let pace = Pace::Closed { width: self.args.connections.min(256), most: orders };
-        let phase = Phase { pace, length: FILL_LIMIT, ..self.phase() };
-        watched(&format!("{orders} orders"), &phase, &mut self.generator)
-            .map_err(Error::io("generating load"))
+    /// Stores at least so many orders as fast as the server takes them; says how many it stored,
+    /// and in how many seconds. What it refuses meanwhile is offered anew.
+    fn fill(&mut self, orders: u64) -> Result<(u64, f64), Error> {
+        let (mut stored, mut seconds, mut idle) = (0, 0.0, 0);
+        while stored < orders {
+            let most = orders - stored;
+            let pace = Pace::Closed { width: self.args.connections.min(256), most };
+            let phase = Phase { pace, length: FILL_LIMIT, ..self.phase() };
+            let tally = watched(&format!("{orders} orders"), &phase, &mut self.generator)
+                .map_err(Error::io("generating load"))?;
+            idle = if tally.orders() == 0 { idle + 1 } else { 0 };
+            if idle == FILL_TRIES {
+                let why = format!("the server stores no more orders: {:?}", tally.codes);
+                return Err(Error::Server(why));
+            }
+            if idle > 0 {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            stored += tally.orders();
+            seconds += tally.seconds();
+        }
+        Ok((stored, seconds))
     }
 
     fn warm_up(&mut self) -> Result<(), Error> {
