@@ -44,7 +44,7 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("SetReadOnly", READ_ONLY)),
             answers: &[(200, "ReadOnly", "As it is now")],
-            codes: &["READ_ONLY", "STORE_FAILED", "STOPPING", "UNANSWERED"],
+            codes: &["READ_ONLY", "STORE_FAILED", "SHED", "STOPPING", "UNANSWERED"],
         },
     },
 ];

@@ -246,6 +246,9 @@ pub(crate) const TABLE: &[Row] = &[
     row("TOTAL_TOO_LARGE", 422, "The total is too large"),
     row("TOKEN_REQUIRED", 422, "A card token is needed"),
     row("ORDER_DIFFERS", 409, "The id belongs to another order"),
+    row("POISON_UNKNOWN", 404, "Nothing was set aside under this number"),
+    row("POISON_CLOSED", 409, "The item is closed"),
+    row("POISON_NOT_RETRYABLE", 409, "The item cannot run again"),
     row("ORDER_UNKNOWN", 404, "There is no such order"),
     row("NOT_AWAITING_PAYMENT", 409, "The order does not wait for a payment"),
     row("AMOUNT_DIFFERS", 422, "The amount is not the order's total"),
@@ -318,8 +321,9 @@ mod tests {
 
     use super::*;
 
-    /// The codes that the domains can give, read from where they are written.
-    const DOMAINS: [&str; 5] = [
+    /// The codes that the domains and the desk can give, read from where they are written.
+    const DOMAINS: [&str; 6] = [
+        include_str!("../../engine/src/desk.rs"),
         include_str!("../../domain/src/order/command.rs"),
         include_str!("../../domain/src/catalog/command.rs"),
         include_str!("../../domain/src/inventory/command.rs"),

@@ -18,7 +18,7 @@
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
 //! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
-//! | `admin`, `audit_log`, `health`, `metrics`, `openapi` | for operators and tools |
+//! | `admin`, `audit_log`, `poison`, `health`, `metrics`, `openapi` | for operators and tools |
 
 mod admin;
 mod admission;
@@ -48,6 +48,7 @@ mod openapi;
 mod order;
 mod parked;
 mod payment;
+mod poison;
 mod problem;
 mod repeats;
 mod reply;

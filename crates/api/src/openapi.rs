@@ -115,6 +115,7 @@ fn parameters_of(route: &Route) -> Value {
             ("code", _) => "merchant:m-1:payable",
             ("key", Some("idempotency")) => "order-1",
             (_, Some("ledger")) => "jnl_01H9Z8D0GC000",
+            (_, Some("poison")) => "4711",
             (_, Some("order")) => "ord_01H9Z8D0GC000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
             _ => "pay_01H9Z8D0GC000",

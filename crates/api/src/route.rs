@@ -97,6 +97,7 @@ const TABLES: &[&[Route]] = &[
     crate::journal::ROUTES,
     crate::admin::ROUTES,
     crate::audit_log::ROUTES,
+    crate::poison::ROUTES,
     crate::explain_key::ROUTES,
     crate::parked::ROUTES,
     crate::health::ROUTES,

@@ -49,7 +49,7 @@ use crate::{
     ledger::Ledger,
     outbox::Outbox,
     psp_log::Log,
-    rows::{Source, scan},
+    rows::Source,
     walk::{Cursor, Sorted, Sums, World},
     watch::Watch,
 };
@@ -199,7 +199,7 @@ impl Audit {
         let outbox = Outbox::load(from, shard.events, book)?;
         let acks = Acks::load(acks, from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
-        operator::check(from, shard.clock, book)?;
+        in_flight.poison = operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {
             let detail = "changed by an event, and absent".to_owned();
             book.find(PRODUCT_EVENT, ids::show("prd", key), detail);
@@ -230,7 +230,6 @@ impl Audit {
         engine::refunds(&asks, given, book);
         laws.close(from, &catalog, book)?;
         ledger.close(book);
-        in_flight.poison = scan(from, book, "SELECT id FROM poison", |_, _| Ok(()))?;
         Ok(())
     }
 

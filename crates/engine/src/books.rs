@@ -7,9 +7,10 @@
 
 use std::hash::Hasher;
 
-use jangbu_kernel::{Correlation, Envelope, IdemKey, Operator, Time, UnitId};
+use jangbu_kernel::{Correlation, IdemKey, Operator, Time, UnitId};
 use siphasher::sip::SipHasher24;
 
+pub use crate::poison::POISON;
 use crate::port::{By, Col, Fault, Fields, Mode, Read, Table, Tx, WritePlan};
 use crate::unit::Sink;
 
@@ -71,23 +72,6 @@ pub static OUTBOX: Table = Table {
         Col::int("version"),
         Col::text("correlation").or_null(),
         Col::blob("payload"),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// Commands that could not be processed, kept for an operator.
-pub static POISON: Table = Table {
-    rank: 930,
-    name: "poison",
-    key: &["id"],
-    cols: &[
-        Col::int("at"),
-        Col::text("unit"),
-        Col::text("command"),
-        Col::text("error"),
-        Col::text("owner"),
     ],
     versioned: false,
     due: false,
@@ -330,17 +314,6 @@ impl Books {
             slot = slot.wrapping_add(1);
         }
         self.new.push((slot, Request { key: key.clone(), resource }));
-    }
-
-    /// Puts a command that could not be processed into the plan, in the commit under way.
-    pub fn poison(&self, envelope: &Envelope, error: &str, plan: &mut WritePlan) {
-        plan.row(&POISON, Mode::Insert)
-            .int(self.shard.commits)
-            .int(self.shard.clock.0)
-            .text(envelope.to.0)
-            .text(&format!("{:?}", envelope.body))
-            .text(error)
-            .text("operator");
     }
 
     /// Puts requests, events and the shard row into the plan.

@@ -9,6 +9,7 @@
 //! | [`mailbox`] | what waits for a cell, bounded |
 //! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison, audit |
 //! | [`desk`] | what operators ask of the engine itself |
+//! | [`poison`] | what is kept of commands that could not be processed |
 //! | [`owner`] | the thread that drives a cell |
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
@@ -24,5 +25,6 @@ pub mod desk;
 pub mod executor;
 pub mod mailbox;
 pub mod owner;
+pub mod poison;
 pub mod port;
 pub mod unit;

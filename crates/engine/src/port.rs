@@ -371,6 +371,15 @@ impl RowWriter<'_> {
         self
     }
 
+    /// Bytes or null.
+    pub fn opt_blob(&mut self, bytes: Option<&[u8]>) -> &mut Self {
+        if let Some(bytes) = bytes {
+            return self.blob(bytes);
+        }
+        self.0.slots.push(Slot::Null);
+        self
+    }
+
     /// Bytes.
     pub fn blob(&mut self, bytes: &[u8]) -> &mut Self {
         let from = self.0.bytes.len();

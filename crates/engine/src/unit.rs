@@ -153,6 +153,16 @@ pub trait Unit {
         None
     }
 
+    /// A command in a binary form that [`Unit::decode`] reads; none: it holds a secret.
+    fn encode(&self, _body: &dyn Payload) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The command that [`Unit::encode`] wrote; none: an older version wrote it otherwise.
+    fn decode(&self, _bytes: &[u8]) -> Option<Box<dyn Payload>> {
+        None
+    }
+
     /// The command that due row `key` of `table` stands for.
     fn wake(&self, table: &'static Table, key: i64) -> Box<dyn Payload>;
 

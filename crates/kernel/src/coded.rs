@@ -32,6 +32,20 @@ macro_rules! coded {
                 match self { $(Self::$variant => $text),+ }
             }
         }
+
+        impl $crate::serde::Serialize for $name {
+            fn serialize<S: $crate::serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_i64(self.code())
+            }
+        }
+
+        impl<'de> $crate::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let code = <i64 as $crate::serde::Deserialize>::deserialize(from)?;
+                let unknown = || $crate::serde::de::Error::custom("a number without a meaning");
+                Self::from_code(code).ok_or_else(unknown)
+            }
+        }
     };
 }
 

@@ -3,6 +3,9 @@
 
 use std::fmt::Debug;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::envelope::{Correlation, Job, Payload, UnitId};
 use crate::time::Time;
 
@@ -91,8 +94,8 @@ impl<E> Out<E> {
 pub trait Domain: 'static {
     /// Its name in routes, metrics and poison records.
     const UNIT: UnitId;
-    /// What it can be asked.
-    type Command: Payload;
+    /// What it can be asked. What is set aside is kept in a binary form, unless it holds a secret.
+    type Command: Payload + Serialize + DeserializeOwned;
     /// What it answers.
     type Reply: std::marker::Send + Debug + Clone + PartialEq + 'static;
     /// Why it refuses.

@@ -61,6 +61,31 @@ pub enum Origin {
     Event,
 }
 
+impl Origin {
+    /// As a text that [`Origin::parse`] reads: `CLIENT`, `SAGA:parent:step`, `TIMER`, `EVENT`.
+    pub fn text(self) -> String {
+        match self {
+            Self::Client => "CLIENT".to_owned(),
+            Self::Saga { parent, step } => format!("SAGA:{parent}:{step}"),
+            Self::Timer => "TIMER".to_owned(),
+            Self::Event => "EVENT".to_owned(),
+        }
+    }
+
+    /// The origin that [`Origin::text`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CLIENT" => Some(Self::Client),
+            "TIMER" => Some(Self::Timer),
+            "EVENT" => Some(Self::Event),
+            saga => {
+                let (parent, step) = saga.strip_prefix("SAGA:")?.split_once(':')?;
+                Some(Self::Saga { parent: parent.parse().ok()?, step: step.parse().ok()? })
+            }
+        }
+    }
+}
+
 /// Which queue an envelope waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {

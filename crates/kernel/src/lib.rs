@@ -28,4 +28,6 @@ pub use id::{Mint, OrderId, PaymentId, ProductId, RefundId, SkuId, UserId};
 pub use money::{Currency, Money};
 pub use rows::{RowSet, Rows};
 pub use secret::Secret;
+#[doc(hidden)]
+pub use serde;
 pub use time::Time;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const MASK: &str = "***";
@@ -37,6 +38,10 @@ impl fmt::Display for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Binary forms are read back by this program: a mask would be taken for the secret.
+        if !serializer.is_human_readable() {
+            return Err(S::Error::custom("a secret is not written"));
+        }
         serializer.serialize_str(MASK)
     }
 }

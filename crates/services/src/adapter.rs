@@ -375,6 +375,17 @@ impl<S: Service> Unit for DomainUnit<S> {
         Some(Box::new(reply))
     }
 
+    fn encode(&self, body: &dyn Payload) -> Option<Vec<u8>> {
+        // What is set aside may be of any type: that may be why it is set aside.
+        let body: &dyn Any = body;
+        postcard::to_stdvec(body.downcast_ref::<Asked<S>>()?).ok()
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<Box<dyn Payload>> {
+        let command: Asked<S> = postcard::from_bytes(bytes).ok()?;
+        Some(Box::new(command))
+    }
+
     fn subject(&self, body: &dyn Payload) -> String {
         S::subject(body.expect_ref())
     }

@@ -1,6 +1,7 @@
-//! What operators read of the engine's own rows: the audit log.
+//! What operators read of the engine's own rows: the audit log, and what was set aside.
 
 use jangbu_engine::books::AUDIT;
+use jangbu_engine::poison::{Item, OPEN, POISON, State};
 use jangbu_engine::port::{By, Fault, Fields, Read};
 use jangbu_kernel::Time;
 
@@ -74,10 +75,53 @@ impl AuditFilter {
 const SLICE: u32 = 500;
 const LOOKED_AT: u32 = 20_000;
 
-/// A page of a list, and the key before which the next one begins.
+/// A page of a list, and the key where the next one goes on.
 pub type Page<T> = (Vec<T>, Option<i64>);
 
 impl Queries {
+    /// An item of the poison table.
+    pub fn poison(&self, id: i64) -> Result<Option<Item>, Fault> {
+        let mut found = None;
+        let by = By::Keys(vec![[id, 0, 0]]);
+        self.truth(&[Read { table: &POISON, by }], &mut |row| found = Some(Item::read(row)))?;
+        Ok(found)
+    }
+
+    /// Items of the poison table above number `after`, oldest first: those that are open from their
+    /// own list, others from the whole table.
+    pub fn poisons(
+        &self,
+        state: Option<State>,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Page<(i64, Item)>, Fault> {
+        let (mut found, mut after) = (Vec::new(), after.unwrap_or(i64::MIN));
+        let slice = if state.is_none_or(|state| state == State::Open) { limit + 1 } else { SLICE };
+        for _ in 0..LOOKED_AT / SLICE {
+            let from = [after.saturating_add(1), 0, 0];
+            let by = match state {
+                Some(State::Open) => By::Listed { list: OPEN, after, limit: slice },
+                _ => By::Range { from, to: [i64::MAX; 3], descending: false, limit: slice },
+            };
+            let mut rows = 0;
+            self.truth(&[Read { table: &POISON, by }], &mut |row| {
+                rows += 1;
+                after = row.int(0);
+                let item = Item::read(row);
+                found.extend(state.is_none_or(|s| s == item.state).then_some((after, item)));
+            })?;
+            if found.len() > limit as usize {
+                found.truncate(limit as usize);
+                let next = found.last().map(|(id, _)| *id);
+                return Ok((found, next));
+            }
+            if rows < slice {
+                return Ok((found, None));
+            }
+        }
+        Ok((found, Some(after)))
+    }
+
     /// Lines of the audit log before number `before`, newest first.
     pub fn audit_log(
         &self,

@@ -237,10 +237,10 @@ impl Service for InventoryService {
 
 fn refused(asked: u16, code: &'static str) -> Option<SagaEvent> {
     Some(match asked {
-        step::RESERVE => SagaEvent::StockRefused { code },
-        step::PIN => SagaEvent::StockNotPinned { code },
-        step::COMMIT => SagaEvent::StockNotCommitted { code },
-        step::RELEASE => SagaEvent::StockNotReleased { code },
+        step::RESERVE => SagaEvent::StockRefused { code: code.into() },
+        step::PIN => SagaEvent::StockNotPinned { code: code.into() },
+        step::COMMIT => SagaEvent::StockNotCommitted { code: code.into() },
+        step::RELEASE => SagaEvent::StockNotReleased { code: code.into() },
         // A return is asked again by the order's timer.
         _ => return None,
     })

@@ -75,7 +75,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
         Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
         Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
         Box::new(DomainUnit::<crate::ledger::LedgerService>::new(ledger::Rows::default())),
-        Box::new(desk::Desk),
+        Box::new(desk::Desk::default()),
     ];
     all.into_iter().filter(|unit| wanted.contains(&unit.id())).collect()
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use axum::http::HeaderValue;
+use jangbu_engine::port::Fault;
+use jangbu_store::On;
 use serde_json::{Value, json};
 
-use crate::forms::{CASES, filled, ids, request};
+use crate::forms::{CASES, CREATE, filled, ids, request};
 use crate::schema::{DOCUMENT, operation};
-use crate::world::{OPERATOR, World, post};
+use crate::world::{OPERATOR, World, order, post};
 
 /// Writes that the cases of `forms` can only see refused. A payment of unknown outcome takes longer
 /// than a test here: `every_domain_describes_what_an_operator_changed` has it in services.
@@ -121,4 +123,50 @@ fn the_operations_that_prove_knows_are_those_of_the_document() {
     let unknown: Vec<_> =
         all.iter().filter(|name| !jangbu_audit::OPERATIONS.contains(name)).collect();
     assert!(unknown.is_empty(), "add them to crates/audit/src/operator.rs: {unknown:?}");
+}
+
+#[tokio::test]
+async fn an_item_that_was_set_aside_is_retried_once_and_says_who_closed_it_and_why() {
+    let world = World::new();
+    let ids = ids(&world).await;
+    let id = filled("$POISON", &ids);
+    let item = world.get(&format!("/api/v1/poison/{id}")).await.json;
+    assert_eq!((&item["state"], &item["retryable"]), (&json!("OPEN"), &json!(true)));
+    assert!(item["command"].as_str().unwrap().starts_with("Create"), "{item}");
+    let reason = json!({ "reason": "mended" });
+    let retry = format!("/api/v1/poison/{id}/retry");
+    let empty = world.post(&retry, "", &json!({ "reason": "" })).await;
+    assert_eq!(empty.field(), "reason");
+    let done = world.post(&retry, "", &reason).await;
+    assert_eq!((done.status, &done.json["state"]), (200, &json!("RETRIED")), "{}", done.text);
+    assert_eq!(done.json["reason"], "mended");
+    assert_eq!(world.post(&retry, "", &reason).await.problem(), (409, "POISON_CLOSED"));
+    let line = newest(&world).await;
+    let told = (&line["operation"], &line["resource"], &line["why"]);
+    assert_eq!(told, (&json!("poison.retry"), &json!(id), &json!("mended")));
+    let unknown = world.post("/api/v1/poison/7/discard", "", &reason).await;
+    assert_eq!(unknown.problem(), (404, "POISON_UNKNOWN"));
+    let open = world.get("/api/v1/poison?state=OPEN").await;
+    assert_eq!(open.json["items"].as_array().unwrap().len(), 1);
+    // The key of the request that was set aside leads to what the retry made.
+    let body = serde_json::from_str(CREATE).unwrap();
+    let again = world.post("/api/v1/products", "poison", &body).await;
+    assert_eq!(again.header("idempotency-replayed"), "true", "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_command_with_a_token_cannot_be_retried() {
+    let world = World::new();
+    let sku = world.sku("seed", 1_000, 4).await;
+    let faults = world.memory.as_ref().unwrap().faults();
+    faults.fail(On::Write, 1, Fault::Item("as planned".to_owned()));
+    let refused = world.place("k", &order(&sku, 1, 1_000, "tok_4242")).await;
+    assert_eq!(refused.problem(), (500, "POISONED"));
+    let list = world.get("/api/v1/poison").await;
+    assert!(!list.text.contains("4242"), "{}", list.text);
+    let item = &list.json["items"][0];
+    assert_eq!(item["retryable"], false);
+    let retry = format!("/api/v1/poison/{}/retry", item["id"].as_str().unwrap());
+    let refused = world.post(&retry, "", &json!({ "reason": "mended" })).await;
+    assert_eq!(refused.problem(), (409, "POISON_NOT_RETRYABLE"));
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::Request;
 use jangbu_api::Settings;
+use jangbu_engine::port::Fault;
+use jangbu_store::On;
 use serde_json::{Value, json};
 
 use crate::schema::{DOCUMENT, operation, validate};
@@ -54,7 +56,7 @@ const CONFIRM: &str = r#"{"amount":{"amount":1000,"currency":"KRW"},"token":"tok
 const CANCEL: &str = r#"{"reason":"changed my mind"}"#;
 const REFUND: &str =
     r#"{"reason":"broken","lines":[{"skuId":"$SKU","quantity":1}],"restock":true}"#;
-const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug","publish":true,
+pub(crate) const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug","publish":true,
     "skus":[{"name":"one","price":{"amount":1000,"currency":"KRW"},"stock":1}]}"#;
 const RECEIVE: &str = r#"{"quantity":1,"reason":"delivery"}"#;
 const PRICE: &str = r#"{"price":{"amount":1500,"currency":"KRW"}}"#;
@@ -157,6 +159,22 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/ledger/journals/7",
         "INVALID_ID",
     ),
+    read("/api/v1/poison", "/api/v1/poison", "/api/v1/poison?state=LOST", "INVALID_PARAMETER"),
+    read("/api/v1/poison/{id}", "/api/v1/poison/$POISON", "/api/v1/poison/x", "INVALID_ID"),
+    write(
+        "POST",
+        "/api/v1/poison/{id}/retry",
+        "/api/v1/poison/$POISON/retry",
+        r#"{"reason":"mended"}"#,
+        200,
+    ),
+    write(
+        "POST",
+        "/api/v1/poison/{id}/discard",
+        "/api/v1/poison/$RUINED/discard",
+        r#"{"reason":"hopeless"}"#,
+        200,
+    ),
     write("POST", "/api/v1/admin/prove", "/api/v1/admin/prove", "", 200),
     write("POST", "/api/v1/admin/read-only", "/api/v1/admin/read-only", r#"{"on":false}"#, 200),
     read(
@@ -196,6 +214,19 @@ pub(crate) const CASES: &[Case] = &[
     open("/openapi.json"),
 ];
 
+/// Two commands that the store refused, and would take now: their numbers.
+async fn set_aside(world: &World) -> [String; 2] {
+    let body = serde_json::from_str(CREATE).unwrap();
+    for key in ["poison", "ruined"] {
+        let faults = world.memory.as_ref().unwrap().faults();
+        faults.fail(On::Write, 1, Fault::Item("as planned".to_owned()));
+        let refused = world.post("/api/v1/products", key, &body).await;
+        assert_eq!(refused.problem(), (500, "POISONED"));
+    }
+    let open = world.get("/api/v1/poison?state=OPEN").await;
+    [0, 1].map(|at| open.json["items"][at]["id"].as_str().unwrap().to_owned())
+}
+
 /// What the words with a dollar stand for.
 pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -210,6 +241,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let taken = world.post("/api/payments/authorize", "taken", &merchant).await;
     let untaken = world.post("/api/payments/authorize", "untaken", &merchant).await;
     let journal = world.post(JOURNALS, "j", &serde_json::from_str(JOURNAL).unwrap()).await;
+    let [poison, ruined] = set_aside(world).await;
     vec![
         ("$UNTAKEN", text(&untaken.json["paymentId"])),
         ("$TAKEN", text(&taken.json["paymentId"])),
@@ -221,6 +253,8 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$GIVEN", text(&given.json["id"])),
         ("$LOST", text(&lost.json["id"]).replace("ord_", "pay_")),
         ("$SKU", sku),
+        ("$POISON", poison),
+        ("$RUINED", ruined),
     ]
 }
 

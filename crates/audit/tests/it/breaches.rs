@@ -55,6 +55,18 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("audit.line", "UPDATE audit_log SET who = '' WHERE id = 2", "audit 2"),
     ("audit.state", "UPDATE audit_log SET after = '[1]' WHERE id = 2", "audit 2"),
     ("audit.time", "UPDATE audit_log SET at = 9000000000000000000 WHERE id = 2", "audit 2"),
+    (
+        "poison.closed",
+        "INSERT INTO poison (id, at, unit, command, error, owner, state, why) \
+         VALUES (5, 0, 'order', 'Cancel', 'e', 'operator', 3, 'w')",
+        "poison 5",
+    ),
+    (
+        "store.row",
+        "INSERT INTO poison (id, at, unit, command, error, owner, state) \
+         VALUES (5, 0, 'order', 'Cancel', 'e', 'operator', 4)",
+        "poison 5",
+    ),
     // outbox
     ("outbox.gap", "DELETE FROM outbox WHERE seq = 3", "event 3"),
     ("outbox.order", "UPDATE outbox SET commit_no = 99 WHERE seq = 2", "event 3"),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Money, ProductId, SkuId, UnitId};
 
@@ -11,7 +13,7 @@ use super::model::{Product, Sku};
 pub const UNIT: UnitId = UnitId("catalog");
 
 /// A SKU to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSku {
     /// Its id, minted at the edge.
     pub sku: SkuId,
@@ -22,7 +24,7 @@ pub struct NewSku {
 }
 
 /// What catalog can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Make a product with its SKUs; `publish` puts it on sale at once.
     Create {

@@ -1,5 +1,7 @@
 //! What inventory can be asked, what it answers, why it refuses, what it states.
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, SkuId, Time, UnitId};
@@ -8,7 +10,7 @@ use jangbu_kernel::{OrderId, SkuId, Time, UnitId};
 pub const UNIT: UnitId = UnitId("inventory");
 
 /// So many units of a SKU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The SKU.
     pub sku: SkuId,
@@ -17,7 +19,7 @@ pub struct Line {
 }
 
 /// What inventory can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Goods came in.
     Receive { movement: MovementId, sku: SkuId, quantity: i64, reason: Box<str> },

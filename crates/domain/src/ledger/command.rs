@@ -1,5 +1,7 @@
 //! What the ledger can be asked, what it answers, why it refuses.
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Currency, Time, UnitId};
@@ -10,7 +12,7 @@ use super::journal::Draft;
 pub const UNIT: UnitId = UnitId("ledger");
 
 /// One leg of a posting: an account and a signed amount.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     /// Account code, such as `merchant:m-1:payable`.
     pub code: Box<str>,
@@ -19,7 +21,7 @@ pub struct Leg {
 }
 
 /// What the ledger can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Book the legs of posting `seq` of `source`. They balance. Accounts open by themselves.
     Post { source: i64, seq: i64, currency: Currency, at: Time, legs: Vec<Leg> },

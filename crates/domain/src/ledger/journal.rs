@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Ctx, Currency, Out};
 
@@ -19,7 +21,7 @@ pub const POSTINGS: usize = 500;
 pub const LEGS: usize = 20;
 
 /// A journal that is to be booked, in the order of its legs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     /// Its id.
     pub id: JournalId,
@@ -33,14 +35,14 @@ pub struct Draft {
     known: BTreeMap<Currency, BTreeMap<Arc<str>, usize>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Named {
     id: AccountId,
     code: Arc<str>,
     currency: Currency,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Posting {
     currency: Currency,
     memo: Option<Box<str>>,
@@ -48,7 +50,7 @@ struct Posting {
     end: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Line {
     /// Place in `accounts`.
     account: usize,

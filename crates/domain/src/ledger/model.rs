@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Currency, Time, coded};
 
@@ -11,7 +13,7 @@ use super::command::Reply;
 
 /// The key of an account: the first 63 bits of SHA-256 over its code, a zero byte and its
 /// currency, so that a posting finds its accounts without a look-up by text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountId(pub i64);
 
 impl AccountId {

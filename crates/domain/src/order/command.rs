@@ -1,6 +1,10 @@
 //! What order can be asked, what it hears from its saga, what it answers, why it refuses, what it
 //! states.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Money, OrderId, Secret, SkuId, UnitId, UserId, coded};
 
@@ -34,7 +38,7 @@ pub mod step {
 }
 
 /// Units of a SKU that somebody wants to buy or to give back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Units {
     /// The SKU.
     pub sku: SkuId,
@@ -43,7 +47,7 @@ pub struct Units {
 }
 
 /// What order can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Take an order at the price that the buyer has seen.
     Place {
@@ -89,35 +93,35 @@ coded! {
 }
 
 /// What can happen to a saga.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SagaEvent {
     /// All units are held (and pinned, if the server pays).
     StockReserved,
     /// They are not.
     StockRefused {
         /// Inventory's code.
-        code: &'static str,
+        code: Cow<'static, str>,
     },
     /// The hold cannot expire any more.
     StockPinned,
     /// It could not be pinned.
     StockNotPinned {
         /// Inventory's code.
-        code: &'static str,
+        code: Cow<'static, str>,
     },
     /// The units are sold.
     StockCommitted,
     /// They could not be: an invariant is broken, an operator must look.
     StockNotCommitted {
         /// Inventory's code.
-        code: &'static str,
+        code: Cow<'static, str>,
     },
     /// The units are given back.
     StockReleased,
     /// They could not be.
     StockNotReleased {
         /// Inventory's code.
-        code: &'static str,
+        code: Cow<'static, str>,
     },
     /// The units of refund `no` are booked.
     StockReturned {

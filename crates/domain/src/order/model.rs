@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId, coded};
 
@@ -236,7 +238,7 @@ impl Order {
 }
 
 /// What order knows of a SKU: its own projection of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Who sells it.
     pub merchant: Arc<str>,

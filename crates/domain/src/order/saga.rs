@@ -320,7 +320,7 @@ fn reason(event: &SagaEvent) -> Option<Box<str>> {
         E::StockRefused { code }
         | E::StockNotPinned { code }
         | E::StockNotCommitted { code }
-        | E::StockNotReleased { code } => Some((*code).into()),
+        | E::StockNotReleased { code } => Some((&**code).into()),
         E::PayDeclined { code } | E::RefundRefused { code, .. } => Some(code.clone()),
         E::PayNotSent { why } | E::PayUnknown { why } => Some(why.clone()),
         E::PayNotFound => Some("not_found".into()),

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Secret, Time, UnitId};
 
@@ -12,7 +14,7 @@ use super::model::{Payment, State};
 pub const UNIT: UnitId = UnitId("payment");
 
 /// A merchant's part of an amount.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The merchant.
     pub merchant: Arc<str>,
@@ -21,7 +23,7 @@ pub struct Part {
 }
 
 /// What to charge, frozen before the gateway is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The payment; that of an order has the order's number.
     pub payment: PaymentId,
@@ -38,7 +40,7 @@ pub struct Intent {
 }
 
 /// Money that a merchant gives back to its customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gift {
     /// The payment.
     pub payment: PaymentId,
@@ -56,7 +58,7 @@ pub struct Gift {
 /// What payment can be asked. Where a `merchant` is named, it has to be the one of a payment
 /// without an order; to any other the payment is unknown. [`SOON`] as a deadline: as the rules
 /// say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Write down the intent. With a token the gateway is called after this very commit (SENT);
     /// without one the payment waits as INTENT for [`Command::Authorize`].
@@ -169,7 +171,7 @@ impl Command {
 }
 
 /// The kinds of call to the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// Authorise and capture in one.
     Charge,
@@ -205,7 +207,7 @@ impl Ask {
 }
 
 /// What the gateway said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// The money is ours.
     Captured { psp_ref: Box<str>, amount: i64 },
@@ -230,7 +232,7 @@ pub enum Said {
 }
 
 /// An operator's verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// The money was taken.
     Captured,

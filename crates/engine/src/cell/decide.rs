@@ -1,11 +1,12 @@
 //! Load and decide: everything between `begin` and the first write of a transaction.
 
-use jangbu_kernel::{Ctx, Envelope, Origin, Time};
+use jangbu_kernel::{Ctx, Envelope, Origin, Payload, Time};
 
 use super::{Broken, Cell, Done};
 use crate::books::{Audited, Books};
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
+use crate::desk::{self, Kept};
 use crate::mailbox::{Answer, Item};
 use crate::port::{Fault, Tx};
 use crate::unit::{Refusal, Verdict, When};
@@ -150,13 +151,64 @@ impl Cell {
             self.cascade(tx, &ctx, done, on_demand)?;
             return Ok(waited.then_some(Answer::Refused(refusal)));
         }
+        if envelope.to == desk::UNIT {
+            self.again(tx, &ctx, done, on_demand)?;
+        }
         self.cascade(tx, &ctx, done, on_demand)?;
         self.audit(unit, envelope, before);
+        self.remember(unit, envelope);
+        Ok(waited.then(|| self.reply(unit, envelope, false)))
+    }
+
+    /// Runs what the desk took from the poison table, as the root that it was. If a client has had
+    /// it done meanwhile, under the same key, it is done.
+    fn again(
+        &mut self,
+        tx: &mut dyn Tx,
+        ctx: &Ctx,
+        done: &mut Done,
+        on_demand: &mut u64,
+    ) -> Result<(), Broken> {
+        let Some(mut envelope) = self.sink.effects.pop_front() else { return Ok(()) };
+        let (unit, body) = self.kept(envelope.body.expect_ref());
+        envelope.body = body;
+        if let Some(key) = envelope.key.as_deref() {
+            self.books().look_up(tx, std::iter::once(key))?;
+            if self.books().recall(key).is_some() {
+                return Ok(());
+            }
+        }
+        for _pass in 0..2 {
+            self.units[unit].want(&*envelope.body);
+            self.fetch_one(tx, unit, on_demand)?;
+        }
+        let ctx = Ctx { correlation: envelope.correlation.clone(), ..ctx.clone() };
+        Counters::add(&self.counters.commands, 1);
+        let verdict = self.units[unit].decide(&envelope, &ctx, &mut self.sink);
+        if let Verdict::Refused(Refusal { code, .. }) = verdict {
+            // A saga hears that its step was refused; nobody else can be told.
+            let heard = matches!(envelope.origin, Origin::Saga { .. });
+            assert!(heard, "refused: {code}");
+        }
+        self.cascade(tx, &ctx, done, on_demand)?;
+        self.remember(unit, &envelope);
+        Ok(())
+    }
+
+    /// A key that was carried out is known from now on.
+    fn remember(&mut self, unit: usize, envelope: &Envelope) {
         if let Some(key) = envelope.key.as_deref() {
             let resource = self.units[unit].resource(&*envelope.body);
             self.books().remember(key, resource);
         }
-        Ok(waited.then(|| self.reply(unit, envelope, false)))
+    }
+
+    /// The unit and the command of an item of the poison table.
+    fn kept(&self, kept: &Kept) -> (usize, Box<dyn Payload>) {
+        let unit = self.units.iter().position(|unit| unit.id().0 == kept.unit);
+        let Some(unit) = unit else { panic!("{} is not in this cell", kept.unit) };
+        let body = self.units[unit].decode(&kept.payload);
+        (unit, body.unwrap_or_else(|| panic!("the command was kept by another version")))
     }
 
     /// How the resource of an operator's command is; nobody asks about other commands.

@@ -1,17 +1,22 @@
 //! What a cell does when something goes wrong: find the culprit, wait, or stop. The table of faults
 //! is at [`Cell::step`].
 
-use jangbu_kernel::{Origin, Time};
+use jangbu_kernel::{Envelope, Origin, Time};
 
 use super::{Cell, Step, Unsure};
-use crate::books::Books;
+use crate::books::{Audited, Books, Shard};
 use crate::counters::Counters;
+use crate::desk;
 use crate::mailbox::{Item, Why};
-use crate::port::{CommitError, Fault, Store, WritePlan};
+use crate::poison::{self, POISON};
+use crate::port::{By, CommitError, Fault, Read, Store, Tx, WritePlan};
 use crate::unit::Sink;
 
 /// How often a full store is tried again when nothing waits.
 const PROBE: i64 = 500_000;
+
+/// Adds rows of the engine itself to a commit that has nothing else.
+type Fill<'a> = dyn FnMut(&mut dyn Tx, &mut Books, &mut WritePlan) -> Result<(), Fault> + 'a;
 
 impl Cell {
     /// One of these items is not acceptable: runs the first half, and gives back the second.
@@ -69,7 +74,7 @@ impl Cell {
             return;
         }
         self.next_probe = Time(now.0 + PROBE);
-        match self.write_books(store, now, &mut |_, _| {}) {
+        match self.write_books(store, now, &mut |_, _, _| Ok(())) {
             Ok(()) => self.mailbox.recovered(),
             Err(fault) => tracing::warn!(%fault, "the store is still full"),
         }
@@ -85,7 +90,16 @@ impl Cell {
     ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
         let envelope = &batch[at].envelope;
         tracing::error!(unit = ?envelope.to, command = ?envelope.body, error, "command set aside");
-        let mut fill = |books: &Books, plan: &mut WritePlan| books.poison(envelope, error, plan);
+        let payload =
+            self.unit(envelope.to).and_then(|unit| self.units[unit].encode(&*envelope.body));
+        let mut fill = |tx: &mut dyn Tx, books: &mut Books, plan: &mut WritePlan| {
+            if let Some(id) = desk::retried(envelope) {
+                return failed_again(tx, books, (id, envelope, error), plan);
+            }
+            let Shard { commits, clock, .. } = books.shard;
+            poison::Item::of(envelope, payload.clone(), error, clock).write(commits, plan);
+            Ok(())
+        };
         if let Err(fault) = self.write_books(store, now, &mut fill) {
             return Err((batch, fault));
         }
@@ -105,14 +119,14 @@ impl Cell {
         &mut self,
         store: &mut dyn Store,
         now: Time,
-        fill: &mut dyn FnMut(&Books, &mut WritePlan),
+        fill: &mut Fill<'_>,
     ) -> Result<(), Fault> {
         self.forget();
         let mut tx = store.begin()?;
         self.open(&mut *tx)?;
         if let Some(books) = &mut self.books {
             books.begin(now);
-            fill(books, &mut self.plan);
+            fill(&mut *tx, books, &mut self.plan)?;
             books.save(&Sink::default(), &mut self.plan);
         }
         tx.write(&self.plan)?;
@@ -180,4 +194,32 @@ impl Cell {
             }
         }
     }
+}
+
+/// An item that ran again and failed again stays open, with the new error. The attempt is audited:
+/// somebody wanted it.
+fn failed_again(
+    tx: &mut dyn Tx,
+    books: &mut Books,
+    (id, envelope, error): (i64, &Envelope, &str),
+    plan: &mut WritePlan,
+) -> Result<(), Fault> {
+    let mut found = None;
+    let read = [Read { table: &POISON, by: By::Keys(vec![[id, 0, 0]]) }];
+    tx.read(&read, &mut |_, row| found = Some(poison::Item::read(row)))?;
+    let Some(mut item) = found else { return Ok(()) };
+    let before = desk::described(&item);
+    error.clone_into(&mut item.error);
+    item.write(id, plan);
+    if let Some(operator) = envelope.operator.as_deref() {
+        books.audit(Audited {
+            at: books.shard.clock,
+            operator: operator.clone(),
+            unit: envelope.to,
+            resource: id.to_string(),
+            states: [Some(before), Some(desk::described(&item))],
+            correlation: envelope.correlation.clone(),
+        });
+    }
+    Ok(())
 }

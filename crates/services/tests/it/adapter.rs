@@ -12,6 +12,7 @@ use jangbu_kernel::domain::{Coded, Domain, Out};
 use jangbu_kernel::{Ctx, Envelope, Origin, Rows, Time, UnitId};
 use jangbu_services::adapter::{Bound, DomainUnit, Service, Stored};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::rig::{Bench, Hand, Record, START, Seen, Wire, memory, same_rows};
 use crate::stage::{create, receive};
@@ -46,7 +47,7 @@ impl Stored for Page {
 const UNIT: UnitId = UnitId("hasty");
 
 /// Writes pages `first` to `last`, calls, tells and states, and then perhaps refuses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Scribble {
     pages: [i64; 2],
     refuses: bool,

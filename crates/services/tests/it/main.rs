@@ -18,6 +18,7 @@ mod pressure;
 mod promises;
 mod races;
 mod reject;
+mod retry;
 mod rig;
 mod schema;
 mod split;

@@ -90,7 +90,7 @@ fn reply_text(any: &dyn Any) -> String {
 }
 
 fn reject_text(any: &dyn Any) -> String {
-    text!(any: catalog::command::Reject, inventory::command::Reject, order::command::Reject,
+    text!(any: jangbu_engine::desk::Reject, catalog::command::Reject, inventory::command::Reject, order::command::Reject,
         payment::command::Reject, ledger::command::Reject)
 }
 

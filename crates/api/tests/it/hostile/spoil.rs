@@ -48,6 +48,8 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/parked/{consumer}/{key}/discard", "/reason", "not text"),
     ("/api/v1/ledger/journals", "/reason", "not text"),
     ("/api/v1/ledger/journals", "/postings/0/memo", "not text"),
+    ("/api/v1/poison/{id}/retry", "/reason", "not text"),
+    ("/api/v1/poison/{id}/discard", "/reason", "not text"),
 ];
 
 fn wrong_types(value: &Value) -> Vec<Value> {

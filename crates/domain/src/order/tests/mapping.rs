@@ -25,10 +25,10 @@ pub(super) fn stock_answered(
         Err(reject) => reject.code(),
     };
     match asked {
-        step::RESERVE => Some(SagaEvent::StockRefused { code }),
-        step::PIN => Some(SagaEvent::StockNotPinned { code }),
-        step::COMMIT => Some(SagaEvent::StockNotCommitted { code }),
-        step::RELEASE => Some(SagaEvent::StockNotReleased { code }),
+        step::RESERVE => Some(SagaEvent::StockRefused { code: code.into() }),
+        step::PIN => Some(SagaEvent::StockNotPinned { code: code.into() }),
+        step::COMMIT => Some(SagaEvent::StockNotCommitted { code: code.into() }),
+        step::RELEASE => Some(SagaEvent::StockNotReleased { code: code.into() }),
         _ => None,
     }
 }

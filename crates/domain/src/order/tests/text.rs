@@ -159,13 +159,13 @@ fn event(name: &str, more: &[&str]) -> SagaEvent {
     let no = u32::try_from(word.parse::<i64>().unwrap_or(0)).unwrap();
     match name {
         "reserved" => E::StockReserved,
-        "refused" => E::StockRefused { code: code() },
+        "refused" => E::StockRefused { code: code().into() },
         "pinned" => E::StockPinned,
-        "not-pinned" => E::StockNotPinned { code: code() },
+        "not-pinned" => E::StockNotPinned { code: code().into() },
         "committed" => E::StockCommitted,
-        "not-committed" => E::StockNotCommitted { code: code() },
+        "not-committed" => E::StockNotCommitted { code: code().into() },
         "released" => E::StockReleased,
-        "not-released" => E::StockNotReleased { code: code() },
+        "not-released" => E::StockNotReleased { code: code().into() },
         "returned" => E::StockReturned { no },
         "authorized" => E::PayAuthorized,
         "captured" => E::PayCaptured { amount: 2_500 },
