@@ -30,7 +30,7 @@ use crate::schemas::{id as id_schema, object, optional, text as text_schema, tim
 use crate::text::{At, id, shown};
 
 /// Journals that are with the writer at a time.
-pub(crate) const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 8;
 /// The longest body: 500 postings of 20 legs with codes of 60 characters fit.
 pub(crate) const BODY: usize = 1 << 20;
 /// Its route, which alone takes such a body.

@@ -230,7 +230,8 @@ impl Mailbox {
     }
 
     /// Takes the next batch: the checkout lane first, at most [`Limits::batch`] of each unit, and
-    /// at most a fifth of it batch work.
+    /// at most a fifth of it batch work. Batch work that is alone shares a commit, too, but never
+    /// more than [`LONG`] bytes of it: an order that comes meanwhile waits for all of them.
     pub fn take(&self, batch: &mut Vec<Item>) {
         let mut queues = self.queues.lock();
         let share = self.limits.share();
@@ -238,7 +239,7 @@ impl Mailbox {
         for lane in [Lane::Checkout, Lane::Normal] {
             take_lane(&mut queues, lane, &mut quota, batch);
         }
-        quota.cap = (batch.len() / 4).max(1);
+        quota.cap = if batch.is_empty() { self.limits.batch } else { (batch.len() / 4).max(1) };
         quota.taken.clear();
         take_lane(&mut queues, Lane::Batch, &mut quota, batch);
     }
@@ -315,13 +316,18 @@ impl Quota {
     }
 }
 
+/// The batch work of a batch ends with the item that brings its commands to so many bytes: four
+/// journals of a thousand entries.
+const LONG: usize = 256 << 10;
+
 /// Moves the head of a lane into the batch, in order, until a unit's quota is used up: what
 /// follows keeps its place.
 fn take_lane(queues: &mut Queues, lane: Lane, quota: &mut Quota, batch: &mut Vec<Item>) {
+    let mut long = 0;
     while let Some(head) = queues.lanes[lane as usize].front() {
         // Long work shares one cap, whoever it is for.
         let whom = if lane == Lane::Batch { UnitId("batch") } else { head.envelope.to };
-        if !quota.grant(whom) {
+        if long >= LONG || !quota.grant(whom) {
             break;
         }
         let Some(item) = queues.lanes[lane as usize].pop(quota.share) else { break };
@@ -329,6 +335,7 @@ fn take_lane(queues: &mut Queues, lane: Lane, quota: &mut Quota, batch: &mut Vec
             queues.clients -= 1;
             queues.bytes -= item.envelope.bytes;
         }
+        long += if lane == Lane::Batch { item.envelope.bytes } else { 0 };
         batch.push(item);
     }
 }

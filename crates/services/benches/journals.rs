@@ -127,7 +127,9 @@ fn send(load: &Load) {
         let spent = u64::try_from(start.elapsed().as_nanos()).unwrap();
         load.drafting.fetch_add(spent, Ordering::Relaxed);
         let (sent, wait) = std::sync::mpsc::channel();
-        let waiter = move |answer: Answer| drop(sent.send(matches!(answer, Answer::Done { .. })));
+        let waiter = move |answer: Answer| {
+            let _ = sent.send(matches!(answer, Answer::Done { .. }));
+        };
         load.shop.ask(envelope, Box::new(waiter));
         assert_eq!(wait.recv(), Ok(true));
         load.booked.fetch_add(1, Ordering::Relaxed);
@@ -157,6 +159,7 @@ fn envelope(n: u64, draft: Draft) -> Envelope {
     let scope = "operator:ledger.journal".into();
     envelope.key = Some(Box::new(IdemKey { scope, key, body: [1; 17] }));
     envelope.lane = Lane::Batch;
+    envelope.bytes = 65_000; // of the body
     let (who, why) = ("bench".into(), "load".into());
     envelope.operator = Some(Box::new(Operator { who, why, operation: "ledger.journal" }));
     envelope

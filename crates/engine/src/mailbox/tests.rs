@@ -71,6 +71,23 @@ fn whoever_is_alone_gets_whole_batches_in_order() {
 }
 
 #[test]
+fn long_work_that_is_alone_shares_a_commit_up_to_so_many_bytes() {
+    let mailbox = mailbox(64, 50_000);
+    let long = |bytes| {
+        let mut envelope = command(None, 0);
+        (envelope.lane, envelope.bytes) = (Lane::Batch, bytes);
+        mailbox.ask(envelope, nobody());
+    };
+    (0..10).for_each(|_| long(super::LONG / 4));
+    assert_eq!(take(&mailbox).len(), 4, "a quarter each");
+    mailbox.ask(command(None, 1), nobody());
+    assert_eq!(take(&mailbox).len(), 2, "one beside an order");
+    assert_eq!([take(&mailbox).len(), take(&mailbox).len()], [4, 1]);
+    (0..2).for_each(|_| long(2 * super::LONG));
+    assert_eq!([take(&mailbox).len(), take(&mailbox).len()], [1, 1], "a large one is alone");
+}
+
+#[test]
 fn nobody_fills_more_than_half_of_the_mailbox() {
     let mailbox = mailbox(16, 100);
     let refused = Arc::new(parking_lot::Mutex::new(0));
