@@ -159,6 +159,21 @@ impl Admission {
         Some(Permit(Some(Held { of: Arc::clone(self), at, hash, since: now, timed: false })))
     }
 
+    /// Whether an order with this key would not be let in; then it is counted as refused.
+    pub(crate) fn refuses(&self, key: Option<&[u8]>, now: Instant) -> bool {
+        let gate = &self.gates[0];
+        let limit = gate.limit.load(Ordering::Relaxed);
+        if self.rules.most == 0 || gate.busy.load(Ordering::Relaxed) < limit {
+            return false;
+        }
+        if key.is_some_and(|key| self.recent.has(self.recent.hash(key))) {
+            return false;
+        }
+        self.turn(now);
+        self.count_refusal(0, limit);
+        true
+    }
+
     fn count_refusal(&self, at: usize, limit: u32) {
         let gate = &self.gates[at];
         let highest = [self.rules.most, self.rules.browse, self.rules.browse / 4][at];

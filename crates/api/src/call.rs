@@ -256,11 +256,8 @@ fn wants_async(headers: &HeaderMap) -> bool {
 pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(), Problem>) {
     let given = headers.get(CORRELATION).map(HeaderValue::as_bytes);
     if let Some(given) = given {
-        let visible = given.iter().all(u8::is_ascii_graphic);
         match std::str::from_utf8(given) {
-            Ok(text) if visible && (1..=CORRELATION_MAX).contains(&text.len()) => {
-                return (text.into(), Ok(()));
-            }
+            Ok(text) if is_correlation(text) => return (text.into(), Ok(())),
             _ => {}
         }
     }
@@ -273,6 +270,12 @@ pub(crate) fn correlation(api: &Api, headers: &HeaderMap) -> (Arc<str>, Result<(
         )),
     };
     (ours, verdict)
+}
+
+/// Whether it may be a correlation id.
+pub(crate) fn is_correlation(text: &str) -> bool {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    visible && (1..=CORRELATION_MAX).contains(&text.len())
 }
 
 /// A correlation id of ours.

@@ -24,6 +24,7 @@
 //! seat a few times within the shortest limit, so a limit is kept to a quarter of it.
 
 mod seat;
+mod turnstile;
 mod wire;
 
 use std::io;
@@ -40,6 +41,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::Api;
 use crate::codes::Own;
 use crate::problem::Problem;
+use crate::route;
 
 use seat::{Clock, Seats};
 
@@ -94,6 +96,7 @@ pub async fn serve(
         limits,
         clock,
         seats: Arc::default(),
+        place: route::all().position(|route| route.name == PLACE).unwrap_or_default(),
         tasks: JoinSet::new(),
     };
     let mut stop = std::pin::pin!(stop);
@@ -120,6 +123,9 @@ pub async fn serve(
     }
 }
 
+/// The endpoint whose refusals can be cut short.
+const PLACE: &str = "order.place";
+
 /// The shortest pause between two sweeps.
 const SWEEP: Duration = Duration::from_millis(5);
 
@@ -139,6 +145,7 @@ struct Hall {
     limits: Connections,
     clock: Arc<Clock>,
     seats: Arc<Seats>,
+    place: usize,
     tasks: JoinSet<()>,
 }
 
@@ -162,6 +169,7 @@ impl Hall {
             seats: Arc::clone(&self.seats),
             header_bytes: self.limits.header_bytes,
             peer: self.api.limits.wants_addresses().then_some(Peer(peer.to_canonical())),
+            place: self.place,
         };
         self.tasks.spawn(visit.run(stream));
         seen.open.store(self.tasks.len() as u64, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! The answer to who is not let in, made beforehand but for the correlation id.
 
+use std::io::Write as _;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -35,6 +37,21 @@ impl Refusal {
         let plain = !correlation.bytes().any(|byte| matches!(byte, b'"' | b'\\'));
         let id = if plain { correlation } else { "" };
         [&self.before, id.as_bytes(), &self.after].concat()
+    }
+
+    /// The same as it goes over the wire. No date: a 503 may do without.
+    pub(crate) fn raw(&self, correlation: &str) -> Vec<u8> {
+        let body = self.body(correlation);
+        let length = body.len();
+        let mut raw = Vec::with_capacity(256 + length);
+        // Writing to memory does not fail.
+        let _ = write!(
+            raw,
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+             retry-after: 1\r\nx-correlation-id: {correlation}\r\ncontent-length: {length}\r\n\r\n",
+        );
+        raw.extend_from_slice(&body);
+        raw
     }
 
     /// The answer to a request with this correlation id.

@@ -73,7 +73,7 @@ pub(super) async fn follow(
     let mut asked = None;
     let work = async {
         let watch = Watch::new(api, watched);
-        let first = api.ask::<Answer>(envelope, ()).await?;
+        let first = api.ask::<Answer>(envelope, call.permit()).await?;
         let timing = Timing::accepted(call.started, first.accepted);
         let answer = asked.insert((first.reply, first.replayed, timing));
         if let Some(row) = answer.0.row.take() {

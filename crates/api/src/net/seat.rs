@@ -61,6 +61,7 @@ pub(super) struct Seat {
     phase: AtomicU8,
     since: AtomicU32,
     expired: AtomicBool,
+    long: AtomicBool,
     clock: Arc<Clock>,
     /// Called when the connection has expired, or when the server stops.
     pub(super) call: Notify,
@@ -78,6 +79,16 @@ impl Seat {
 
     pub(super) fn has_expired(&self) -> bool {
         self.expired.load(Ordering::Relaxed)
+    }
+
+    /// An answer was so long that it may have been flushed in parts: the phases of this connection
+    /// are good for time limits and no longer say exactly where an answer ends.
+    pub(super) fn gives_long_answers(&self) {
+        self.long.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn gave_long_answers(&self) -> bool {
+        self.long.load(Ordering::Relaxed)
     }
 
     fn is_late(&self, now: u32, limits: &Connections) -> bool {
@@ -107,6 +118,7 @@ impl Seats {
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU32::new(clock.now()),
             expired: AtomicBool::new(false),
+            long: AtomicBool::new(false),
             clock: Arc::clone(clock),
             call: Notify::new(),
         });

@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,12 +21,17 @@ use tokio::net::TcpStream;
 use tower_service::Service as _;
 
 use super::seat::{Phase, Seat, Seats};
+use super::turnstile::whole;
 use super::{Peer, say};
 use crate::Api;
+use crate::call::{is_correlation, minted};
 use crate::codes::Own;
 
 /// Room for a header and what comes with it; hyper wants at least so much.
 const LEAST_BUFFER: usize = 8_192;
+
+/// Answers up to this length leave hyper's buffer in one piece with their head.
+const LONG: u64 = 8_192;
 
 /// A connection and all it needs.
 pub(super) struct Visit {
@@ -34,6 +41,8 @@ pub(super) struct Visit {
     pub(super) seats: Arc<Seats>,
     pub(super) header_bytes: usize,
     pub(super) peer: Option<Peer>,
+    /// Number of the route that places orders.
+    pub(super) place: usize,
 }
 
 impl Drop for Visit {
@@ -58,7 +67,14 @@ impl Visit {
     }
 
     async fn speak(&self, stream: TcpStream) {
-        let wire = Wire { stream, seat: Arc::clone(&self.seat) };
+        let wire = Wire {
+            stream,
+            seat: Arc::clone(&self.seat),
+            // Who asks from where is known behind the long way only.
+            alone: self.peer.is_none(),
+            api: Arc::clone(&self.api),
+            place: self.place,
+        };
         let front =
             Front { router: self.router.clone(), seat: Arc::clone(&self.seat), peer: self.peer };
         let mut http = http1::Builder::new();
@@ -100,6 +116,51 @@ impl Visit {
 struct Wire {
     stream: TcpStream,
     seat: Arc<Seat>,
+    /// Every request so far arrived alone and whole: between two of them hyper holds nothing.
+    alone: bool,
+    api: Arc<Api>,
+    place: usize,
+}
+
+impl Wire {
+    /// Whether a request in `bytes`, which came while hyper holds nothing, was answered here.
+    fn cut_short(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if self.seat.phase() != Phase::Idle {
+            self.alone = false;
+            return Ok(false);
+        }
+        let seen = if self.alone { whole(bytes) } else { None };
+        self.alone = seen.is_some() && !self.seat.gave_long_answers();
+        let Some(order) = seen.filter(|seen| self.alone && seen.places) else { return Ok(false) };
+        let text = |range: Option<Range<usize>>| range.map(|range| &bytes[range]);
+        let answer = refuse(&self.api, text(order.key), text(order.correlation));
+        let Some(answer) = answer else { return Ok(false) };
+        match self.stream.try_write(&answer) {
+            Ok(sent) if sent == answer.len() => {
+                self.api.counts.answered(Some(self.place), 503);
+                self.seat.enter(Phase::Idle);
+                Ok(true)
+            }
+            // Who leaves so many answers unread that one more finds no room is let go.
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The refusal of an order, if it is to be refused; one with an odd correlation id is not ours.
+fn refuse(api: &Api, key: Option<&[u8]>, correlation: Option<&[u8]>) -> Option<Vec<u8>> {
+    if !api.admission.refuses(key, Instant::now()) {
+        return None;
+    }
+    match correlation {
+        None => Some(api.admission.refusal.raw(&minted(api))),
+        Some(id) => {
+            let id = std::str::from_utf8(id).ok()?;
+            is_correlation(id).then(|| api.admission.refusal.raw(id))
+        }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -109,7 +170,14 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        loop {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            let bytes = &buf.filled()[before..];
+            if bytes.is_empty() || !self.cut_short(bytes)? {
+                break;
+            }
+            buf.set_filled(before);
+        }
         if buf.filled().len() > before && self.seat.phase() == Phase::Idle {
             self.seat.enter(Phase::Head);
         }
@@ -175,9 +243,12 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         let answer = self.router.clone().call(request);
         let seat = Arc::clone(&self.seat);
         Box::pin(async move {
-            let answer = answer.await;
+            let Ok(answer) = answer.await;
+            if answer.body().size_hint().exact().is_none_or(|length| length > LONG) {
+                seat.gives_long_answers();
+            }
             seat.enter(Phase::Writing);
-            answer
+            Ok(answer)
         })
     }
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use jangbu_api::{AdmissionRules, Settings};
+use jangbu_api::{AdmissionRules, Connections, Settings};
 use jangbu_engine::port::Fault;
 use jangbu_store::On;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
+use crate::wire::{Served, exchange, place};
 use crate::world::{Answer, CLIENT, World, order};
 
 /// A shop that lets one order and one read in at a time, and whose store stands still.
@@ -135,4 +138,72 @@ async fn reads_of_clients_have_a_bound_and_those_of_operators_do_not() {
     let live = || world.get("/livez");
     let (one, two) = tokio::join!(live(), live());
     assert_eq!((one.status, two.status), (200, 200));
+}
+
+#[tokio::test]
+async fn a_refusal_on_the_wire_is_the_same_and_the_connection_goes_on() {
+    let (world, body) = stuck().await;
+    let served = Served::by(&world, Connections::default()).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let body = body.to_string();
+    let live = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (head, _) = exchange(&mut stream, live).await;
+    assert!(head.contains("200 OK"), "{head}");
+    let mut first = TcpStream::connect(served.address).await.unwrap();
+    first.write_all(place("first", &body).as_bytes()).await.unwrap();
+    busy(&world).await;
+    let usual = place("second", &body);
+    // A connection header sends the same request the long way.
+    let long = usual.replace("Host: x", "Host: x\r\nConnection: keep-alive");
+    let mut answers = Vec::new();
+    for text in [&usual, &usual, &long, &usual] {
+        let text = text.replace("Host: x", "Host: x\r\nX-Correlation-Id: mine");
+        let (head, body) = exchange(&mut stream, &text).await;
+        for line in ["HTTP/1.1 503 ", "retry-after: 1", "x-correlation-id: mine", "problem+json"] {
+            assert!(head.contains(line), "{line}: {head}");
+        }
+        answers.push(body);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let (head, _) = exchange(&mut stream, live).await;
+    assert!(head.contains("200 OK"), "{head}");
+    go_on(&world);
+    assert!(exchange(&mut first, "").await.0.contains("201 Created"));
+    let (head, _) = exchange(&mut stream, &usual).await;
+    assert!(head.contains("201 Created"), "and there is room again: {head}");
+    let metrics = world.get("/metrics").await.text;
+    let series = "jangbu_http_requests_total{route=\"order.place\",class=\"5xx\"} 4\n";
+    assert!(metrics.contains(series), "{metrics}");
+}
+
+#[tokio::test]
+async fn requests_in_one_piece_and_in_many_are_answered_in_order() {
+    let (world, body) = stuck().await;
+    let served = Served::by(&world, Connections::default()).await;
+    let mut first = TcpStream::connect(served.address).await.unwrap();
+    let body = body.to_string();
+    first.write_all(place("first", &body).as_bytes()).await.unwrap();
+    busy(&world).await;
+    // Without a body: hyper closes after an answer to a body that has not arrived yet.
+    let order = place("second", "");
+    let live = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let all = [live, &order, live, &order, &order, live].concat();
+    for piece in [1, 7, 100, all.len()] {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        for part in all.as_bytes().chunks(piece) {
+            stream.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut told = String::new();
+        let mut part = [0; 4_096];
+        while told.matches("HTTP/1.1 ").count() < 6 || !told.ends_with('}') {
+            let n = stream.read(&mut part).await.unwrap();
+            assert!(n > 0, "{told}");
+            told.push_str(std::str::from_utf8(&part[..n]).unwrap());
+        }
+        let statuses: Vec<_> = told.split("HTTP/1.1 ").skip(1).map(|text| &text[..3]).collect();
+        assert_eq!(statuses, ["200", "503", "200", "503", "503", "200"], "pieces of {piece}");
+    }
+    go_on(&world);
 }
