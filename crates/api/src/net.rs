@@ -20,6 +20,8 @@
 //! | send a body byte by byte, or too much of it | 408, 413 (`call`) |
 //! | vanish without a word | closed after `idle` |
 //!
+//! Orders that are refused for overload are answered before hyper sees them (`turnstile`).
+//!
 //! There is no timer per connection and no clock on the way of a request: one sweep looks at every
 //! seat a few times within the shortest limit, so a limit is kept to a quarter of it.
 
