@@ -137,7 +137,7 @@ fn parameters_of(route: &Route) -> Value {
     if route.keyed {
         found.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
-    if matches!(route.name, "order.place" | "order.confirm" | "order.cancel") {
+    if matches!(route.name, "order.place" | "order.confirm" | "order.cancel" | "order.refund") {
         found.push(json!({ "$ref": "#/components/parameters/Prefer" }));
     }
     found.push(json!({ "$ref": "#/components/parameters/CorrelationId" }));

@@ -70,7 +70,7 @@ impl<T> Drop for Watch<T> {
     }
 }
 
-/// Asks and waits until the order has ended, the wait limit has passed, or `enough` of it is seen.
+/// Asks and waits until `enough` of the order is seen, or the wait limit has passed.
 pub(crate) async fn follow(
     api: &Arc<Api>,
     call: &Call,
@@ -84,10 +84,9 @@ pub(crate) async fn follow(
         let watch = Watch::new(api, order);
         let asked = api.ask(envelope, (held, call.permit())).await?;
         let followed = accepted(call, asked)?;
-        let stop = call.respond_async || enough(&followed.order);
         let followed = seen.insert(followed);
-        if !followed.order.is_settled() && !stop {
-            settle(api, call, (order, watch), followed).await?;
+        if !enough(&followed.order) && !call.respond_async {
+            settle(api, call, (order, watch), followed, enough).await?;
         } else if followed.order.is_settled() {
             followed.timing.settle = Some(followed.timing.accept);
         }
@@ -108,29 +107,35 @@ fn accepted(call: &Call, asked: Asked<Reply>) -> Result<Followed, Problem> {
     Ok(Followed { id, order, replayed: asked.replayed, timing })
 }
 
-/// Waits for the end. The order of a replay is another than the one that was watched, and may
-/// have ended between its answer and the new watch: it is read once more.
+/// Waits until it is enough. The order of a replay is another than the one that was watched, and a
+/// signal may be about another refund: after a new watch the order is read once more, since it may
+/// have moved on before.
 async fn settle(
     api: &Arc<Api>,
     call: &Call,
     (watched, mut watch): (OrderId, Watch<Order>),
     followed: &mut Followed,
+    enough: fn(&Order) -> bool,
 ) -> Result<(), Problem> {
-    if followed.id != watched {
-        watch = Watch::new(api, followed.id);
-        let id = followed.id;
-        let now = api.read(move |queries| queries.order(id)).await?;
-        if let Some(now) = now.filter(Order::is_settled) {
-            *followed.order = now;
-            followed.timing.settle = Some(call.started.elapsed());
+    let mut known = followed.id == watched;
+    loop {
+        if !std::mem::replace(&mut known, false) {
+            watch = Watch::new(api, followed.id);
+            let id = followed.id;
+            let now = api.read(move |queries| queries.order(id)).await?;
+            if let Some(now) = now.filter(enough) {
+                *followed.order = now;
+                followed.timing.settle = Some(call.started.elapsed());
+                return Ok(());
+            }
+        }
+        let Some((order, at)) = watch.end().await else { return Ok(()) };
+        followed.order = order;
+        if enough(&followed.order) {
+            followed.timing.settle = Some(at.saturating_duration_since(call.started));
             return Ok(());
         }
     }
-    if let Some((order, at)) = watch.end().await {
-        followed.order = order;
-        followed.timing.settle = Some(at.saturating_duration_since(call.started));
-    }
-    Ok(())
 }
 
 /// For the metrics: the end of an order that a place or a confirm has waited for.

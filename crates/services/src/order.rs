@@ -230,7 +230,14 @@ impl Service for OrderService {
         let ctx = &Ctx { correlation: order.correlation.clone(), ..ctx.clone() };
         let version = rows.order.version(*id);
         fact(&event, order).publish(id.0, version, ctx, sink);
-        if matches!(event, Event::Completed { .. } | Event::Cancelled { .. }) {
+        // Who waits hears of an end: of the order, or of a refund of one that had ended. A refused
+        // refund is told as a turn that leaves the order where it was.
+        let refused = matches!(&event, Event::Advanced { from, to, .. } if from == to);
+        let ends = matches!(
+            event,
+            Event::Completed { .. } | Event::Cancelled { .. } | Event::Refunded { .. }
+        );
+        if ends || refused {
             sink.signals.push(Signal { key: id.0, body: Box::new(order.clone()) });
         }
     }

@@ -10,8 +10,9 @@
 //! | part | holds |
 //! |---|---|
 //! | `tables` | what is stored |
-//! | `parking` | events that cannot be taken in |
+//! | `parking`, `parked` | events that cannot be taken in; how they are kept and listed |
 
+mod parked;
 mod parking;
 mod tables;
 
@@ -29,7 +30,8 @@ use jangbu_engine::port::{
 };
 use jangbu_kernel::Time;
 
-pub use parking::{Parked, ParkedKey, Settled, Told, Unsettled, Verb};
+pub use parked::{Parked, ParkedKey};
+pub use parking::{Settled, Told, Unsettled, Verb};
 pub use tables::{
     ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, TABLES, TIMELINE,
     USER_ORDER,

@@ -23,8 +23,7 @@ pub(super) async fn cancel(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let reason = reason(body.reason.as_deref().unwrap_or_default())?;
     let canon = Canon::new(call.name).int(order.0).text(&reason);
     let envelope = envelope(call, UNIT, Command::Cancel { order, reason }, canon);
-    let enough = |order: &Order| order.state == State::Stuck;
-    let followed = match follow(api, call, (order, envelope), (), enough).await {
+    let followed = match follow(api, call, (order, envelope), (), is_closed).await {
         Err(problem) => return Err(differ::other(api, problem, order).await),
         Ok(followed) => followed,
     };
@@ -44,7 +43,7 @@ pub(super) async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     };
     let command = Command::Refund { order, units, restock, reason };
     let envelope = envelope(call, UNIT, command, canon);
-    let followed = match follow(api, call, (order, envelope), (), |_| true).await {
+    let followed = match follow(api, call, (order, envelope), (), is_closed).await {
         Err(problem) => return Err(differ::other(api, problem, order).await),
         Ok(followed) => followed,
     };
@@ -54,10 +53,19 @@ pub(super) async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     Ok(changed(call, &followed))
 }
 
+/// Whether nothing of the order is under way, or nothing will move by itself.
+fn is_closed(order: &Order) -> bool {
+    order.state == State::Stuck || !is_open(order)
+}
+
+fn is_open(order: &Order) -> bool {
+    !order.is_settled() || order.refunds.iter().any(Refund::is_open)
+}
+
 /// The answer to a cancel or a refund: 202 while something of it is under way.
 fn changed(call: &Call, followed: &Followed) -> Reply {
     let Followed { id, order, replayed, timing } = followed;
-    let open = !order.is_settled() || order.refunds.iter().any(Refund::is_open);
+    let open = is_open(order);
     let status = if open { 202 } else { 200 };
     let reply = Reply::json(status, &OrderOut::of(*id, order)).timed(*timing).replayed(*replayed);
     let reply = reply.applied(call.respond_async && open);

@@ -39,7 +39,9 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     let patience = i64::try_from(api.settings.start.as_micros()).unwrap_or(i64::MAX);
     envelope.deadline = Some(api.shop.now() + Span(patience));
     let under_way = envelope.key.as_deref().map(|key| api.gate.begin(key));
-    let enough = |order: &Order| order.mode == PayMode::Client || order.state == State::Stuck;
+    let enough = |order: &Order| {
+        order.is_settled() || order.mode == PayMode::Client || order.state == State::Stuck
+    };
     let followed = match follow(api, call, (order, envelope), under_way, enough).await {
         Err(problem) => return Err(differ::place(api, call, problem).await),
         Ok(followed) => followed,
@@ -92,7 +94,7 @@ pub(super) async fn confirm(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
         .text(amount.currency.as_str())
         .text(token.reveal());
     let envelope = envelope(call, UNIT, Command::Confirm { order, amount, token }, canon);
-    let enough = |order: &Order| order.state == State::Stuck;
+    let enough = |order: &Order| order.is_settled() || order.state == State::Stuck;
     let followed = match follow(api, call, (order, envelope), (), enough).await {
         Err(problem) => return Err(differ::other(api, problem, order).await),
         Ok(followed) => followed,

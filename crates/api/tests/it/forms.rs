@@ -81,7 +81,7 @@ pub(crate) const CASES: &[Case] = &[
     read("/api/v1/orders/{id}", "/api/v1/orders/$SOLD", "/api/v1/orders/7", "INVALID_ID"),
     write("POST", "/api/v1/orders/{id}/confirm", "/api/v1/orders/$HELD/confirm", CONFIRM, 201),
     write("POST", "/api/v1/orders/{id}/cancel", "/api/v1/orders/$GIVEN/cancel", CANCEL, 200),
-    write("POST", "/api/v1/orders/{id}/refund", "/api/v1/orders/$SOLD/refund", REFUND, 202),
+    write("POST", "/api/v1/orders/{id}/refund", "/api/v1/orders/$SOLD/refund", REFUND, 200),
     read(
         "/api/v1/orders/{id}/timeline",
         "/api/v1/orders/$SOLD/timeline",

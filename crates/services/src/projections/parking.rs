@@ -23,90 +23,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use jangbu_engine::books::OUTBOX;
-use jangbu_engine::port::{By, Fault, Fields, Mode, Read, Store, Tx};
+use jangbu_engine::port::{By, Fault, Mode, Read, Store, Tx};
 use jangbu_kernel::Time;
 
+use super::parked::{CONSUMER, Parked, all_of};
 use super::{
     ACCOUNT_ENTRY, ACCOUNT_TAIL, Event, OFFSET, PARKED, PARKED_EVENT, Projector, Taken, commit,
     event,
 };
 use crate::ledger::Made;
-use crate::queries::Queries;
-
-/// The only consumer of `derived.db` so far.
-const CONSUMER: i64 = 1;
-
-/// A key that waits for an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// The aggregate.
-    pub key: i64,
-    /// The event that cannot be taken in.
-    pub seq: i64,
-    /// When it happened.
-    pub at: Time,
-    /// Since when it is parked.
-    pub since: Time,
-    /// Its topic.
-    pub topic: String,
-    /// Why it cannot be taken in.
-    pub error: String,
-    /// How often that was tried.
-    pub tries: i64,
-}
-
-/// A parked key and what waits under it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedKey {
-    /// The key.
-    pub parked: Parked,
-    /// Numbers and times of its events, the one that cannot be taken in first.
-    pub events: Vec<(i64, Time)>,
-}
-
-impl Parked {
-    fn read(row: &dyn Fields) -> Self {
-        Self {
-            key: row.int(1),
-            seq: row.int(2),
-            at: Time(row.int(3)),
-            since: Time(row.int(4)),
-            topic: row.text(5).to_owned(),
-            error: row.text(6).to_owned(),
-            tries: row.int(7),
-        }
-    }
-}
-
-impl Queries {
-    /// Keys that are parked, after key `after`.
-    pub fn parked(&self, after: Option<i64>, limit: u32) -> Result<Vec<Parked>, Fault> {
-        let (from, to) = (after.map_or(i64::MIN, |after| after + 1), i64::MAX);
-        let by = By::Range {
-            from: [CONSUMER, from, 0],
-            to: [CONSUMER, to, 0],
-            descending: false,
-            limit,
-        };
-        let mut found = Vec::new();
-        self.derived.read(&[Read { table: &PARKED, by }], &mut |_, row| {
-            found.push(Parked::read(row));
-        })?;
-        Ok(found)
-    }
-
-    /// A parked key with the first events that wait under it.
-    pub fn parked_key(&self, key: i64, limit: u32) -> Result<Option<ParkedKey>, Fault> {
-        let by = By::Keys(vec![[CONSUMER, key, 0]]);
-        let (mut parked, mut events) = (None, Vec::new());
-        let reads = [Read { table: &PARKED, by }, all_of(key, limit)];
-        self.derived.read(&reads, &mut |read, row| match read {
-            0 => parked = Some(Parked::read(row)),
-            _ => events.push((row.int(2), Time(row.int(3)))),
-        })?;
-        Ok(parked.map(|parked| ParkedKey { parked, events }))
-    }
-}
 
 /// What an operator wants of a parked key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +66,6 @@ pub enum Unsettled {
 
 /// Told once what became of a key.
 pub type Told = Box<dyn FnOnce(Result<Settled, Unsettled>) + Send>;
-
-fn all_of(key: i64, limit: u32) -> Read {
-    let (from, to) = ([CONSUMER, key, i64::MIN], [CONSUMER, key, i64::MAX]);
-    Read { table: &PARKED_EVENT, by: By::Range { from, to, descending: false, limit } }
-}
 
 impl Projector {
     /// Reads which keys are parked.
