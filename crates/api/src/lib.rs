@@ -19,6 +19,8 @@
 //! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `poison`, `health`, `metrics`, `openapi` | for operators and tools |
+//! | `inbox` | payments of unknown outcome |
+//! | `saga`, `sentence` | what operators see of a saga and do to it; why something is not done |
 
 mod admin;
 mod admission;
@@ -37,6 +39,7 @@ pub mod fuzzing;
 mod gate;
 mod health;
 mod idempotency;
+mod inbox;
 mod inventory;
 mod journal;
 mod ledger;
@@ -53,7 +56,9 @@ mod problem;
 mod repeats;
 mod reply;
 mod route;
+mod saga;
 mod schemas;
+mod sentence;
 mod serve;
 mod text;
 mod wait;

@@ -116,7 +116,7 @@ fn parameters_of(route: &Route) -> Value {
             ("key", Some("idempotency")) => "order-1",
             (_, Some("ledger")) => "jnl_01H9Z8D0GC000",
             (_, Some("poison")) => "4711",
-            (_, Some("order")) => "ord_01H9Z8D0GC000",
+            (_, Some("order" | "saga")) => "ord_01H9Z8D0GC000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
             _ => "pay_01H9Z8D0GC000",
         };
@@ -132,7 +132,7 @@ fn parameters_of(route: &Route) -> Value {
     }
     for name in route.doc.query {
         let (name, required) = name.strip_suffix('!').map_or((*name, false), |name| (name, true));
-        found.push(query_parameter(name, required));
+        found.push(query_parameter(route, name, required));
     }
     if route.keyed {
         found.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
@@ -144,7 +144,7 @@ fn parameters_of(route: &Route) -> Value {
     Value::Array(found)
 }
 
-fn query_parameter(name: &str, required: bool) -> Value {
+fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
     let (description, schema) = match name {
         "limit" => (
             "Items on a page",
@@ -156,6 +156,7 @@ fn query_parameter(name: &str, required: bool) -> Value {
         "userId" => {
             ("Whose orders", json!({ "type": "string", "pattern": schemas::id_pattern("usr") }))
         }
+        "state" => ("Which state", states(route)),
         "currency" => ("Which currency", schemas::currency()),
         _ => ("RFC 3339; that moment included", json!({ "type": "string", "format": "date-time" })),
     };
@@ -163,6 +164,16 @@ fn query_parameter(name: &str, required: bool) -> Value {
         "name": name, "in": "query", "required": required,
         "description": description, "schema": schema,
     })
+}
+
+/// What a list may be asked for.
+fn states(route: &Route) -> Value {
+    let open = schemas::STATES.into_iter().chain(["OPEN"]);
+    let known: Vec<_> = match route.name {
+        "saga.list" => open.collect(),
+        _ => vec!["UNKNOWN"],
+    };
+    json!({ "type": "string", "enum": known })
 }
 
 fn parameters() -> Value {

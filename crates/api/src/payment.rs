@@ -20,6 +20,7 @@ use crate::reply::Reply;
 use crate::route::{Doc, Route};
 use crate::text::{At, id, shown};
 
+/// About the payment itself; with `refund`, about that refund.
 const RESOLVE: &str =
     r#"{"verdict":"NOT_CHARGED","evidence":"gateway's settlement file of 20 November"}"#;
 
@@ -47,11 +48,11 @@ pub(crate) const ROUTES: &[Route] = &[
         keyed: true,
         run: |api, call| Box::pin(async move { resolve(&api, &call).await }),
         doc: Doc {
-            summary: "Say how a payment of unknown outcome ended",
+            summary: "Say how a payment, or one of its refunds, of unknown outcome ended",
             query: &[],
             body: Some(("ResolvePayment", RESOLVE)),
             answers: &[(200, "Payment", "The payment; its order goes on by itself")],
-            codes: &["PAYMENT_UNKNOWN", "NOT_UNKNOWN", "OPERATION_IN_FLIGHT"],
+            codes: &["PAYMENT_UNKNOWN", "NOT_UNKNOWN", "OPERATION_IN_FLIGHT", "REFUND_UNKNOWN"],
         },
     },
 ];
@@ -59,6 +60,7 @@ pub(crate) const ROUTES: &[Route] = &[
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResolveIn<'a> {
+    refund: Option<u32>,
     verdict: VerdictIn,
     #[serde(borrow)]
     evidence: Cow<'a, str>,
@@ -69,9 +71,33 @@ struct ResolveIn<'a> {
 enum VerdictIn {
     Captured,
     NotCharged,
+    Refunded,
+    NotRefunded,
 }
 
-fn payment_id(call: &Call) -> Result<PaymentId, Problem> {
+impl ResolveIn<'_> {
+    /// The verdict as a command, and its number in the fingerprint.
+    fn command(&self, payment: PaymentId) -> Result<(Command, i64), Problem> {
+        let evidence = (&*self.evidence).into();
+        let charge =
+            |verdict, word, evidence| Ok((Command::Resolve { payment, verdict, evidence }, word));
+        let refund = |no, given, word, evidence| {
+            Ok((Command::ResolveRefund { payment, no, given, evidence }, word))
+        };
+        match (self.refund, self.verdict) {
+            (None, VerdictIn::Captured) => charge(Verdict::Captured, 1, evidence),
+            (None, VerdictIn::NotCharged) => charge(Verdict::NotCharged, 2, evidence),
+            (Some(no), VerdictIn::Refunded) => refund(no, true, 3, evidence),
+            (Some(no), VerdictIn::NotRefunded) => refund(no, false, 4, evidence),
+            (None, _) => Err(Problem::field("verdict", "of a refund needs its `refund`")),
+            (Some(_), _) => {
+                Err(Problem::field("verdict", "of a refund is REFUNDED or NOT_REFUNDED"))
+            }
+        }
+    }
+}
+
+pub(crate) fn payment_id(call: &Call) -> Result<PaymentId, Problem> {
     id(PaymentId::parse, PaymentId::PREFIX, call.param(), || "id".into())
 }
 
@@ -81,7 +107,7 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     Ok(Reply::ok(&PaymentOut::of(id, &payment)))
 }
 
-async fn find(api: &Arc<Api>, id: PaymentId) -> Result<Payment, Problem> {
+pub(crate) async fn find(api: &Arc<Api>, id: PaymentId) -> Result<Payment, Problem> {
     let found = api.read(move |queries| queries.payment(id)).await?;
     found.ok_or_else(|| Problem::coded("PAYMENT_UNKNOWN", format!("there is no payment {id}")))
 }
@@ -93,12 +119,12 @@ async fn resolve(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
         let message = format!("must have 1 to {REASON} characters: who looked where");
         return Err(Problem::field("evidence", message));
     }
-    let (verdict, word) = match body.verdict {
-        VerdictIn::Captured => (Verdict::Captured, 1),
-        VerdictIn::NotCharged => (Verdict::NotCharged, 2),
-    };
+    let (command, word) = body.command(payment)?;
     let canon = Canon::new(call.name).int(payment.0).int(word).text(&body.evidence);
-    let command = Command::Resolve { payment, verdict, evidence: (&*body.evidence).into() };
+    let canon = match body.refund {
+        None => canon,
+        Some(no) => canon.int(no.into()),
+    };
     let envelope = operated(envelope(call, UNIT, command, canon), call, &body.evidence);
     let asked = api.ask_soon::<Answer>(envelope).await?;
     let now = find(api, payment).await?;
@@ -107,7 +133,7 @@ async fn resolve(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PaymentOut<'a> {
+pub(crate) struct PaymentOut<'a> {
     #[serde(serialize_with = "shown::one")]
     id: PaymentId,
     #[serde(serialize_with = "shown::option")]
@@ -144,7 +170,7 @@ struct RefundOut {
 }
 
 impl<'a> PaymentOut<'a> {
-    fn of(id: PaymentId, payment: &'a Payment) -> Self {
+    pub(crate) fn of(id: PaymentId, payment: &'a Payment) -> Self {
         let money = |amount| MoneyOut::new(amount, payment.currency);
         let part = |part: &'a jangbu_domain::payment::command::Part| PartOut {
             merchant_id: &part.merchant,

@@ -93,6 +93,8 @@ const TABLES: &[&[Route]] = &[
     crate::inventory::ROUTES,
     crate::payment::ROUTES,
     crate::charge::ROUTES,
+    crate::inbox::ROUTES,
+    crate::saga::ROUTES,
     crate::ledger::ROUTES,
     crate::journal::ROUTES,
     crate::admin::ROUTES,

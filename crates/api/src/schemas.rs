@@ -20,6 +20,8 @@ pub(crate) fn all() -> Value {
         crate::explain_key::schemas(),
         crate::parked::schemas(),
         crate::journal::schemas(),
+        crate::saga::schemas(),
+        crate::inbox::schemas(),
     ] {
         if let Value::Object(part) = part {
             all.extend(part);
@@ -102,7 +104,7 @@ pub(crate) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
-fn or_null(mut schema: Value) -> Value {
+pub(crate) fn or_null(mut schema: Value) -> Value {
     schema["type"] = json!([schema["type"], "null"]);
     schema
 }
@@ -149,7 +151,8 @@ fn basics() -> Value {
     })
 }
 
-const STATES: [&str; 10] = [
+/// Of an order.
+pub(crate) const STATES: [&str; 10] = [
     "HOLDING",
     "AWAIT_PAY",
     "PAYING",
@@ -166,7 +169,8 @@ const OUTCOMES: [&str; 7] =
     ["SOLD", "SOLD_OUT", "DECLINED", "EXPIRED", "CANCELLED", "SHED", "ERROR"];
 
 fn orders() -> Value {
-    let refund_states = ["REQUESTED", "PSP_REFUND", "RESTORING", "DONE", "REFUSED"];
+    let refund_states =
+        ["REQUESTED", "PSP_REFUND", "RESTORING", "DONE", "REFUSED", "SETTING_ASIDE", "SET_ASIDE"];
     let mut outcome = or_null(words(&OUTCOMES));
     outcome["enum"] = json!(OUTCOMES.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
     json!({
@@ -177,7 +181,7 @@ fn orders() -> Value {
         "OrderRefund": object(&json!({
             "no": {
                 "type": "integer",
-                "description": "From 1; 0 gives back a whole payment that must not have happened.",
+                "description": "From 1; 0 and numbers above 999 give back a whole payment.",
             },
             "state": words(&refund_states),
             "amount": of("Money"),
@@ -335,10 +339,17 @@ fn rest() -> Value {
         "UNKNOWN",
     ];
     json!({
-        "ResolvePayment": object(&json!({
-            "verdict": words(&["CAPTURED", "NOT_CHARGED"]),
-            "evidence": { "type": "string", "minLength": 1, "maxLength": 500 },
-        })),
+        "ResolvePayment": optional(
+            &json!({
+                "refund": {
+                    "type": ["integer", "null"], "minimum": 0, "maximum": 4_294_967_295_u32,
+                    "description": "The refund that is meant; without it, the payment itself.",
+                },
+                "verdict": words(&["CAPTURED", "NOT_CHARGED", "REFUNDED", "NOT_REFUNDED"]),
+                "evidence": { "type": "string", "minLength": 1, "maxLength": 500 },
+            }),
+            &["refund"],
+        ),
         "Payment": object(&json!({
             "id": id("pay"), "orderId": or_null(id("ord")), "state": words(&states),
             "pendingOperation": words(&["NONE", "CHARGE", "AUTHORIZE", "CAPTURE", "VOID"]),
@@ -354,7 +365,9 @@ fn rest() -> Value {
                 "type": "array",
                 "items": object(&json!({
                     "no": { "type": "integer" },
-                    "state": words(&["SENT", "UNKNOWN", "DONE", "REFUSED"]),
+                    "state": words(&[
+                        "SENT", "UNKNOWN", "DONE", "REFUSED", "SET_ASIDE", "RELEASED",
+                    ]),
                     "amount": of("Money"),
                 })),
             },

@@ -186,6 +186,6 @@ fn location(id: OrderId) -> String {
 }
 
 /// The order that the path names.
-fn order_id(call: &Call) -> Result<OrderId, Problem> {
+pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {
     id(OrderId::parse, OrderId::PREFIX, call.param(), || "id".into())
 }

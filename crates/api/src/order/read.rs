@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jangbu_domain::order::model::{Order, Outcome, State};
+use jangbu_domain::order::model::Order;
 use jangbu_kernel::{OrderId, UserId};
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::Api;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::sentence;
 use crate::text::{At, id, shown};
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
@@ -75,39 +76,7 @@ pub(super) async fn timeline(api: &Arc<Api>, call: &Call) -> Result<Reply, Probl
     Ok(Reply::ok(&TimelineOut {
         order_id,
         state: order.state.name(),
-        sentence: sentence(&order),
+        sentence: sentence::of_order(&order, api.shop.now()),
         items,
     }))
-}
-
-/// How an order stands, for somebody who does not know its states.
-fn sentence(order: &Order) -> String {
-    let reason = order.reason.as_deref().unwrap_or("no reason given");
-    let what = match order.state {
-        State::Holding => "The units are being set aside.".to_owned(),
-        State::AwaitPay => "The units are set aside; the buyer has to pay.".to_owned(),
-        State::Paying => "The payment gateway is being asked.".to_owned(),
-        State::PayUnknown => {
-            format!("Whether the money was taken is not known yet ({reason}); we keep asking.")
-        }
-        State::Committing => "It is paid; the units are being booked as sold.".to_owned(),
-        State::Reversing => "It was paid and cancelled; the money is going back.".to_owned(),
-        State::Unwinding => format!("It is being undone ({reason})."),
-        State::Completed if order.refunded >= order.total && order.refunded > 0 => {
-            "It was sold, and everything was refunded.".to_owned()
-        }
-        State::Completed if order.refunded > 0 => {
-            format!("It was sold; {} {} were refunded.", order.refunded, order.currency)
-        }
-        State::Completed => "It is paid and sold.".to_owned(),
-        State::Cancelled => {
-            let outcome = order.outcome.map_or("CANCELLED", Outcome::name);
-            format!("It ended without a sale: {outcome} ({reason}).")
-        }
-        State::Stuck => format!("It cannot go on by itself; an operator has to look ({reason})."),
-    };
-    match order.settled_at {
-        Some(at) => format!("{what} Settled at {}.", At(at)),
-        None => what,
-    }
 }

@@ -61,13 +61,14 @@ pub(crate) const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug","publish":tr
 const RECEIVE: &str = r#"{"quantity":1,"reason":"delivery"}"#;
 const PRICE: &str = r#"{"price":{"amount":1500,"currency":"KRW"}}"#;
 const ADJUST: &str = r#"{"delta":-1,"reason":"x"}"#;
-const RESOLVE: &str = r#"{"verdict":"CAPTURED","evidence":"settlement file"}"#;
 const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","token":"tok",
     "idempotencyKey":"form-1"}"#;
 const JOURNALS: &str = "/api/v1/ledger/journals";
 const JOURNAL: &str = r#"{"reason":"statement","postings":[{"currency":"KRW","memo":"x",
     "legs":[{"account":"bank","amount":5},{"account":"suspense","amount":-5}]}]}"#;
 const SETTLE: &str = r#"{"reason":"repaired"}"#;
+const RESOLVE: &str = r#"{"refund":1,"verdict":"REFUNDED","evidence":"settlement file"}"#;
+const WHY: &str = r#"{"reason":"the desk says so"}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -97,7 +98,6 @@ pub(crate) const CASES: &[Case] = &[
     write("POST", "/api/v1/stock/{sku}/receive", "/api/v1/stock/$SKU/receive", RECEIVE, 201),
     write("POST", "/api/v1/stock/{sku}/adjust", "/api/v1/stock/$SKU/adjust", ADJUST, 201),
     read("/api/v1/payments/{id}", "/api/v1/payments/$LOST", "/api/v1/payments/7", "INVALID_ID"),
-    write("POST", "/api/v1/payments/{id}/resolve", "/api/v1/payments/$LOST/resolve", RESOLVE, 409),
     write("POST", "/api/payments/authorize", "/api/payments/authorize", AUTHORIZE, 200),
     write(
         "POST",
@@ -126,6 +126,19 @@ pub(crate) const CASES: &[Case] = &[
         "/api/payments/7?merchantId=17",
         "INVALID_ID",
     ),
+    write("POST", "/api/v1/payments/{id}/resolve", "/api/v1/payments/$LOST/resolve", RESOLVE, 404),
+    read(
+        "/api/v1/payments",
+        "/api/v1/payments?state=UNKNOWN",
+        "/api/v1/payments?state=LOST",
+        "INVALID_PARAMETER",
+    ),
+    write("POST", "/api/v1/payments/{id}/inquire", "/api/v1/payments/$LOST/inquire", WHY, 200),
+    read("/api/v1/sagas", "/api/v1/sagas?state=OPEN", "/api/v1/sagas?state=x", "INVALID_PARAMETER"),
+    read("/api/v1/sagas/{id}", "/api/v1/sagas/$OPEN", "/api/v1/sagas/7", "INVALID_ID"),
+    write("POST", "/api/v1/sagas/{id}/retry", "/api/v1/sagas/$OPEN/retry", WHY, 200),
+    write("POST", "/api/v1/sagas/{id}/compensate", "/api/v1/sagas/$OPEN/compensate", WHY, 200),
+    write("POST", "/api/v1/sagas/{id}/abandon", "/api/v1/sagas/$OPEN/abandon", WHY, 409),
     read(ACCOUNTS, ACCOUNTS, "/api/v1/ledger/accounts?cursor=-", "INVALID_PARAMETER"),
     read(
         ACCOUNT,
@@ -251,6 +264,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$SOLD", text(&sold.json["id"])),
         ("$HELD", text(&held.json["id"])),
         ("$GIVEN", text(&given.json["id"])),
+        ("$OPEN", text(&lost.json["id"])),
         ("$LOST", text(&lost.json["id"]).replace("ord_", "pay_")),
         ("$SKU", sku),
         ("$POISON", poison),

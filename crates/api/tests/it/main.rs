@@ -9,6 +9,7 @@ mod books;
 mod charge;
 mod corpus;
 mod defects;
+mod desk;
 mod document;
 mod forms;
 mod fuzzed;

@@ -106,6 +106,11 @@ impl World {
         Self::made(settings, memory, |_| {})
     }
 
+    /// One whose gateway does what a test tells it.
+    pub(crate) fn with_gateway(gateway: Arc<dyn Gateway>, memory: bool) -> Self {
+        Self::made(Settings::default(), memory, |layout| layout.gateway = gateway)
+    }
+
     /// With a layout of its own.
     pub(crate) fn made(settings: Settings, memory: bool, how: impl FnOnce(&mut Layout)) -> Self {
         let dir = tempfile::tempdir().unwrap();

@@ -82,6 +82,9 @@ pub enum Command {
     /// payment itself, or about refund `refund`. [`SOON`] as `deadline`: as the rules say. An
     /// order that asks about an INTENT has a hint that it is paid: that is looked into.
     Inquire { payment: PaymentId, refund: Option<u32>, deadline: Time },
+    /// An operator wants to know now: as [`Command::Inquire`] about everything that is open, and
+    /// refused when nothing is.
+    AskNow { payment: PaymentId },
     /// The gateway's answer to `ask`.
     Said { payment: PaymentId, ask: Ask, said: Said },
     /// An operator's verdict on an unknown outcome.
@@ -118,6 +121,7 @@ impl Command {
             | Self::Refund { payment, .. }
             | Self::GiveBack { gift: Gift { payment, .. }, .. }
             | Self::Inquire { payment, .. }
+            | Self::AskNow { payment }
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
             | Self::Resolve { payment, .. }
@@ -135,6 +139,7 @@ impl Command {
             | Self::Void { payment, .. }
             | Self::Refund { payment, .. }
             | Self::Inquire { payment, .. }
+            | Self::AskNow { payment }
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
             | Self::Resolve { payment, .. }
@@ -165,6 +170,7 @@ impl Command {
             | Self::Authorize { .. }
             | Self::Capture { .. }
             | Self::Void { .. }
+            | Self::AskNow { .. }
             | Self::Resolve { .. } => None,
         }
     }

@@ -44,6 +44,9 @@ pub(super) fn decide(
         Command::Inquire { refund, deadline, .. } => {
             inquiry::inquire(id, *refund, *deadline, (ctx, rows, out))?;
         }
+        Command::AskNow { .. } => {
+            inquiry::ask_now(id, (ctx, rows, out))?;
+        }
         Command::Said { ask, said, .. } => match ask.refund_no() {
             Some(no) => refund::said(id, no, (*ask, said), (ctx, rows, out))?,
             None => answer::said(id, *ask, said, (ctx, rows, out))?,

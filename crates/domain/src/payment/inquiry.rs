@@ -6,9 +6,9 @@
 
 use jangbu_kernel::{PaymentId, Time};
 
-use super::command::{Ask, Reject};
+use super::command::{Ask, Reject, SOON};
 use super::decide::{Hands, call, change, found, until};
-use super::model::{FENCING, NOT_FOUND, Payment, RefundState, Rules, State, after};
+use super::model::{FENCING, NOT_FOUND, Payment, Refund, RefundState, Rules, State, after};
 use super::{answer, refund};
 
 /// Asks what is open and not being asked: about refund `no`, or about everything.
@@ -50,6 +50,21 @@ pub(super) fn inquire(
         }
     });
     Ok(())
+}
+
+/// An operator asks: only about what is open. (An intent that nobody has sent is not.)
+pub(super) fn ask_now(id: PaymentId, (ctx, rows, out): Hands<'_>) -> Result<(), Reject> {
+    let payment = found(rows, id)?;
+    let waits = match payment.state {
+        State::Sent | State::CaptureSent | State::VoidSent | State::Unknown => true,
+        State::Intent | State::Authorized | State::Captured | State::Declined | State::Voided => {
+            false
+        }
+    };
+    if !waits && !payment.refunds.iter().any(Refund::is_open) {
+        return Err(Reject::NotUnknown);
+    }
+    inquire(id, None, SOON, (ctx, rows, out))
 }
 
 /// Whether something is open and no call about it can still be under way. An order asks about an

@@ -50,6 +50,10 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/ledger/journals", "/postings/0/memo", "not text"),
     ("/api/v1/poison/{id}/retry", "/reason", "not text"),
     ("/api/v1/poison/{id}/discard", "/reason", "not text"),
+    ("/api/v1/payments/{id}/inquire", "/reason", "not text"),
+    ("/api/v1/sagas/{id}/retry", "/reason", "not text"),
+    ("/api/v1/sagas/{id}/compensate", "/reason", "not text"),
+    ("/api/v1/sagas/{id}/abandon", "/reason", "not text"),
 ];
 
 fn wrong_types(value: &Value) -> Vec<Value> {

@@ -163,6 +163,7 @@ impl Bench {
                 let (no, evidence) = (no.parse().unwrap(), evidence.into());
                 Command::ResolveRefund { payment, no, given: verdict == "given", evidence }
             }
+            ["ask-now"] => Command::AskNow { payment },
             ["inquire"] => Command::Inquire { payment, refund: None, deadline },
             ["inquire", no] => {
                 Command::Inquire { payment, refund: Some(no.parse().unwrap()), deadline }

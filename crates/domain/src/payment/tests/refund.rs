@@ -180,3 +180,26 @@ fn an_operator_says_what_became_of_a_refund() {
         ",
     );
 }
+
+#[test]
+fn an_operator_asks_now_about_what_is_open_and_nothing_else() {
+    check(
+        "
+        ask-now                         => PAYMENT_UNKNOWN
+        intend a=60 b=40                => INTENT
+        ask-now                         => NOT_UNKNOWN
+        authorize                       => SENT >charge:100
+        ask-now                         => SENT
+        said charge unknown time-out    => UNKNOWN:time-out +unknown:time-out
+        ask-now                         => UNKNOWN:time-out >inquire:100
+        ask-now                         => UNKNOWN:time-out
+        said inquire captured 100       => CAPTURED +captured#1:100
+        ask-now                         => NOT_UNKNOWN
+        refund 1 a=60                   => CAPTURED/SENT +refund-requested1:60 >refund1:60
+        said refund1 unknown time-out   => CAPTURED/UNKNOWN +refund-unknown1:time-out
+        ask-now                         => CAPTURED >inquire1:60
+        said inquire1 refunded 60       => CAPTURED/DONE +refunded1#2:60
+        ask-now                         => NOT_UNKNOWN
+        ",
+    );
+}
