@@ -276,6 +276,13 @@ async fn an_abandoned_order_owes_its_customer_and_no_merchant() {
         assert!(sentence.contains("set aside for the customer"), "{sentence}");
         assert_eq!(balance(&world, "merchant:m-1:payable").await, 0);
         assert_eq!(balance(&world, "customer:refundable").await, 1_000);
+        let line = world.get("/api/v1/audit?limit=1").await.json["items"][0].clone();
+        assert_eq!(
+            (&line["operation"], &line["why"]),
+            (&json!("saga.abandon"), &json!("the desk says so"))
+        );
+        let states = (&line["before"]["state"], &line["after"]["state"]);
+        assert_eq!(states, (&json!("STUCK"), &json!("CANCELLED")));
         assert_eq!(
             balance(&world, "psp:sim:receivable").await,
             1_000,
