@@ -14,8 +14,7 @@ use crate::world::{OPERATOR, World, order, post};
 /// Writes that the cases of `forms` can only see refused. A payment of unknown outcome takes longer
 /// than a test here: `every_domain_describes_what_an_operator_changed` has it in services.
 /// Nothing is parked: `a_parked_key_is_shown_retried_and_discarded_with_a_reason` has those.
-const ELSEWHERE: [&str; 4] =
-    ["payment.resolve", "parked.retry", "parked.discard", "saga.abandon"];
+const ELSEWHERE: [&str; 4] = ["payment.resolve", "parked.retry", "parked.discard", "saga.abandon"];
 
 async fn newest(world: &World) -> Value {
     world.get("/api/v1/audit?limit=1").await.json["items"][0].clone()
