@@ -68,7 +68,9 @@ fn ready(api: &Api) -> Reply {
         None => (200, None),
         Some(Why::ReadOnly) => (200, Some("an operator has switched to read-only")),
         Some(Why::Full) => (503, Some("the disk is full: read-only until there is room")),
-        Some(Why::StoreFailed) => (503, Some("the store has failed; the log says why")),
+        Some(Why::StoreFailed | Why::Unsure) => {
+            (503, Some("the store has failed; the log says why"))
+        }
         Some(Why::Stopping) => (503, Some("going down")),
         Some(Why::Shed | Why::TooLate | Why::Poison) => (503, Some("no new business is taken")),
     };

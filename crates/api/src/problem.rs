@@ -102,6 +102,7 @@ impl Problem {
                 Own::StoreFailed,
                 "nothing can be written until an operator has acted; the server's log says why",
             ),
+            Why::Unsure => crate::ask::unanswered(),
             Why::Poison => Self::of(
                 Own::Poisoned,
                 "the command was set aside for an operator; do not send it again",
@@ -177,5 +178,14 @@ mod tests {
         assert_eq!(retryable(&problem), true);
         problem.order = Some(OrderId(7));
         assert_eq!(retryable(&problem), false);
+    }
+
+    #[test]
+    fn a_commit_that_may_have_happened_is_not_called_a_failure() {
+        let unsure = Problem::not_run(Why::Unsure);
+        let row = row_of(unsure.code);
+        assert_eq!((row.status, row.code, row.retryable), (503, "UNANSWERED", true));
+        assert!(unsure.detail.contains("same key"), "{}", unsure.detail);
+        assert!(!row_of(Problem::not_run(Why::StoreFailed).code).retryable);
     }
 }

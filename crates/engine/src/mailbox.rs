@@ -50,9 +50,11 @@ pub enum Why {
     ReadOnly,
     /// The cell takes no new business until there is room on the disk again.
     Full,
-    /// The store has failed: nothing can be written until an operator has acted. A command that
-    /// was under way may have been carried out: the same key tells.
+    /// The store has failed: nothing can be written until an operator has acted. Nothing was done.
     StoreFailed,
+    /// The store has failed while it committed the command, and does not say whether it did: the
+    /// same key tells, once the store is back.
+    Unsure,
     /// The command cannot be processed; it was set aside for an operator.
     Poison,
     /// The process is going down.

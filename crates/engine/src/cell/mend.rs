@@ -179,12 +179,14 @@ impl Cell {
         batch
     }
 
-    /// Writing stops: everybody who waits is told, and nobody new is let in.
+    /// Writing stops: everybody who waits is told what is known, and nobody new is let in.
     pub(super) fn stop(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
         tracing::error!(%fault, "writing stops");
         self.mailbox.set_read_only(Some(Why::StoreFailed));
+        // Whoever waits for a commit that may have happened must not hear that it did not.
+        let unsure = self.unsure.take().into_iter().flat_map(|unsure| unsure.batch);
+        self.refuse(unsure.filter_map(|item| item.waiter).collect(), Why::Unsure);
         let mut rest = batch;
-        rest.extend(self.unsure.take().into_iter().flat_map(|unsure| unsure.batch));
         loop {
             let waiters = rest.drain(..).filter_map(|item| item.waiter).collect();
             self.refuse(waiters, Why::StoreFailed);

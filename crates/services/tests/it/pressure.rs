@@ -12,7 +12,7 @@ use jangbu_kernel::{Envelope, Lane};
 use jangbu_services::registry::{MIGRATIONS, TABLES};
 use jangbu_store::{On, Options, Sqlite};
 
-use crate::rig::{Bench, ONE, Rig, Seen, open_all, same_rows};
+use crate::rig::{Bench, ONE, Rig, Seen, lose, open_all, same_rows};
 use crate::stage::{captured, create, hold, keyed, place, receive};
 
 fn full() -> Fault {
@@ -223,19 +223,28 @@ fn when_the_store_fails_everybody_is_told_and_nothing_is_taken_any_more() {
 
 #[test]
 fn whoever_waits_for_a_commit_that_may_have_happened_is_told_when_the_store_dies() {
-    let mut bench = Bench::stocked();
-    let number = ask(&mut bench, place(10, &[(0, 1)], "ok"));
-    bench.memory.faults().lose_answers(0, 1);
-    bench.memory.faults().fail_after(1, On::Begin, 1, Fault::Transient("busy".to_owned()));
-    bench.memory.faults().fail(On::Begin, 1, Fault::Fatal("gone".to_owned()));
-    let mut ended = bench.step();
-    for _ in 0..3 {
-        if ended.is_ok() {
-            ended = bench.step();
-        }
+    for happened in [true, false] {
+        let mut bench = Bench::stocked();
+        let order = || keyed(place(10, &[(0, 1)], "ok"), "k", 1);
+        let under_way = ask(&mut bench, order());
+        let faults = bench.memory.faults();
+        lose(faults, happened);
+        faults.fail_after(1, On::Begin, 1, Fault::Transient("busy".to_owned()));
+        assert_eq!(bench.step(), Ok(Step::BackOff), "nobody knows yet");
+        let behind = ask(&mut bench, hold(11, &[(1, 1)]));
+        bench.memory.faults().fail(On::Begin, 1, Fault::Fatal("gone".to_owned()));
+        assert!(matches!(bench.step(), Err(Fault::Fatal(_))));
+        assert_eq!(bench.rig.answer(under_way), Seen::NotRun(Why::Unsure), "it may have happened");
+        assert_eq!(bench.rig.answer(behind), Seen::NotRun(Why::StoreFailed), "it has not");
+        // The store is back: the same key tells, and does it once.
+        bench.memory.faults().clear();
+        bench.rig.restart();
+        assert_eq!(bench.order(10).is_some(), happened);
+        let told = bench.run(order());
+        assert!(matches!(told, Seen::Done { replayed, .. } if replayed == happened), "{told:?}");
+        assert!(bench.order(11).is_none());
+        assert_eq!(bench.available(0), 3);
     }
-    assert!(matches!(ended, Err(Fault::Fatal(_))), "{ended:?}");
-    assert_eq!(bench.rig.answer(number), Seen::NotRun(Why::StoreFailed));
 }
 
 #[test]
