@@ -168,7 +168,7 @@ impl Bench {
             ["inquire", no] => {
                 Command::Inquire { payment, refund: Some(no.parse().unwrap()), deadline }
             }
-            ["give", ref wish @ ..] => self.give(wish, deadline),
+            ["give", ref wish @ ..] => give(wish, deadline),
             ["capture", merchant] => {
                 Command::Capture { payment, merchant: Some(merchant.into()), deadline }
             }
@@ -187,23 +187,6 @@ impl Bench {
         }
     }
 
-    /// `give 9 a=30` gives 30 of merchant a as refund 9, `give 9 a` whatever is left.
-    fn give(&self, words: &[&str], deadline: Time) -> Command {
-        let [id, merchant] = words else { panic!("not a gift: {words:?}") };
-        let (merchant, amount) = match merchant.split_once('=') {
-            None => (*merchant, None),
-            Some((merchant, amount)) => (merchant, Some(amount.parse().unwrap())),
-        };
-        let gift = Gift {
-            payment: ID,
-            refund: RefundId(id.parse().unwrap()),
-            merchant: merchant.into(),
-            amount,
-            reason: "broken".into(),
-        };
-        Command::GiveBack { gift, deadline }
-    }
-
     fn intend(&self, words: &[&str], deadline: Time) -> Command {
         let (split, amount) = parts(words);
         let currency = if words.contains(&"usd") { "USD" } else { "KRW" };
@@ -218,6 +201,23 @@ impl Bench {
         let token = words.contains(&"token").then(|| Secret::new("tok_1"));
         Command::Intend { intent, token, deadline }
     }
+}
+
+/// `give 9 a=30` gives 30 of merchant a as refund 9, `give 9 a` whatever is left.
+fn give(words: &[&str], deadline: Time) -> Command {
+    let [id, merchant] = words else { panic!("not a gift: {words:?}") };
+    let (merchant, amount) = match merchant.split_once('=') {
+        None => (*merchant, None),
+        Some((merchant, amount)) => (merchant, Some(amount.parse().unwrap())),
+    };
+    let gift = Gift {
+        payment: ID,
+        refund: RefundId(id.parse().unwrap()),
+        merchant: merchant.into(),
+        amount,
+        reason: "broken".into(),
+    };
+    Command::GiveBack { gift, deadline }
 }
 
 fn seconds(text: &str) -> Span {

@@ -227,9 +227,11 @@ impl World {
                 self.decide(&Command::Refund { payment: ID, no, amount: a + b, parts, deadline });
             }
             Step::Capture => {
-                self.decide(&Command::Capture { payment: ID, merchant: None, deadline })
+                self.decide(&Command::Capture { payment: ID, merchant: None, deadline });
             }
-            Step::Void => self.decide(&Command::Void { payment: ID, merchant: None, deadline }),
+            Step::Void => {
+                self.decide(&Command::Void { payment: ID, merchant: None, deadline });
+            }
             Step::Inquire(refund) => {
                 self.decide(&Command::Inquire { payment: ID, refund, deadline });
             }
