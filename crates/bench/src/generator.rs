@@ -214,9 +214,7 @@ impl<T: Trade> Turn<'_, T> {
 
     /// Renders the request of an arrival.
     fn prepare(&mut self, intended: u64, now: u64) -> T::Job {
-        let tally = self.trade.tally();
-        tally.issued += 1;
-        tally.lateness.record(now.saturating_sub(intended));
+        self.trade.tally().sent(intended, now);
         self.request.clear();
         self.trade.arrival(intended, now, &mut self.request)
     }

@@ -50,6 +50,8 @@ pub struct Step {
     pub accepted: Option<Quantiles>,
     /// From the intended start, of what was refused.
     pub refusals: Option<Quantiles>,
+    /// From the intended start until the request was sent: the generator's share of both.
+    pub lateness: Option<Quantiles>,
     /// Processors that the server used.
     pub server_cpu: Option<f64>,
     /// Processors that the generator used.
@@ -92,6 +94,7 @@ fn step(stair: &Stair, factor: f64, each: f64, within: &[&Second]) -> Step {
         dropped: share(stair.offered - stair.answered),
         accepted: stair.settled.quantiles(),
         refusals: stair.shed.quantiles(),
+        lateness: stair.lateness.quantiles(),
         server_cpu: mean(within, |second| second.server_cpu),
         generator_cpu: mean(within, |second| second.generator_cpu),
     }

@@ -150,6 +150,7 @@ fn special(of: &Certificate, out: &mut String) {
                 short(step.dropped * 100.0),
                 shown(step.accepted.map(|q| q.p99)),
                 shown(step.refusals.map(|q| q.p99)),
+                shown(step.lateness.map(|q| q.p99)),
                 shown(step.server_cpu),
                 shown(step.generator_cpu),
             ]
@@ -162,6 +163,7 @@ fn special(of: &Certificate, out: &mut String) {
             "dropped %",
             "p99 accepted ms",
             "p99 refused ms",
+            "p99 lateness ms",
             "server CPUs",
             "generator CPUs",
         ];

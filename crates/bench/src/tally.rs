@@ -87,12 +87,13 @@ pub(crate) struct Stair {
     pub(crate) good: u64,
     pub(crate) settled: Latencies,
     pub(crate) shed: Latencies,
+    pub(crate) lateness: Latencies,
 }
 
 impl Stair {
     pub(crate) fn until(end: u64) -> Self {
-        let (settled, shed) = (Latencies::new(), Latencies::new());
-        Self { end, offered: 0, answered: 0, good: 0, settled, shed }
+        let [settled, shed, lateness] = std::array::from_fn(|_| Latencies::new());
+        Self { end, offered: 0, answered: 0, good: 0, settled, shed, lateness }
     }
 }
 
@@ -204,6 +205,18 @@ impl Tally {
         self.second(intended).offered += 1;
         if let Some(stair) = self.stair(intended) {
             stair.offered += 1;
+        }
+    }
+
+    /// The request of an arrival is sent.
+    pub(crate) fn sent(&mut self, intended: u64, now: u64) {
+        let late = now.saturating_sub(intended);
+        self.issued += 1;
+        self.lateness.record(late);
+        if !self.stairs.is_empty()
+            && let Some(stair) = self.stair(intended)
+        {
+            stair.lateness.record(late);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use jangbu_bench::{Certificate, Verdict};
+use jangbu_bench::{Certificate, Step, Verdict};
 
 use crate::certificate::conforms;
 use crate::money::MoneyWays;
@@ -117,7 +117,8 @@ fn overload_is_measured_by_the_step() {
     assert_eq!(offered, [480, 600, 1_200, 3_000, 480]);
     assert!(steps[0].refused < 0.05 && steps[4].refused < 0.05, "{steps:?}");
     assert!(steps[3].refused > 0.5 && steps[3].refusals.is_some(), "{steps:?}");
-    assert!(steps.iter().all(|step| step.generator_cpu.is_some()), "{steps:?}");
+    let measured = |step: &Step| step.generator_cpu.is_some() && step.lateness.is_some();
+    assert!(steps.iter().all(measured), "{steps:?}");
     // The toy does 400 a second and its latencies do not grow.
     assert!(overload.goodput_5x.unwrap() > 1.0 && overload.goodput_2x.unwrap() > 1.0);
     assert!(overload.latency_factor.is_some());
