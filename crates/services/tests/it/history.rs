@@ -80,8 +80,7 @@ impl Sent {
         envelope.now = self.now;
         envelope.key = self.key.clone().map(Box::new);
         envelope.operator = (self.waits && self.number.is_multiple_of(3)).then(|| {
-            let (who, why) = ("kim".into(), format!("because {}", self.number).into());
-            Box::new(Operator { who, why, operation: "test.operation" })
+            Box::new(Operator { who: "kim".into(), why: "w".into(), operation: "test.operation" })
         });
         envelope.correlation = self.waits.then(|| format!("c-{}", self.number).into());
         envelope
