@@ -50,7 +50,8 @@
 //! | [`command`] | commands, answers, rejects, events, calls |
 //! | `decide` | what people and sagas ask |
 //! | `answer` | what the gateway says about the payment |
-//! | `refund` | refunds: asked, answered |
+//! | `refund` | refunds: asked, given by merchants, answered |
+//! | `rules` | the patience with a gateway |
 //! | `aside` | money that no gateway gives back, and that no merchant shall have |
 //! | `inquiry` | asking the gateway, and the timers of payments without an order |
 
@@ -61,6 +62,7 @@ mod decide;
 mod inquiry;
 pub mod model;
 mod refund;
+mod rules;
 #[cfg(test)]
 mod tests;
 

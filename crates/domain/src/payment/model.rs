@@ -7,6 +7,8 @@ use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Time, coded};
 
 use super::command::{About, Intent, Part, Reply};
 
+pub use super::rules::Rules;
+
 /// Reason of an UNKNOWN payment whose amount at the gateway is not the intended one.
 pub const AMOUNT_MISMATCH: &str = "amount_mismatch";
 /// Reason of an UNKNOWN payment that the gateway does not know and was told to refuse.
@@ -365,37 +367,6 @@ pub(super) fn sums_up(parts: &[Part], amount: i64) -> bool {
         parts.iter().take(i).any(|other| other.merchant == part.merchant)
     };
     sum == Some(amount) && !parts.iter().enumerate().any(twice)
-}
-
-/// The gateway's name, and how patient we are with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// The gateway's name, as in account codes and metrics.
-    pub psp: Arc<str>,
-    /// How long the calls may take that we start ourselves: inquiries, fences, repeated refunds.
-    pub call_timeout: Span,
-    /// How old a charge must be before "not found" leads to a fence.
-    pub not_found_age: Span,
-    /// Pauses between the inquiries of a payment without an order; the last one repeats.
-    pub inquiries: Vec<Span>,
-    /// When a payment without an order stops to inquire and waits for an operator.
-    pub give_up: Span,
-}
-
-impl Rules {
-    /// How long after a call's deadline its silence is looked into.
-    pub const GRACE: Span = Span::secs(2);
-
-    /// The usual patience with gateway `psp`.
-    pub fn new(psp: impl Into<Arc<str>>) -> Self {
-        Self {
-            psp: psp.into(),
-            call_timeout: Span::secs(5),
-            not_found_age: Span::secs(60),
-            inquiries: [5, 30, 120, 600, 3_600].map(Span::secs).to_vec(),
-            give_up: Span::mins(24 * 60),
-        }
-    }
 }
 
 /// `span` after `time`.

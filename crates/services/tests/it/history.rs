@@ -348,7 +348,7 @@ impl World {
 
     fn payment(&self, op: &Op) -> payment::Command {
         use payment::Command;
-        let deadline = Time(self.now + 10_000_000);
+        let (deadline, merchant) = (Time(self.now + 10_000_000), None);
         let part = |amount| vec![Part { merchant: "m-1".into(), amount }];
         match *op {
             Op::Pay { payment: n, amount, later, token } => {
@@ -364,11 +364,9 @@ impl World {
                 Command::Intend { intent, token: Some(secret(token)), deadline }
             }
             Op::Capture { payment: n } => {
-                Command::Capture { payment: payment(n), merchant: None, deadline }
+                Command::Capture { payment: payment(n), merchant, deadline }
             }
-            Op::Void { payment: n } => {
-                Command::Void { payment: payment(n), merchant: None, deadline }
-            }
+            Op::Void { payment: n } => Command::Void { payment: payment(n), merchant, deadline },
             Op::GiveBack { payment: n, no, amount } => {
                 let (payment, parts) = (payment(n), part(amount));
                 Command::Refund { payment, no, amount, parts, deadline }
