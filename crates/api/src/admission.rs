@@ -62,7 +62,7 @@ pub struct AdmissionRules {
 
 impl Default for AdmissionRules {
     fn default() -> Self {
-        Self { target: Duration::from_millis(10), least: 16, most: 2_048, browse: 256 }
+        Self { target: Duration::from_millis(10), least: 32, most: 2_048, browse: 256 }
     }
 }
 
