@@ -8,6 +8,7 @@ use jangbu_engine::port::Fault;
 use jangbu_store::DirError;
 
 use crate::bench::Failed;
+use crate::operate::Refused;
 
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,9 @@ fn number(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<Usage>() {
             return 2;
+        }
+        if let Some(refused) = cause.downcast_ref::<Refused>() {
+            return refused.exit_code();
         }
         if let Some(Failed(error)) = cause.downcast_ref() {
             return error.exit_code();

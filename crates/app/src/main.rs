@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod exit;
 mod keys;
+mod operate;
 mod prove;
 mod rebuild;
 mod serve;
@@ -27,6 +28,12 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::MerchantKey(args) => keys::make(&args),
+        Command::Saga { desk, command } => operate::saga(&desk, &command),
+        Command::Payment { desk, command } => operate::payment(&desk, &command),
+        Command::Poison { desk, command } => operate::poison(&desk, &command),
+        Command::Parked { desk, command } => operate::parked(&desk, &command),
+        Command::Audit(args) => operate::audit(&args),
+        Command::Idempotency(args) => operate::idempotency(&args),
         Command::Rebuild(args) => rebuild::rebuild(&args),
         Command::Openapi => exit::print(&jangbu_api::openapi_json()),
         Command::DefaultConfig => exit::print(config::DEFAULT),

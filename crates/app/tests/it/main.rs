@@ -4,6 +4,7 @@
 mod charges;
 mod cli;
 mod crash;
+mod desk;
 mod disk;
 mod durable;
 mod load;

@@ -1,0 +1,124 @@
+//! The operator's desk on the command line, against a running server.
+
+use serde_json::Value;
+
+use crate::server::{Server, jangbu, prove};
+
+/// Runs a command against `server`: exit code, standard output, standard error.
+fn desk(server: &Server, data: &std::path::Path, args: &[&str]) -> (i32, String, String) {
+    let key = data.join("keys/operator.key");
+    let fixed = ["--server", &server.url, "--key", key.to_str().unwrap()];
+    let all: Vec<&str> = args.iter().copied().chain(fixed).collect();
+    let out = jangbu(&all, &[]).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
+}
+
+/// The state of an order, once it is one of those.
+fn until(server: &Server, order: &str, states: &[&str]) -> Value {
+    let mut last = Value::Null;
+    for _ in 0..2_000 {
+        last = server.get(&format!("/api/v1/orders/{order}")).body;
+        if states.iter().any(|state| last["state"] == *state) {
+            return last;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("{order} stays {last}");
+}
+
+/// An order that was cancelled while it was paid, and whose money the gateway does not give back.
+fn stuck(server: &Server, sku: &str) -> String {
+    let body = serde_json::json!({
+        "userId": "usr_0000000000001",
+        "lines": [{ "skuId": sku, "quantity": 1 }],
+        "expectedTotal": { "amount": 1_000, "currency": "KRW" },
+        "payment": { "mode": "CLIENT" },
+    });
+    let placed = server.post("/api/v1/orders", "stuck", &body).unwrap();
+    let id = placed.body["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/orders/{id}");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let amount = serde_json::json!({ "amount": 1_000, "currency": "KRW" });
+            let body = serde_json::json!({ "amount": amount, "token": "tok_refund_refused" });
+            server.post(&format!("{path}/confirm"), "pay", &body)
+        });
+        until(server, &id, &["PAYING", "PAY_UNKNOWN"]);
+        let why = serde_json::json!({ "reason": "changed my mind" });
+        server.post(&format!("{path}/cancel"), "cancel", &why).unwrap();
+    });
+    until(server, &id, &["STUCK"]);
+    id
+}
+
+#[test]
+fn a_stuck_order_is_found_retried_and_abandoned_and_the_books_balance() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // The gateway takes its time, so that the cancellation comes before its answer.
+    let slow = [("GATEWAY__LATENCY__MIN_MS", "1000"), ("GATEWAY__LATENCY__MAX_MS", "1000")];
+    let patience = [("SAGA__PATIENCE_PERCENT", "100")];
+    let settings: Vec<_> = slow.into_iter().chain(patience).collect();
+    let server = Server::start(dir.path(), &settings);
+    let sku = server.seed(1, 10).remove(0);
+    let id = stuck(&server, &sku);
+    let run = |args: &[&str]| desk(&server, dir.path(), args);
+
+    let (code, table, error) = run(&["saga", "list"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(table.starts_with("ORDER") && table.contains(&id) && table.contains("REVERSING"));
+    let (code, shown, _) = run(&["saga", "show", &id]);
+    assert!(code == 0 && shown.contains("refuses to give the money back"), "{shown}");
+    let (code, _, error) = run(&["saga", "compensate", &id, "--reason", "try"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("VERB_NOT_ALLOWED") && error.contains("request "), "{error}");
+    let (code, _, error) = run(&["saga", "retry", &id]);
+    assert!(code == 2 && error.contains("--reason"), "{error}");
+    let (code, _, error) = run(&["saga", "retry", &id, "--reason", "they say it works"]);
+    assert_eq!(code, 0, "{error}");
+    let tried = |order: &Value| order["refunds"].as_array().map_or(0, Vec::len);
+    while tried(&until(&server, &id, &["STUCK", "REVERSING"])) < 2 {}
+    until(&server, &id, &["STUCK"]);
+    let (code, json, error) = run(&["saga", "abandon", &id, "--reason", "closed", "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let saga: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&saga["state"], &saga["reason"]),
+        (&"CANCELLED".into(), &"abandoned: closed".into())
+    );
+    let payment = id.replace("ord_", "pay_");
+    let (code, shown, _) = run(&["payment", "show", &payment]);
+    assert!(code == 0 && shown.contains("SET_ASIDE"), "{shown}");
+    let (code, shown, _) = run(&["payment", "unknown"]);
+    assert!(code == 0 && shown.contains("nothing") && shown.contains("count"), "{shown}");
+    let (code, _, error) = run(&["payment", "ask", &payment, "--reason", "x"]);
+    assert!(code == 1 && error.contains("NOT_UNKNOWN"), "{error}");
+    let resolve = ["--verdict", "CAPTURED", "--evidence", "file"];
+    let (code, _, error) = run(&[&["payment", "resolve", &payment][..], &resolve].concat());
+    assert!(code == 1 && error.contains("NOT_UNKNOWN"), "{error}");
+    let (code, lines, error) = run(&["audit", "--resource", &id]);
+    assert_eq!(code, 0, "{error}");
+    assert!(lines.contains("saga.abandon") && lines.contains("they say it works"), "{lines}");
+    let (code, key, error) = run(&["idempotency", "stuck"]);
+    assert!(code == 0 && key.contains("order.place"), "{error}{key}");
+    let (code, report) = prove(dir.path(), None);
+    assert_eq!((code, &report["in_flight"]["orders_abandoned"]), (0, &1.into()), "{report:#}");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_wrong_key_is_two_and_no_server_is_four() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let key = |name: &str| dir.path().join("keys").join(name).to_str().unwrap().to_owned();
+    let run = |server: &str, key: &str| {
+        let out =
+            jangbu(&["saga", "list", "--server", server, "--key", key], &[]).output().unwrap();
+        (out.status.code().unwrap_or(-1), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (code, error) = run(&server.url, &key("client.key"));
+    assert!(code == 2 && error.contains("FORBIDDEN"), "{error}");
+    assert_eq!(run(&server.url, "/nonexistent/key").0, 2);
+    let (code, error) = run("http://127.0.0.1:1", &key("operator.key"));
+    assert!(code == 4 && error.contains("is the server running?"), "{error}");
+}
