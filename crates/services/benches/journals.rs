@@ -80,7 +80,9 @@ fn main() {
     let after = load.shop.counters()[0].clone();
     let (took, booked) = (start.elapsed(), load.booked.load(Ordering::Relaxed) - before.1);
     load.stop.store(true, Ordering::Relaxed);
-    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    for sender in senders {
+        sender.join().unwrap();
+    }
     let (behind, drained) = (after.events.cast_signed() - projections.seq(), Instant::now());
     while projections.seq() < load.shop.counters()[0].events.cast_signed() {
         std::thread::sleep(Duration::from_millis(1));

@@ -259,7 +259,9 @@ mod tests {
                 *other.body.get_mut(place)? = to;
             }
         }
-        (other != *request).then_some(other)
+        // The target `#` reads as an empty path, which is written `/`: the same request.
+        let same_target = part == 1 && other.target.as_str() == request.target.as_str();
+        (other != *request && !same_target).then_some(other)
     }
 
     proptest! {
