@@ -12,7 +12,8 @@ use jangbu_engine::unit::Sink;
 use jangbu_kernel::{Ctx, Envelope, Money, Origin, ProductId, SkuId, Time};
 use serde_json::{Value, json};
 
-use crate::adapter::{Bound, Service, Stored};
+use crate::adapter::Service;
+use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::packed;
 

@@ -11,7 +11,8 @@ use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Envelope, OrderId, SkuId, Time};
 use serde_json::{Value, json};
 
-use crate::adapter::{Bound, Service, Stored};
+use crate::adapter::Service;
+use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::{order, packed};
 

@@ -11,7 +11,8 @@ use jangbu_kernel::id::JournalId;
 use jangbu_kernel::{Ctx, Time};
 use serde_json::{Value, json};
 
-use crate::adapter::{Bound, Service, Stored};
+use crate::adapter::Service;
+use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::packed;
 

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`adapter`] | the one adapter between a domain and the loop |
+//! | [`adapter`], [`bound`] | the one adapter between a domain and the loop; its rows and the store |
 //! | [`catalog`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`registry`] | the list of units and tables, and the schema |
 //! | [`events`] | what leaves through the outbox |
@@ -13,6 +13,7 @@
 //! | [`desk`] | what operators read of the engine's own rows |
 
 pub mod adapter;
+pub mod bound;
 pub mod catalog;
 pub mod desk;
 pub mod events;

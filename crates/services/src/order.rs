@@ -13,7 +13,8 @@ use jangbu_engine::unit::{Signal, Sink};
 use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
 use serde_json::{Value, json};
 
-use crate::adapter::{Bound, Service, Stored};
+use crate::adapter::Service;
+use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::packed;
 

@@ -16,7 +16,8 @@ use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, RefundId, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::adapter::{Bound, Service, Stored};
+use crate::adapter::Service;
+use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::{order, packed};
 

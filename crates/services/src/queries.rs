@@ -1,24 +1,27 @@
 //! What can be read beside the owner: rows of the truth by key, lists from the projections. Each
 //! query is one short snapshot on a reader of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod books;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
-use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Journal};
 use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
-use jangbu_kernel::id::{JournalId, MovementId};
+use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::Mutex;
 
-use crate::adapter::{Keyed, Stored};
+use crate::bound::{Keyed, Stored};
 use crate::ledger::ENTRY;
 use crate::order::STUCK;
 use crate::payment::UNKNOWN;
-use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, TIMELINE, USER_ORDER};
+use crate::projections::{OFFSET, TIMELINE, USER_ORDER};
+
+pub use books::{AccountEntry, Booked, Source};
 
 /// Readers of one database, opened as they are needed and used again.
 #[derive(Debug)]
@@ -75,45 +78,6 @@ impl Moment {
     fn new(at: Time, event: &str, detail: String) -> Self {
         Self { at, event: event.to_owned(), detail }
     }
-}
-
-/// What caused an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A payment.
-    Payment(PaymentId),
-    /// A journal.
-    Journal(JournalId),
-}
-
-/// A journal with its entries and their accounts.
-#[derive(Debug, Clone)]
-pub struct Booked {
-    /// Who, when, why.
-    pub journal: Journal,
-    /// By posting and leg.
-    pub entries: Vec<(EntryKey, Entry)>,
-    /// The accounts of the entries.
-    pub accounts: BTreeMap<AccountId, Account>,
-}
-
-/// An entry of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccountEntry {
-    /// Its place in the account: time, then number.
-    pub at: Time,
-    /// Distinguishes entries of one time; ascending.
-    pub n: i64,
-    /// What caused it.
-    pub source: Source,
-    /// Posting of the source.
-    pub seq: i64,
-    /// Leg of the posting.
-    pub leg: i64,
-    /// Debit > 0, credit < 0.
-    pub amount: i64,
-    /// Debits less credits after it.
-    pub balance: i64,
 }
 
 /// Reads the truth and its projections.
@@ -314,116 +278,12 @@ impl Queries {
         self.many(Read { table: R::TABLE, by: By::Listed { list, after, limit } })
     }
 
-    /// When posting `seq` of a payment was made.
-    pub fn posted_at(&self, payment: PaymentId, seq: i64) -> Result<Option<Time>, Fault> {
-        let mut found = None;
-        let by = By::Keys(vec![[payment.0, seq, 0]]);
-        self.truth.read(&[Read { table: &ENTRY, by }], &mut |_, row| {
-            found = Some(Time(row.int(5)));
-        })?;
-        Ok(found)
-    }
-
-    /// An account by its id.
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
-        self.one(id)
-    }
-
-    /// Accounts after `after`, by id.
-    pub fn accounts(
-        &self,
-        after: Option<AccountId>,
-        limit: u32,
-    ) -> Result<Vec<(AccountId, Account)>, Fault> {
-        let from = after.map_or(LOWEST, |id| [id.0 + 1, 0, 0]);
-        self.many(range(Account::TABLE, from, HIGHEST, limit))
-    }
-
-    /// Entries of an account before (`at`, `n`), newest first.
-    pub fn entries(
-        &self,
-        account: AccountId,
-        before: Option<(Time, i64)>,
-        limit: u32,
-    ) -> Result<Vec<AccountEntry>, Fault> {
-        let to = match before {
-            Some((at, n)) => [account.0, at.0, n - 1],
-            None => [account.0, i64::MAX, i64::MAX],
-        };
-        let mut found = Vec::new();
-        let read = reverse(&ACCOUNT_ENTRY, [account.0, i64::MIN, i64::MIN], to, limit);
-        self.derived.read(&[read], &mut |_, row| {
-            found.push(AccountEntry {
-                at: Time(row.int(1)),
-                n: row.int(2),
-                source: Source::Payment(PaymentId(row.int(3))),
-                seq: row.int(4),
-                leg: row.int(5),
-                amount: row.int(6),
-                balance: row.int(7),
-            });
-        })?;
-        self.name_journals(&mut found)?;
-        Ok(found)
-    }
-
-    /// Tells which sources are journals. Payments and journals share one sequence of ids.
-    fn name_journals(&self, entries: &mut [AccountEntry]) -> Result<(), Fault> {
-        let key = |entry: &AccountEntry| match entry.source {
-            Source::Payment(PaymentId(id)) | Source::Journal(JournalId(id)) => [id, 0, 0],
-        };
-        let mut keys: Vec<_> = entries.iter().map(key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut journals = BTreeSet::new();
-        let read = Read { table: Journal::TABLE, by: By::Keys(keys) };
-        self.truth.read(&[read], &mut |_, row| {
-            journals.insert(row.int(0));
-        })?;
-        for entry in entries {
-            let [id, ..] = key(entry);
-            if journals.contains(&id) {
-                entry.source = Source::Journal(JournalId(id));
-            }
-        }
-        Ok(())
-    }
-
-    /// A journal with its entries.
-    pub fn journal(&self, id: JournalId) -> Result<Option<Booked>, Fault> {
-        let Some(journal) = self.one::<Journal>(id)? else { return Ok(None) };
-        let (from, to) = ([id.0, 0, 0], [id.0, i64::MAX, i64::MAX]);
-        let entries = self.many::<Entry>(range(&ENTRY, from, to, u32::MAX))?;
-        let mut keys: Vec<_> = entries.iter().map(|(_, entry)| entry.account.parts()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let accounts = self.many::<Account>(Read { table: Account::TABLE, by: By::Keys(keys) })?;
-        Ok(Some(Booked { journal, entries, accounts: accounts.into_iter().collect() }))
-    }
-
-    /// Debits less credits of an account at a time, that moment included.
-    pub fn balance_at(&self, account: AccountId, at: Time) -> Result<i64, Fault> {
-        let mut balance = 0;
-        let (from, to) = ([account.0, i64::MIN, i64::MIN], [account.0, at.0, i64::MAX]);
-        let read = reverse(&ACCOUNT_ENTRY, from, to, 1);
-        self.derived.read(&[read], &mut |_, row| balance = row.int(7))?;
-        Ok(balance)
-    }
-
     /// The latest event that the projections have taken in.
     pub fn projected(&self) -> Result<i64, Fault> {
         let mut seq = 0;
         let by = By::Keys(vec![[0; 3]]);
         self.derived.read(&[Read { table: &OFFSET, by }], &mut |_, row| seq = row.int(1))?;
         Ok(seq)
-    }
-
-    /// The sum of all projected balances: 0 when the books balance.
-    pub fn projected_sum(&self) -> Result<i64, Fault> {
-        let mut sum = 0_i64;
-        let read = range(&ACCOUNT_TAIL, LOWEST, HIGHEST, u32::MAX);
-        self.derived.read(&[read], &mut |_, row| sum += row.int(1))?;
-        Ok(sum)
     }
 
     /// Number of the last event and of the last commit of the truth.

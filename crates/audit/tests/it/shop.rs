@@ -335,10 +335,7 @@ impl Shop {
             pending = if state < 3 || story.aside == Some(5) { amount } else { 0 };
             let mut more = String::new();
             if let Some(aside) = story.aside {
-                for sign in [-1, 1].into_iter().take(if aside == 5 { 1 } else { 2 }) {
-                    postings += 1;
-                    self.post_by("customer:refundable", id, (postings, at + 2), sign, parts);
-                }
+                postings = self.set_aside((id, postings, at + 2), aside, parts);
                 more = format!(",[1001,{aside},{amount},{},null]", named(parts));
             }
             if state == 3 {
@@ -366,15 +363,28 @@ impl Shop {
 
     /// Debits the gateway and credits the merchants (`sign` 1), or the reverse.
     fn post(&mut self, source: i64, seq: (i64, i64), sign: i64, parts: &[(&str, i64)]) {
-        self.post_by("psp:sim:receivable", source, seq, sign, parts);
+        self.post_by("psp:sim:receivable", (source, seq.0, seq.1), sign, parts);
+    }
+
+    /// Puts a refund aside (state 5), and releases it again (6); gives the last posting's number.
+    fn set_aside(
+        &mut self,
+        (id, postings, commit): (i64, i64, i64),
+        aside: i64,
+        parts: &[(&str, i64)],
+    ) -> i64 {
+        let signs: &[i64] = if aside == 5 { &[-1] } else { &[-1, 1] };
+        for (seq, sign) in (postings + 1..).zip(signs) {
+            self.post_by("customer:refundable", (id, seq, commit), *sign, parts);
+        }
+        postings + i64::try_from(signs.len()).unwrap()
     }
 
     /// The same by way of another account.
     fn post_by(
         &mut self,
         code: &str,
-        source: i64,
-        (seq, commit): (i64, i64),
+        (source, seq, commit): (i64, i64, i64),
         sign: i64,
         parts: &[(&str, i64)],
     ) {

@@ -10,7 +10,8 @@ use jangbu_engine::port::{Col, Fields, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::domain::{Coded, Domain, Out};
 use jangbu_kernel::{Ctx, Envelope, Origin, Rows, Time, UnitId};
-use jangbu_services::adapter::{Bound, DomainUnit, Service, Stored};
+use jangbu_services::adapter::{DomainUnit, Service};
+use jangbu_services::bound::{Bound, Stored};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 

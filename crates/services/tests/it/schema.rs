@@ -9,7 +9,7 @@ use jangbu_domain::ledger::model::{Account, Entry, Journal, Link};
 use jangbu_domain::order::model::{Offer, Order};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Kind, Mode, Read, Table, WritePlan};
-use jangbu_services::adapter::{Keyed, Stored};
+use jangbu_services::bound::{Keyed, Stored};
 use jangbu_services::{projections, registry};
 use jangbu_store::{Memory, Migration, Sqlite};
 use proptest::prelude::*;

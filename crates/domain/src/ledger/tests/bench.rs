@@ -168,7 +168,7 @@ pub(super) fn account(code: &str, debits: i64, credits: i64) -> Account {
 
 /// `book 9 code=amount … ; [usd] code=amount …`
 fn journal(line: &str) -> Command {
-    let (head, rest) = line[5..].split_once(' ').unwrap_or((&line[5..], ""));
+    let (head, rest) = line[5..].split_once(' ').unwrap_or_else(|| (&line[5..], ""));
     let mut draft = Draft::new(JournalId(head.parse().unwrap()), "kim".into(), "statement");
     for posting in rest.split(';').filter(|posting| !posting.is_empty()) {
         let currency = if posting.contains("usd") { "USD" } else { "KRW" };
