@@ -30,8 +30,11 @@
 //! A command that was accepted before and comes again may use a reserve beyond the limit, so that
 //! a client that lost its answer gets it soon. Whether it came before is asked of a small table of
 //! hashes; a wrong yes costs a place of the reserve and nothing else.
+//!
+//! Refusals have a pace of their own (`pace`), so that a flood of them leaves time for the others.
 
 mod control;
+mod pace;
 mod recent;
 mod refusal;
 
@@ -44,6 +47,7 @@ use parking_lot::Mutex;
 use crate::route::Class;
 
 use control::{Control, Window};
+use pace::Pace;
 use recent::Recent;
 pub(crate) use refusal::Refusal;
 
@@ -58,11 +62,19 @@ pub struct AdmissionRules {
     pub most: u32,
     /// At most so many reads in flight.
     pub browse: u32,
+    /// At most so many refusals leave in a second; 0: as many as there are.
+    pub refusals: u32,
 }
 
 impl Default for AdmissionRules {
     fn default() -> Self {
-        Self { target: Duration::from_millis(10), least: 32, most: 2_048, browse: 256 }
+        Self {
+            target: Duration::from_millis(10),
+            least: 32,
+            most: 2_048,
+            browse: 256,
+            refusals: 20_000,
+        }
     }
 }
 
@@ -95,6 +107,7 @@ pub(crate) struct Admission {
     ends_us: AtomicU64,
     control: Mutex<Control>,
     recent: Recent,
+    pace: Pace,
     pub(crate) refusal: Refusal,
 }
 
@@ -124,6 +137,7 @@ impl Admission {
             ends_us: AtomicU64::new(control::WINDOW_US),
             control: Mutex::new(control),
             recent: Recent::new(),
+            pace: Pace::new(rules.refusals, origin),
             refusal: Refusal::new(),
         })
     }
@@ -172,6 +186,11 @@ impl Admission {
         self.turn(now);
         self.count_refusal(0, limit);
         true
+    }
+
+    /// How long a refusal waits before it leaves; none: it leaves at once.
+    pub(crate) fn pace(&self, now: Instant) -> Option<Duration> {
+        self.pace.turn(now)
     }
 
     fn count_refusal(&self, at: usize, limit: u32) {

@@ -203,7 +203,7 @@ fn ledger(reject: &ledger::Reject) -> Option<Told> {
     use ledger::Reject as R;
     Some(match reject {
         R::AccountUnknown { code } | R::AccountIdTaken { code } => told("account", &**code),
-        R::CodeUnknown { code } => told("account", format!("the chart has no account {code}")),
+        R::CodeUnknown { .. } => told("account", "is not a code of the chart of accounts"),
         R::PostingsInvalid => told("postings", "must be 1 to 500"),
         R::Unbalanced => told("legs", "the amounts must add up to 0"),
         R::BalanceOverflow => told("account", "a balance would leave its range"),

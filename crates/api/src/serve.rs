@@ -55,6 +55,9 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
     let (correlation, valid) = call::correlation(&api, &parts.headers);
     let key = parts.headers.get(call::KEY).map(HeaderValue::as_bytes);
     let Some(permit) = api.admission.enter(route.class(), key, started) else {
+        if let Some(wait) = api.admission.pace(started) {
+            tokio::time::sleep(wait).await;
+        }
         api.counts.answered(Some(at), 503);
         return api.admission.refusal.answer(&correlation);
     };

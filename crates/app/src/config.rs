@@ -86,6 +86,7 @@ pub(crate) struct Admission {
     pub least: u32,
     pub most: u32,
     pub browse: u32,
+    pub refusals: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

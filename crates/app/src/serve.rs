@@ -165,6 +165,7 @@ fn settings(config: &Config) -> Result<Settings> {
             least: config.admission.least,
             most: config.admission.most,
             browse: config.admission.browse,
+            refusals: config.admission.refusals,
         },
         unsigned_payments: config.payments.unsigned,
         nonces: config.payments.nonces,

@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tower_service::Service as _;
 
 use super::seat::{Phase, Seat, Seats};
@@ -75,6 +76,7 @@ impl Visit {
             alone: self.peer.is_none(),
             api: Arc::clone(&self.api),
             place: self.place,
+            held: None,
         };
         let front =
             Front { router: self.router.clone(), seat: Arc::clone(&self.seat), peer: self.peer };
@@ -121,10 +123,13 @@ struct Wire {
     alone: bool,
     api: Arc<Api>,
     place: usize,
+    /// A refusal that waits for its turn. Nothing is read meanwhile.
+    held: Option<(Vec<u8>, Pin<Box<Sleep>>)>,
 }
 
 impl Wire {
-    /// Whether a request in `bytes`, which came while hyper holds nothing, was answered here.
+    /// Whether a request in `bytes`, which came while hyper holds nothing, was answered here, or
+    /// will be in its turn.
     fn cut_short(&mut self, bytes: &[u8]) -> io::Result<bool> {
         if self.seat.phase() != Phase::Idle {
             self.alone = false;
@@ -136,17 +141,36 @@ impl Wire {
         let text = |range: Option<Range<usize>>| range.map(|range| &bytes[range]);
         let answer = refuse(&self.api, text(order.key), text(order.correlation));
         let Some(answer) = answer else { return Ok(false) };
-        match self.stream.try_write(&answer) {
+        if let Some(wait) = self.api.admission.pace(Instant::now()) {
+            self.held = Some((answer, Box::pin(tokio::time::sleep(wait))));
+            return Ok(true);
+        }
+        self.refuse(&answer)
+    }
+
+    /// Whether there was room for the answer. Who leaves so many answers unread that a part of one
+    /// more finds no room is let go.
+    fn refuse(&mut self, answer: &[u8]) -> io::Result<bool> {
+        match self.stream.try_write(answer) {
             Ok(sent) if sent == answer.len() => {
                 self.api.counts.answered(Some(self.place), 503);
                 self.seat.enter(Phase::Idle);
                 Ok(true)
             }
-            // Who leaves so many answers unread that one more finds no room is let go.
             Ok(_) => Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Sends the held refusal when its turn has come.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some((_, turn)) = &mut self.held else { return Poll::Ready(Ok(())) };
+        ready!(turn.as_mut().poll(cx));
+        let Some((answer, _)) = self.held.take() else { return Poll::Ready(Ok(())) };
+        // Its request is gone: without room for the answer, so is the connection.
+        let room = self.refuse(&answer)?;
+        Poll::Ready(if room { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) })
     }
 }
 
@@ -172,6 +196,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
+            ready!(self.poll_held(cx))?;
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
             let bytes = &buf.filled()[before..];
             if bytes.is_empty() || !self.cut_short(bytes)? {

@@ -15,7 +15,12 @@ use crate::world::{Answer, CLIENT, World, order};
 
 /// A shop that lets one order and one read in at a time, and whose store stands still.
 async fn stuck() -> (World, serde_json::Value) {
-    let admission = AdmissionRules { most: 1, browse: 1, ..AdmissionRules::default() };
+    stuck_at(0).await
+}
+
+/// The same, with so many refusals a second.
+async fn stuck_at(refusals: u32) -> (World, serde_json::Value) {
+    let admission = AdmissionRules { most: 1, browse: 1, refusals, ..AdmissionRules::default() };
     let world = World::with(Settings { admission, ..Settings::default() }, true);
     let sku = world.sku("p", 1_000, 9).await;
     let body = order(&sku, 1, 1_000, "tok_visa");
@@ -142,7 +147,14 @@ async fn reads_of_clients_have_a_bound_and_those_of_operators_do_not() {
 
 #[tokio::test]
 async fn a_refusal_on_the_wire_is_the_same_and_the_connection_goes_on() {
-    let (world, body) = stuck().await;
+    // At once, and each in its turn: the second one waits.
+    for refusals in [0, 20] {
+        refused_on_the_wire(refusals).await;
+    }
+}
+
+async fn refused_on_the_wire(refusals: u32) {
+    let (world, body) = stuck_at(refusals).await;
     let served = Served::by(&world, Connections::default()).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let body = body.to_string();
