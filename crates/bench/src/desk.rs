@@ -193,13 +193,16 @@ impl Desk {
 
     /// The end of an order, as far as its client is concerned.
     fn settled(&mut self, arrival: &Arrival, said: &Said<'_>, now: u64) {
-        let Arrival { n, intended, total, .. } = *arrival;
+        let Arrival { n, intended, sent, total } = *arrival;
         self.note(arrival, said);
         if said.outcome == Outcome::Sold && said.total.is_some_and(|sum| sum != total) {
             self.tally.ended(Outcome::Error, "WRONG_TOTAL", intended, now);
             return;
         }
         self.tally.ended(said.outcome, said.code, intended, now);
+        if said.outcome.is_complete() {
+            self.tally.served(intended, sent, now);
+        }
         if let Some(order) = said.order
             && said.outcome.is_complete()
             && self.world.repeats(n)

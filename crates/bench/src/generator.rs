@@ -28,6 +28,9 @@ use crate::world::Mix;
 
 /// An arrival that waited longer for a connection is dropped.
 const PATIENCE: u64 = 5_000_000_000;
+/// The same where more is offered than can be done on purpose: what waits long for a connection of a
+/// flooded server would only be measured late, and hide the recovery.
+const FLOOD_PATIENCE: u64 = 250_000_000;
 /// Shortest wait: at high rates several arrivals share one wake-up.
 const COALESCE: u64 = 100_000;
 /// Time between two turns from this rate on, see [`tick`].
@@ -79,6 +82,7 @@ impl<T: Trade> Generator<T> {
             let ends = (1..=stairs.factors.len() as u64).map(|step| step * stairs.each);
             counts.stairs = ends.map(Stair::until).collect();
         }
+        let stairs = !counts.stairs.is_empty();
         self.trade.begin(phase.mix, counts);
         let turn = Turn {
             trade: &mut self.trade,
@@ -86,6 +90,7 @@ impl<T: Trade> Generator<T> {
             arrivals: Arrivals::new(phase.pace, phase.seed, start, end),
             queue: VecDeque::new(),
             noted: 0,
+            patience: if stairs { FLOOD_PATIENCE } else { PATIENCE },
             origin: self.origin,
             end,
             tick: tick(phase.pace),
@@ -114,6 +119,8 @@ struct Turn<'a, T: Trade> {
     queue: VecDeque<u64>,
     /// How many of the queue have been counted as waiting.
     noted: usize,
+    /// How long an arrival waits for a free connection.
+    patience: u64,
     origin: Instant,
     end: u64,
     tick: u64,
@@ -173,7 +180,7 @@ impl<T: Trade> Turn<'_, T> {
     fn issue(&mut self) {
         while let Some(&intended) = self.queue.front() {
             let now = nanos(self.origin);
-            if now.saturating_sub(intended) > PATIENCE {
+            if now.saturating_sub(intended) > self.patience {
                 self.trade.tally().dropped += 1;
             } else {
                 match self.pool.acquire() {

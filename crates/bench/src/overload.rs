@@ -25,8 +25,8 @@ pub struct Overload {
     pub goodput_2x: Option<f64>,
     /// The same at five times the peak.
     pub goodput_5x: Option<f64>,
-    /// p99 of what was accepted at twice and five times the peak, the worse one, as a multiple of
-    /// that at 80 %.
+    /// p99 of what was accepted at twice and five times the peak, the worse one, from the moment it
+    /// was sent, as a multiple of that at 80 %.
     pub latency_factor: Option<f64>,
     /// Seconds after the burst until every later second had a p99 of at most 1.5 times that of the
     /// first step; null when that never came.
@@ -48,6 +48,8 @@ pub struct Step {
     pub dropped: f64,
     /// From the intended start, of what was accepted.
     pub accepted: Option<Quantiles>,
+    /// From the moment the request was sent, of what was accepted: without the generator's share.
+    pub served: Option<Quantiles>,
     /// From the intended start, of what was refused.
     pub refusals: Option<Quantiles>,
     /// From the intended start until the request was sent: the generator's share of both.
@@ -70,7 +72,7 @@ pub(crate) fn overload(tally: &Tally, of: &Certificate) -> Overload {
         let (peak, here) = (steps.get(1)?.goodput, steps.get(at)?.goodput);
         (peak > 0.0).then(|| here / peak)
     };
-    let p99 = |at: usize| Some(steps.get(at)?.accepted?.p99);
+    let p99 = |at: usize| Some(steps.get(at)?.served?.p99);
     let worst = p99(2).into_iter().chain(p99(3)).reduce(f64::max);
     Overload {
         peak: of.rate,
@@ -93,6 +95,7 @@ fn step(stair: &Stair, factor: f64, each: f64, within: &[&Second]) -> Step {
         refused: share(stair.shed.len()),
         dropped: share(stair.offered - stair.answered),
         accepted: stair.settled.quantiles(),
+        served: stair.served.quantiles(),
         refusals: stair.shed.quantiles(),
         lateness: stair.lateness.quantiles(),
         server_cpu: mean(within, |second| second.server_cpu),

@@ -92,12 +92,14 @@ impl Certificate {
         for step in self.overload.iter().flat_map(|overload| &overload.steps) {
             writeln!(
                 f,
-                "  {:>3.0} %       good {:.0}/s  refused {:.1} %  dropped {:.1} %  p99 {} refusal p99 {} lateness p99 {}",
+                "  {:>3.0} %       good {:.0}/s  refused {:.1} %  dropped {:.1} %  p99 {} from sending p50 {} p99 {} refusal p99 {} lateness p99 {}",
                 step.factor * 100.0,
                 step.goodput,
                 step.refused * 100.0,
                 step.dropped * 100.0,
                 number(step.accepted.map(|q| q.p99)),
+                number(step.served.map(|q| q.p50)),
+                number(step.served.map(|q| q.p99)),
                 number(step.refusals.map(|q| q.p99)),
                 number(step.lateness.map(|q| q.p99)),
             )?;

@@ -86,14 +86,16 @@ pub(crate) struct Stair {
     pub(crate) answered: u64,
     pub(crate) good: u64,
     pub(crate) settled: Latencies,
+    /// As `settled`, but from the moment the request was sent.
+    pub(crate) served: Latencies,
     pub(crate) shed: Latencies,
     pub(crate) lateness: Latencies,
 }
 
 impl Stair {
     pub(crate) fn until(end: u64) -> Self {
-        let [settled, shed, lateness] = std::array::from_fn(|_| Latencies::new());
-        Self { end, offered: 0, answered: 0, good: 0, settled, shed, lateness }
+        let [settled, served, shed, lateness] = std::array::from_fn(|_| Latencies::new());
+        Self { end, offered: 0, answered: 0, good: 0, settled, served, shed, lateness }
     }
 }
 
@@ -223,6 +225,13 @@ impl Tally {
     /// One request of a payment was answered correctly.
     pub(crate) fn part(&mut self, name: &'static str, nanos: u64) {
         self.parts.entry(name).or_insert_with(Latencies::new).record(nanos);
+    }
+
+    /// An answer that leaves a latency, to a request that was sent at `sent`.
+    pub(crate) fn served(&mut self, intended: u64, sent: u64, now: u64) {
+        if let Some(stair) = self.stair(intended) {
+            stair.served.record(now.saturating_sub(sent));
+        }
     }
 
     fn on_stairs(&mut self, outcome: Outcome, intended: u64, now: u64) {

@@ -11,6 +11,14 @@ const SAMPLES: u64 = 8;
 /// Windows without an answer before the queue is closed: a quarter of a second.
 const PATIENCE: u32 = 5;
 
+/// Late windows in a row that make a standing queue of a burst: while nothing is refused, and once
+/// the limit has been lowered.
+const BURST: u32 = 6;
+const STANDING: u32 = 2;
+
+/// So many times the target no burst explains.
+const FAR: u64 = 4;
+
 /// How much longer than at ease the delay may be.
 const EASE: u64 = 3;
 
@@ -38,6 +46,8 @@ pub(super) struct Control {
     delay_us: u64,
     /// Windows in a row in which the delay was above the target, and above a half and a quarter.
     late: [u32; 3],
+    /// Windows in a row in which it was far above the target.
+    far: u32,
     /// Windows in a row in which hardly anything ended.
     still: u32,
 }
@@ -53,6 +63,7 @@ impl Control {
             target_us: super::micros(rules.target),
             delay_us: 0,
             late: [0; 3],
+            far: 0,
             still: 0,
         }
     }
@@ -84,6 +95,7 @@ impl Control {
         for (late, part) in self.late.iter_mut().zip([1, 2, 4]) {
             *late = if self.delay_us > target / part { *late + 1 } else { 0 };
         }
+        self.far = if self.delay_us > target * FAR { self.far + 1 } else { 0 };
         self.checkout = self.next_checkout(window, target);
         let most = self.rules.browse;
         self.browse = give_way(self.browse, self.late[1] > 1, most);
@@ -114,7 +126,8 @@ impl Control {
 
     fn next_checkout(&self, window: &Window, target: u64) -> u32 {
         let AdmissionRules { least, most, .. } = self.rules;
-        let next = if self.late[0] > 1 {
+        let patience = if self.checkout == most { BURST } else { STANDING };
+        let next = if self.late[0] >= patience || self.far >= STANDING {
             let in_flight = u64::from(self.checkout.min(window.peak));
             let fit = in_flight * target / self.delay_us.max(1);
             // Never by more than a half: the delay that was seen is older than the limit.
@@ -159,13 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_window_is_forgiven_and_two_are_not() {
+    fn a_burst_is_forgiven_and_a_standing_queue_is_not() {
         let mut control = Control::new(rules());
         control.turn(&window(2_000, 20));
-        assert_eq!(control.turn(&window(80_000, 900))[0], 2_048, "a checkpoint");
+        repeat(&mut control, 5, &window(40_000, 900));
+        assert_eq!(control.limits()[0], 2_048, "a checkpoint");
         control.turn(&window(2_000, 20));
-        control.turn(&window(20_000, 400));
-        assert_eq!(control.turn(&window(20_000, 400))[0], 200, "half of what was in flight");
+        repeat(&mut control, 6, &window(20_000, 400));
+        assert_eq!(control.limits()[0], 200, "half of what was in flight");
+        control.turn(&window(10_000, 200));
+        assert_eq!(control.turn(&window(20_000, 200))[0], 200, "one more bad window");
+        assert_eq!(control.turn(&window(20_000, 200))[0], 100, "is forgiven, and two are not");
+        let mut control = Control::new(rules());
+        repeat(&mut control, 2, &window(41_000, 900));
+        assert_eq!(control.limits()[0], 450, "what is so late is no burst");
     }
 
     #[test]
@@ -205,7 +225,7 @@ mod tests {
         repeat(&mut control, 60, &window(30_000, 30));
         assert!((80_000..=90_000).contains(&control.target_us()), "{}", control.target_us());
         assert_eq!(control.limits()[0], 2_048);
-        repeat(&mut control, 3, &window(200_000, 1_000));
+        repeat(&mut control, 7, &window(200_000, 1_000));
         assert!(control.limits()[0] < 1_000, "but that is");
         control.turn(&window(2_000, 300));
         assert_eq!(control.target_us(), 10_000, "a fast one again");
