@@ -14,7 +14,7 @@ const PATIENCE: u32 = 5;
 /// Late windows in a row that make a standing queue of a burst: while nothing is refused, and once
 /// the limit has been lowered.
 const BURST: u32 = 6;
-const STANDING: u32 = 2;
+const STANDING: u32 = 3;
 
 /// So many times the target no burst explains.
 const FAR: u64 = 4;
@@ -127,7 +127,7 @@ impl Control {
     fn next_checkout(&self, window: &Window, target: u64) -> u32 {
         let AdmissionRules { least, most, .. } = self.rules;
         let patience = if self.checkout == most { BURST } else { STANDING };
-        let next = if self.late[0] >= patience || self.far >= STANDING {
+        let next = if self.late[0] >= patience || self.far >= 2 {
             let in_flight = u64::from(self.checkout.min(window.peak));
             let fit = in_flight * target / self.delay_us.max(1);
             // Never by more than a half: the delay that was seen is older than the limit.
@@ -135,7 +135,7 @@ impl Control {
         } else if self.late[1] == 0 {
             self.checkout.saturating_add(self.checkout / 4 + 1)
         } else if self.late[0] == 0 && window.refused {
-            self.checkout.saturating_add(self.checkout / 16 + 1)
+            self.checkout.saturating_add(self.checkout / 8 + 1)
         } else {
             self.checkout
         };
@@ -181,8 +181,9 @@ mod tests {
         repeat(&mut control, 6, &window(20_000, 400));
         assert_eq!(control.limits()[0], 200, "half of what was in flight");
         control.turn(&window(10_000, 200));
-        assert_eq!(control.turn(&window(20_000, 200))[0], 200, "one more bad window");
-        assert_eq!(control.turn(&window(20_000, 200))[0], 100, "is forgiven, and two are not");
+        repeat(&mut control, 2, &window(20_000, 200));
+        assert_eq!(control.limits()[0], 200, "two more bad windows");
+        assert_eq!(control.turn(&window(20_000, 200))[0], 100, "are forgiven, and three are not");
         let mut control = Control::new(rules());
         repeat(&mut control, 2, &window(41_000, 900));
         assert_eq!(control.limits()[0], 450, "what is so late is no burst");

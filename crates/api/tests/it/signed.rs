@@ -10,6 +10,7 @@ use jangbu_api::Settings;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::forms::{CASES, Case, filled, ids, request};
 use crate::world::{Answer, CLIENT, World, post};
 
 /// The key of merchant 17 in [`World`].
@@ -17,6 +18,7 @@ const KEY: &str = "key-17";
 const MERCHANT_SECRET: &str = "ssssssssssssssssssssssssssssssss";
 
 /// A signature made with the rules of API.md, by code of its own.
+#[derive(Clone, Copy)]
 struct Signer {
     key: &'static str,
     secret: &'static str,
@@ -196,4 +198,57 @@ async fn a_full_memory_of_nonces_is_a_limit_that_says_when() {
     assert_eq!(second.problem(), (429, "NONCE_STORE_FULL"));
     let seconds: u64 = second.header("retry-after").parse().unwrap();
     assert!((300..=361).contains(&seconds), "{seconds}: until the minute of the first is over");
+}
+
+/// Sends the good request of `case` as `signer` signs it.
+async fn signed_case(
+    world: &World,
+    (case, path, body): (&Case, &str, &str),
+    signer: &Signer,
+    nonce: &str,
+) -> Answer {
+    let header = signer.header((case.method, path), nonce, body);
+    let mut request = request(case, path, body, CLIENT);
+    request.headers_mut().insert("authorization", header.parse().unwrap());
+    request.headers_mut().remove("idempotency-key");
+    world.send(request).await
+}
+
+/// Every endpoint that merchants sign for × who must not get in.
+#[tokio::test]
+async fn every_signed_endpoint_refuses_the_stale_the_forged_the_replayed_and_the_stranger() {
+    let world = World::new();
+    let ids = ids(&world).await;
+    let good = Signer::new(KEY, MERCHANT_SECRET);
+    let stale = Signer { ts: good.ts - 400, ..good };
+    let early = Signer { ts: good.ts + 400, ..good };
+    let forged = Signer { secret: "tttttttttttttttttttttttttttttttt", ..good };
+    let nobody = Signer { key: "key-99", ..good };
+    let stranger = Signer { key: "key-18", ..good };
+    let mut seen = 0;
+    for case in CASES.iter().filter(|case| case.template.starts_with("/api/payments/")) {
+        let (path, body) = (filled(case.path, &ids), filled(case.body, &ids));
+        let what = (case, &*path, &*body);
+        for (no, (signer, code)) in [
+            (&stale, "SIGNATURE_STALE"),
+            (&early, "SIGNATURE_STALE"),
+            (&forged, "SIGNATURE_INVALID"),
+            (&nobody, "SIGNATURE_INVALID"),
+            (&stranger, "FORBIDDEN"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let nonce = format!("nonce-{seen}-{no}-0123456789");
+            let answer = signed_case(&world, what, signer, &nonce).await;
+            assert_eq!(answer.code(), code, "{} {path}: {}", case.method, answer.text);
+        }
+        let nonce = format!("nonce-{seen}-good-0123456789");
+        let first = signed_case(&world, what, &good, &nonce).await;
+        assert!(first.status < 300, "{} {path}: {}", case.method, first.text);
+        let again = signed_case(&world, what, &good, &nonce).await;
+        assert_eq!(again.problem(), (401, "NONCE_REUSED"), "{} {path}", case.method);
+        seen += 1;
+    }
+    assert_eq!(seen, 5, "authorize, capture, void, refund, get");
 }
