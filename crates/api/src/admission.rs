@@ -14,9 +14,9 @@
 //! **What is limited.** The number of commands between admission and commit. When the mean delay
 //! of a window stays above the target, the limit becomes the number in flight times target over
 //! delay: by Little's law the number at which the same throughput has the target's delay. When the
-//! delay is fine again, it grows by an eighth or by a quarter per window. A few bad
-//! windows are a checkpoint or a burst, which a queue is for; six in a row are a standing queue, and
-//! three are enough once there is one, and two that are far above the target.
+//! delay is fine again, it grows by an eighth or by a quarter per window. A few bad windows are a
+//! checkpoint or a burst, which a queue is for: six in a row above twice the target are a standing
+//! queue, or two at four times the target. Once there is one, three above the target are enough.
 //!
 //! **The target** is a setting, or three times the delay that a few commands alone have, whichever
 //! is longer, so that a slow disk is not taken for overload.

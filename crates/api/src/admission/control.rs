@@ -16,6 +16,9 @@ const PATIENCE: u32 = 5;
 const BURST: u32 = 6;
 const STANDING: u32 = 3;
 
+/// How far above the target a burst may be.
+const SLACK: u64 = 2;
+
 /// So many times the target no burst explains.
 const FAR: u64 = 4;
 
@@ -92,8 +95,10 @@ impl Control {
             (self.delay_us, self.still) = (0, 0);
         }
         let target = self.target_us;
-        for (late, part) in self.late.iter_mut().zip([1, 2, 4]) {
-            *late = if self.delay_us > target / part { *late + 1 } else { 0 };
+        let calm = self.checkout == self.rules.most;
+        let bounds = [if calm { target * SLACK } else { target }, target / 2, target / 4];
+        for (late, bound) in self.late.iter_mut().zip(bounds) {
+            *late = if self.delay_us > bound { *late + 1 } else { 0 };
         }
         self.far = if self.delay_us > target * FAR { self.far + 1 } else { 0 };
         self.checkout = self.next_checkout(window, target);
@@ -178,7 +183,7 @@ mod tests {
         repeat(&mut control, 5, &window(40_000, 900));
         assert_eq!(control.limits()[0], 2_048, "a checkpoint");
         control.turn(&window(2_000, 20));
-        repeat(&mut control, 6, &window(20_000, 400));
+        repeat(&mut control, 6, &window(21_000, 400));
         assert_eq!(control.limits()[0], 200, "half of what was in flight");
         control.turn(&window(10_000, 200));
         repeat(&mut control, 2, &window(20_000, 200));
@@ -212,7 +217,7 @@ mod tests {
         assert_eq!(after(&mut control, 2_000), [2_048, 256, 64]);
         assert_eq!(after(&mut control, 4_000), [2_048, 256, 4]);
         assert_eq!(after(&mut control, 7_000), [2_048, 4, 4], "a trickle is always let in");
-        let limits = after(&mut control, 12_000);
+        let limits = after(&mut control, 22_000);
         assert!(limits[0] < 100 && limits[1..] == [4, 4], "{limits:?}");
         let limits = after(&mut control, 1_000);
         assert!(limits[0] > 1_000 && limits[1..] == [256, 64], "{limits:?}");

@@ -39,13 +39,15 @@ const POISON: &[Column] = &[
     ("AT", "/at"),
     ("UNIT", "/unit"),
     ("ORIGIN", "/origin"),
+    ("RETRYABLE", "/retryable"),
     ("ERROR", "/error"),
 ];
 const PARKED: &[Column] = &[
     ("CONSUMER", "/consumer"),
     ("KEY", "/key"),
     ("SINCE", "/since"),
-    ("EVENTS", "/events"),
+    ("TOPIC", "/topic"),
+    ("TRIES", "/tries"),
     ("ERROR", "/error"),
 ];
 const AUDIT: &[Column] = &[

@@ -122,3 +122,75 @@ fn a_wrong_key_is_two_and_no_server_is_four() {
     let (code, error) = run("http://127.0.0.1:1", &key("operator.key"));
     assert!(code == 4 && error.contains("is the server running?"), "{error}");
 }
+
+/// Sells one unit.
+fn sell(server: &Server, key: &str, sku: &str) -> String {
+    let body = serde_json::json!({
+        "userId": "usr_0000000000001",
+        "lines": [{ "skuId": sku, "quantity": 1 }],
+        "expectedTotal": { "amount": 1_000, "currency": "KRW" },
+        "payment": { "mode": "SERVER", "token": "tok_visa" },
+    });
+    let sold = server.post("/api/v1/orders", key, &body).unwrap();
+    assert_eq!(sold.status, 201, "{sold:?}");
+    sold.body["id"].as_str().unwrap().to_owned()
+}
+
+/// Damages a stopped shop: a command that was set aside, and an event that cannot be read.
+fn damage(data: &std::path::Path) {
+    let db = rusqlite::Connection::open(data.join("jangbu.db")).unwrap();
+    db.execute_batch(
+        "INSERT INTO poison (id, at, unit, command, error, owner, origin) VALUES \
+         (1, 1000000, 'order', 'Hear { .. }', 'a row was refused', 'operator', 'EVENT'); \
+         UPDATE outbox SET payload = x'ff' WHERE topic = 'order.placed' \
+         AND key = (SELECT min(id) FROM orders);",
+    )
+    .unwrap();
+    for file in ["derived.db", "derived.db-wal", "derived.db-shm"] {
+        let _ = std::fs::remove_file(data.join(file));
+    }
+}
+
+#[test]
+fn what_was_set_aside_or_parked_is_seen_and_given_up() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let sku = server.seed(1, 10).remove(0);
+    let (first, second) = (sell(&server, "a", &sku), sell(&server, "b", &sku));
+    assert!(server.stop().success());
+    damage(dir.path());
+    let server = Server::start(dir.path(), &[]);
+    let run = |args: &[&str]| desk(&server, dir.path(), args);
+
+    let (code, table, error) = run(&["poison", "list"]);
+    assert!(code == 0 && table.contains("a row was refused") && table.contains("OPEN"), "{error}");
+    let (code, _, error) = run(&["poison", "retry", "1", "--reason", "try"]);
+    assert!(code == 1 && error.contains("POISON_NOT_RETRYABLE"), "{error}");
+    let (code, _, error) = run(&["poison", "discard", "1", "--reason", "seen to by hand"]);
+    assert_eq!(code, 0, "{error}");
+    let (code, shown, _) = run(&["poison", "show", "1", "--json"]);
+    assert!(code == 0 && shown.contains("DISCARDED"), "{shown}");
+
+    let orders = "/api/v1/orders?userId=usr_0000000000001";
+    let listed = |id: &str| server.get(orders).body.to_string().contains(id);
+    while !listed(&second) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(!listed(&first), "its event waits");
+    let (code, table, error) = run(&["parked", "list"]);
+    assert!(
+        code == 0 && table.contains(&first) && table.contains("order.placed"),
+        "{error}{table}"
+    );
+    let (code, _, error) = run(&["parked", "retry", "projections", &first, "--reason", "again"]);
+    assert_eq!(code, 0, "it stays parked, and the answer says why: {error}");
+    let (code, shown, _) = run(&["parked", "show", "projections", &first, "--json"]);
+    assert!(code == 0 && shown.contains("\"tries\": 2"), "{shown}");
+    let (code, _, error) = run(&["parked", "discard", "projections", &first, "--reason", "lost"]);
+    assert_eq!(code, 0, "{error}");
+    let (_, table, _) = run(&["parked", "list"]);
+    assert!(!table.contains(&first), "{table}");
+    let (_, lines, _) = run(&["audit"]);
+    assert!(lines.contains("poison.discard") && lines.contains("parked.discard"), "{lines}");
+    assert!(server.stop().success());
+}
