@@ -254,14 +254,16 @@ pub(crate) enum ParkedCommand {
         /// The consumer
         consumer: String,
         /// The key
-        key: String,
+        #[arg(value_name = "KEY")]
+        parked: String,
     },
     /// Give it its events again
     Retry {
         /// The consumer
         consumer: String,
         /// The key
-        key: String,
+        #[arg(value_name = "KEY")]
+        parked: String,
         /// Why
         #[arg(long)]
         reason: String,
@@ -271,7 +273,8 @@ pub(crate) enum ParkedCommand {
         /// The consumer
         consumer: String,
         /// The key
-        key: String,
+        #[arg(value_name = "KEY")]
+        parked: String,
         /// Why
         #[arg(long)]
         reason: String,

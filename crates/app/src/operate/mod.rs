@@ -140,16 +140,16 @@ pub(crate) fn parked(desk: &Desk, command: &ParkedCommand) -> Result<Exit> {
             let answer = client.list("/api/v1/parked", &[], at)?;
             print(desk, &answer, |answer| page(answer, PARKED))
         }
-        ParkedCommand::Show { consumer, key } => {
-            print(desk, &client.get(&path(consumer, key, ""))?, show)
+        ParkedCommand::Show { consumer, parked } => {
+            print(desk, &client.get(&path(consumer, parked, ""))?, show)
         }
-        ParkedCommand::Retry { consumer, key, reason } => {
+        ParkedCommand::Retry { consumer, parked, reason } => {
             let body = json!({ "reason": reason });
-            print(desk, &client.post(&path(consumer, key, "/retry"), &body)?, show)
+            print(desk, &client.post(&path(consumer, parked, "/retry"), &body)?, show)
         }
-        ParkedCommand::Discard { consumer, key, reason } => {
+        ParkedCommand::Discard { consumer, parked, reason } => {
             let body = json!({ "reason": reason });
-            print(desk, &client.post(&path(consumer, key, "/discard"), &body)?, show)
+            print(desk, &client.post(&path(consumer, parked, "/discard"), &body)?, show)
         }
     }
 }
