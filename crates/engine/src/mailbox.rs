@@ -233,7 +233,7 @@ impl Mailbox {
 
     /// Takes the next batch: the checkout lane first, at most [`Limits::batch`] of each unit, and
     /// at most a fifth of it batch work. Batch work that is alone shares a commit, too, but never
-    /// more than [`LONG`] bytes of it: an order that comes meanwhile waits for all of them.
+    /// more than a quarter of a megabyte of it: an order that comes meanwhile waits for all of them.
     pub fn take(&self, batch: &mut Vec<Item>) {
         let mut queues = self.queues.lock();
         let share = self.limits.share();
