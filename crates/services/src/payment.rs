@@ -354,3 +354,22 @@ fn heard(event: Event) -> Option<SagaEvent> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refund_of_an_older_row_is_read() {
+        let older = r#"[[1,3,500,[["m-1",500]],null]]"#;
+        let packed: Vec<PackedRefund<PackedPart>> = packed::read("payment.refunds", older);
+        let read: Vec<Refund> = packed.into_iter().map(unpack_refund).collect();
+        let [refund] = &*read else { panic!("{read:?}") };
+        assert_eq!((refund.no, refund.state, refund.amount), (1, RefundState::Done, 500));
+        assert_eq!(refund.parts, [Part { merchant: "m-1".into(), amount: 500 }]);
+        assert_eq!(
+            (refund.deadline, refund.id, &*refund.reason, refund.posting),
+            (None, None, "", 0)
+        );
+    }
+}

@@ -12,7 +12,7 @@ use jangbu_kernel::{Out, PaymentId};
 use super::command::{Event, Part, Reject, is_reversal};
 use super::decide::{Hands, change, found};
 use super::model::{Payment, Refund, RefundState};
-use super::refund::check;
+use super::refund::is_new;
 
 /// Sets `amount` aside as refund `no`.
 pub(super) fn ask(
@@ -20,12 +20,9 @@ pub(super) fn ask(
     (no, amount, parts): (u32, i64, &[Part]),
     (ctx, rows, out): Hands<'_>,
 ) -> Result<(), Reject> {
-    let payment = found(rows, id)?;
-    if let Some(before) = payment.refund(no) {
-        let same = before.amount == amount && before.parts == parts;
-        return if same { Ok(()) } else { Err(Reject::RefundDiffers) };
+    if !is_new(found(rows, id)?, (no, amount, parts))? {
+        return Ok(());
     }
-    check(payment, amount, parts)?;
     change(rows, id, ctx.now, |p, _| {
         p.pending = p.pending.saturating_add(amount);
         p.postings = p.postings.saturating_add(1);

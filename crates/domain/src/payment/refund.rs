@@ -23,12 +23,9 @@ pub(super) fn ask(
     deadline: Time,
     (ctx, rows, out): Hands<'_>,
 ) -> Result<(), Reject> {
-    let payment = found(rows, id)?;
-    if let Some(before) = payment.refund(no) {
-        let same = before.amount == amount && before.parts == parts;
-        return if same { Ok(()) } else { Err(Reject::RefundDiffers) };
+    if !is_new(found(rows, id)?, (no, amount, parts))? {
+        return Ok(());
     }
-    check(payment, amount, parts)?;
     let refund = Refund::of_order(no, RefundState::Sent, amount, parts.to_vec());
     send(id, Refund { deadline: Some(deadline), ..refund }, (ctx, rows, out));
     Ok(())
@@ -76,6 +73,18 @@ fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
         out.emit(Event::RefundRequested { about: p.about(id), no, amount });
         out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::Refund(no)) });
     });
+}
+
+/// Whether refund `no` was not asked before, and can be: the same again is no news.
+pub(super) fn is_new(
+    payment: &Payment,
+    (no, amount, parts): (u32, i64, &[Part]),
+) -> Result<bool, Reject> {
+    match payment.refund(no) {
+        None => check(payment, amount, parts).map(|()| true),
+        Some(before) if before.amount == amount && before.parts == parts => Ok(false),
+        Some(_) => Err(Reject::RefundDiffers),
+    }
 }
 
 /// Whether a refund of `amount` fits into what is left, in all and of each merchant.
