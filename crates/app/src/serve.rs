@@ -64,14 +64,13 @@ fn threads(wanted: usize) -> usize {
 pub(crate) fn truth(dir: &DataDir, config: &Config) -> Sqlite {
     let max_pages = Some(config.store.max_pages).filter(|pages| *pages > 0);
     let options = Options { cache_kib: config.store.cache_kib, max_pages, ..Options::default() };
-    Sqlite::new(dir.file("jangbu.db"), &registry::TABLES, &registry::MIGRATIONS)
-        .with_options(options)
+    Sqlite::new(dir.file("jangbu.db"), registry::TABLES, registry::MIGRATIONS).with_options(options)
 }
 
 /// Its projections.
 pub(crate) fn derived(dir: &DataDir) -> Sqlite {
     let options = Options { durability: Durability::Normal, ..Options::default() };
-    Sqlite::new(dir.file("derived.db"), &projections::TABLES, &projections::MIGRATIONS)
+    Sqlite::new(dir.file("derived.db"), projections::TABLES, projections::MIGRATIONS)
         .with_options(options)
 }
 

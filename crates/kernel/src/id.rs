@@ -131,6 +131,22 @@ id!(
     UserId, "usr"
 );
 id!(
+    /// A coupon campaign.
+    CampaignId, "cmp"
+);
+id!(
+    /// A coupon that a user holds.
+    CouponId, "cpn"
+);
+id!(
+    /// Points that an operator gave.
+    GrantId, "grt"
+);
+id!(
+    /// A category of products.
+    CategoryId, "cat"
+);
+id!(
     /// A product.
     ProductId, "prd"
 );

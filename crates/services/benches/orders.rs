@@ -55,10 +55,9 @@ fn main() {
     );
     std::fs::create_dir_all(&dir).unwrap();
     let truth: Arc<dyn Backend> =
-        Arc::new(Sqlite::new(dir.join("jangbu.db"), &registry::TABLES, &registry::MIGRATIONS));
-    let derived =
-        Sqlite::new(dir.join("derived.db"), &projections::TABLES, &projections::MIGRATIONS)
-            .with_options(Options { durability: Durability::Normal, ..Options::default() });
+        Arc::new(Sqlite::new(dir.join("jangbu.db"), registry::TABLES, registry::MIGRATIONS));
+    let derived = Sqlite::new(dir.join("derived.db"), projections::TABLES, projections::MIGRATIONS)
+        .with_options(Options { durability: Durability::Normal, ..Options::default() });
     let gateway = Simulator::start(&dir.join("psp.log"), SimConfig::default(), None).unwrap();
     let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
     let shop = Shop::open(layout).unwrap();

@@ -8,7 +8,10 @@ use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
 use jangbu_engine::port::{By, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
 use jangbu_kernel::id::{JournalId, MovementId};
-use jangbu_kernel::{Appends, OrderId, PaymentId, ProductId, RowSet, Rows, SkuId};
+use jangbu_kernel::{
+    Appends, CampaignId, CategoryId, CouponId, GrantId, OrderId, PaymentId, ProductId, RowSet,
+    Rows, SkuId, UserId,
+};
 
 /// A key as the port knows it.
 pub trait Keyed: Copy + Eq + Hash + Debug + 'static {
@@ -32,6 +35,7 @@ macro_rules! keyed {
 }
 
 keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, JournalId, AccountId);
+keyed!(UserId, CampaignId, CouponId, GrantId, CategoryId);
 
 impl Keyed for EntryKey {
     fn parts(self) -> Key {

@@ -52,7 +52,7 @@ impl Rules {
 }
 
 /// All units, each with its name.
-pub const UNITS: [UnitId; 6] = [
+pub const UNITS: &[UnitId] = &[
     catalog::command::UNIT,
     inventory::command::UNIT,
     order::command::UNIT,
@@ -65,7 +65,7 @@ pub const UNITS: [UnitId; 6] = [
 pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let orders = order::Rows { rules: rules.order.clone(), ..order::Rows::default() };
     let payments = payment::Rows::new(rules.payment.clone());
-    let all: [Box<dyn Unit>; 6] = [
+    let all: Vec<Box<dyn Unit>> = vec![
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
         ),
@@ -81,7 +81,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
 }
 
 /// The tables of the truth, the engine's own included.
-pub const TABLES: [&Table; 18] = [
+pub const TABLES: &[&Table] = &[
     books::TABLES[0],
     books::TABLES[1],
     books::TABLES[2],
@@ -103,7 +103,8 @@ pub const TABLES: [&Table; 18] = [
 ];
 
 /// The schema of the truth.
-pub const MIGRATIONS: [Migration; 2] = [
+pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { version: 2, name: "edges", sql: include_str!("../migrations/0002_edges.sql") },
+    Migration { version: 3, name: "shop", sql: include_str!("../migrations/0003_shop.sql") },
 ];

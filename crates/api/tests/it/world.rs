@@ -119,14 +119,14 @@ impl World {
             Some(memory) => Arc::new(memory.clone()),
             None => Arc::new(Sqlite::new(
                 dir.path().join("jangbu.db"),
-                &registry::TABLES,
-                &registry::MIGRATIONS,
+                registry::TABLES,
+                registry::MIGRATIONS,
             )),
         };
         let derived: Arc<dyn Backend> = Arc::new(Sqlite::new(
             dir.path().join("derived.db"),
-            &projections::TABLES,
-            &projections::MIGRATIONS,
+            projections::TABLES,
+            projections::MIGRATIONS,
         ));
         let latency = Latency { min_ms: 1, max_ms: 2, ..Latency::default() };
         let config = SimConfig { latency, slow_ms: 1_200, ..SimConfig::default() };

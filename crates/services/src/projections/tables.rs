@@ -94,11 +94,11 @@ pub static PARKED_EVENT: Table = Table {
 };
 
 /// The tables of `derived.db`.
-pub const TABLES: [&Table; 7] =
-    [&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL, &PARKED, &PARKED_EVENT];
+pub const TABLES: &[&Table] =
+    &[&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL, &PARKED, &PARKED_EVENT];
 
 /// Its schema.
-pub const MIGRATIONS: [Migration; 2] = [
+pub const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "init",
@@ -108,5 +108,10 @@ pub const MIGRATIONS: [Migration; 2] = [
         version: 2,
         name: "edges",
         sql: include_str!("../../migrations/derived_0002_edges.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "shop",
+        sql: include_str!("../../migrations/derived_0003_shop.sql"),
     },
 ];

@@ -167,7 +167,7 @@ fn filters_and_pages_go_from_the_newest_to_the_oldest() {
 fn the_database_itself_refuses_to_change_or_delete_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jangbu.db");
-    Sqlite::new(&path, &TABLES, &MIGRATIONS).with(&mut |_| ()).unwrap();
+    Sqlite::new(&path, TABLES, MIGRATIONS).with(&mut |_| ()).unwrap();
     let db = rusqlite::Connection::open(&path).unwrap();
     let line = "INSERT INTO audit_log VALUES (1,1,'kim','o','desk','','w',NULL,NULL,NULL)";
     db.execute(line, []).unwrap();

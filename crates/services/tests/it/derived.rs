@@ -31,7 +31,7 @@ fn project(truth: &Memory, derived: &Arc<dyn Backend>) -> Dump {
 }
 
 fn rows(derived: &dyn Backend) -> Dump {
-    dump(&mut *derived.reader().unwrap(), &projections::TABLES).unwrap()
+    dump(&mut *derived.reader().unwrap(), projections::TABLES).unwrap()
 }
 
 fn memory() -> Arc<dyn Backend> {
@@ -183,7 +183,7 @@ fn both_stores_project_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("derived.db");
     let file: Arc<dyn Backend> =
-        Arc::new(Sqlite::new(path, &projections::TABLES, &projections::MIGRATIONS));
+        Arc::new(Sqlite::new(path, projections::TABLES, projections::MIGRATIONS));
     same_rows(&project(&bench.memory, &memory()), &project(&bench.memory, &file));
     assert_folded(&bench.memory, &file);
 }

@@ -48,7 +48,7 @@ fn lists_have_the_unknown_the_open_and_the_stuck_and_nothing_else() {
 fn a_database_of_the_first_migration_is_brought_up_to_date_when_it_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jangbu.db");
-    Sqlite::new(&path, &TABLES, &MIGRATIONS[..1]).with(&mut |_| ()).unwrap();
+    Sqlite::new(&path, TABLES, &MIGRATIONS[..1]).with(&mut |_| ()).unwrap();
     let db = rusqlite::Connection::open(&path).unwrap();
     let row = "'[]','KRW',5,0,0,0,0,'sim',NULL,NULL,0,0,NULL,NULL,'[]',NULL,1,1)";
     for (id, state) in [(1, 9), (2, 6), (3, 9)] {
@@ -56,7 +56,7 @@ fn a_database_of_the_first_migration_is_brought_up_to_date_when_it_is_opened() {
         db.execute(&sql, []).unwrap();
     }
     drop(db);
-    let new = std::sync::Arc::new(Sqlite::new(&path, &TABLES, &MIGRATIONS));
+    let new = std::sync::Arc::new(Sqlite::new(&path, TABLES, MIGRATIONS));
     new.with(&mut |_| ()).unwrap();
     let queries = jangbu_services::queries::Queries::new(new.clone(), new);
     let found = queries.payments_unknown(None, 9).unwrap();

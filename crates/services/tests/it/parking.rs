@@ -21,7 +21,7 @@ fn follow(truth: &Memory, derived: &Memory) -> Projections {
 }
 
 fn rows(derived: &Memory) -> Dump {
-    dump(&mut *derived.reader().unwrap(), &projections::TABLES).unwrap()
+    dump(&mut *derived.reader().unwrap(), projections::TABLES).unwrap()
 }
 
 /// Three sold orders of one user; all of their money is in the same accounts.

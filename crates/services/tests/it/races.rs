@@ -142,7 +142,7 @@ fn in_memory(race: impl FnOnce(&World)) {
 /// Runs on a file, and has the auditor look at the directory afterwards.
 fn on_disk(race: impl FnOnce(&World)) {
     let dir = tempfile::tempdir().unwrap();
-    let file = Sqlite::new(dir.path().join("jangbu.db"), &TABLES, &MIGRATIONS);
+    let file = Sqlite::new(dir.path().join("jangbu.db"), TABLES, MIGRATIONS);
     let world = World::open(Arc::new(file), dir.path());
     race(&world);
     world.close();

@@ -154,7 +154,7 @@ fn a_command_with_a_card_token_is_not_kept_and_cannot_be_retried() {
 #[test]
 fn every_kind_of_command_comes_back_as_it_was_kept() {
     let units = jangbu_services::registry::units(
-        &jangbu_services::registry::UNITS,
+        jangbu_services::registry::UNITS,
         &jangbu_services::registry::Rules::new("sim"),
     );
     let event = SagaEvent::StockRefused { code: "INSUFFICIENT_STOCK".into() };

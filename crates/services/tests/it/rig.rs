@@ -359,7 +359,7 @@ pub(crate) fn cases(n: u32) -> proptest::test_runner::Config {
 
 /// Every row of the truth.
 pub(crate) fn rows(backend: &dyn Backend) -> Dump {
-    dump(&mut *backend.reader().unwrap(), &TABLES).unwrap()
+    dump(&mut *backend.reader().unwrap(), TABLES).unwrap()
 }
 
 /// Asserts that two dumps are the same, and shows where they are not.
@@ -418,7 +418,7 @@ pub(crate) fn memories(n: usize) -> Vec<Arc<dyn Backend>> {
 pub(crate) fn files(n: usize, dir: &Path) -> Vec<Arc<dyn Backend>> {
     let file = |at: usize| {
         let path = dir.join(format!("cell-{at}.db"));
-        let file: Arc<dyn Backend> = Arc::new(Sqlite::new(path, &TABLES, &registry::MIGRATIONS));
+        let file: Arc<dyn Backend> = Arc::new(Sqlite::new(path, TABLES, registry::MIGRATIONS));
         found(&*file);
         file
     };

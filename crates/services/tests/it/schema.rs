@@ -92,7 +92,7 @@ fn of_domains(backend: &dyn Backend) -> jangbu_store::Dump {
 
 fn assert_round_trip(memory: &Memory) {
     let dir = tempfile::tempdir().unwrap();
-    let file = Sqlite::new(dir.path().join("copy.db"), &registry::TABLES, &registry::MIGRATIONS);
+    let file = Sqlite::new(dir.path().join("copy.db"), registry::TABLES, registry::MIGRATIONS);
     let (copied, again) = (copy(memory, &file), Memory::new());
     let before = of_domains(memory);
     assert_eq!(copied, before.len(), "a table without a row type");
@@ -206,12 +206,12 @@ fn assert_schema(tables: &[&'static Table], migrations: &[Migration]) {
 
 #[test]
 fn the_tables_of_the_truth_are_those_of_its_migrations() {
-    assert_schema(&registry::TABLES, &registry::MIGRATIONS);
+    assert_schema(registry::TABLES, registry::MIGRATIONS);
 }
 
 #[test]
 fn the_tables_of_the_projections_are_those_of_their_migrations() {
-    assert_schema(&projections::TABLES, &projections::MIGRATIONS);
+    assert_schema(projections::TABLES, projections::MIGRATIONS);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jangbu.db");
     let file: Arc<dyn Backend> =
-        Arc::new(Sqlite::new(&path, &registry::TABLES, &registry::MIGRATIONS));
+        Arc::new(Sqlite::new(&path, registry::TABLES, registry::MIGRATIONS));
     file.with(&mut |_| {}).unwrap();
     let db = Connection::open(&path).unwrap();
     let refused = [

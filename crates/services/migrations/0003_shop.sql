@@ -1,0 +1,2 @@
+-- What a whole shop needs: users, merchants, campaigns, coupons, points. Times are microseconds
+-- since the Unix epoch, amounts are minor units, packed columns are JSON arrays.
