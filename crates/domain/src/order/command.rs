@@ -2,6 +2,7 @@
 //! states.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +32,28 @@ pub mod step {
     pub const CAPTURE: u16 = 7;
     /// Void at payment.
     pub const VOID: u16 = 8;
+    /// Redeem at coupon.
+    pub const COUPON: u16 = 9;
+    /// Restore at coupon: the undo of Redeem.
+    pub const COUPON_BACK: u16 = 10;
+    /// Spend at point.
+    pub const POINTS: u16 = 11;
+    /// Restore at point, number 0: the undo of Spend.
+    pub const POINTS_BACK: u16 = 12;
+    /// Earn at point.
+    pub const EARN: u16 = 13;
+    /// Restore at coupon: the last unit was refunded.
+    pub const COUPON_RETURN: u16 = 14;
     /// Return of refund `no` at inventory is `RETURN + no`.
     pub const RETURN: u16 = 1_000;
     /// Refund `no` at payment is `REFUND + no`.
     pub const REFUND: u16 = 2_000;
+    /// Restore of refund `no` at point is `POINTS_RETURN + no`.
+    pub const POINTS_RETURN: u16 = 3_000;
+    /// Claw-back of refund `no` at point is `CLAW + no`.
+    pub const CLAW: u16 = 4_000;
+    /// Its undo is `UNCLAW + no`.
+    pub const UNCLAW: u16 = 5_000;
 }
 
 /// Units of a SKU that somebody wants to buy or to give back.
@@ -180,6 +199,65 @@ pub enum SagaEvent {
     },
     /// The order's timer.
     Timer,
+    /// The coupon is used for this order.
+    CouponRedeemed {
+        /// Minor units off the goods.
+        discount: i64,
+        /// Whose goods alone it is for.
+        scope: Option<Arc<str>>,
+        /// The merchant pays for it, not the platform.
+        merchant_funded: bool,
+    },
+    /// It is not.
+    CouponRefused {
+        /// Coupon's code.
+        code: Cow<'static, str>,
+    },
+    /// It is not used by this order, and never will be.
+    CouponRestored,
+    /// It could not be given back.
+    CouponNotRestored {
+        /// Coupon's code.
+        code: Cow<'static, str>,
+    },
+    /// The points are spent.
+    PointsSpent {
+        /// Of those that were paid for.
+        paid: i64,
+        /// Of those that were earned.
+        earned: i64,
+    },
+    /// They are not.
+    PointsRefused {
+        /// Point's code.
+        code: Cow<'static, str>,
+    },
+    /// Points are back: those of refund `no`, or (0) all of the order's.
+    PointsRestored {
+        /// The refund.
+        no: u32,
+    },
+    /// They could not be given back.
+    PointsNotRestored {
+        /// The refund.
+        no: u32,
+        /// Point's code.
+        code: Cow<'static, str>,
+    },
+    /// The buyer has the points that this order earns.
+    PointsEarned,
+    /// What was left of earned points is taken back for refund `no`.
+    Clawed {
+        /// The refund.
+        no: u32,
+        /// How many of them were left.
+        taken: i64,
+    },
+    /// The claw-back of refund `no` is undone.
+    UnClawed {
+        /// The refund.
+        no: u32,
+    },
 }
 
 /// What order answers.

@@ -320,7 +320,11 @@ fn reason(event: &SagaEvent) -> Option<Box<str>> {
         E::StockRefused { code }
         | E::StockNotPinned { code }
         | E::StockNotCommitted { code }
-        | E::StockNotReleased { code } => Some((&**code).into()),
+        | E::StockNotReleased { code }
+        | E::CouponRefused { code }
+        | E::CouponNotRestored { code }
+        | E::PointsRefused { code }
+        | E::PointsNotRestored { code, .. } => Some((&**code).into()),
         E::PayDeclined { code } | E::RefundRefused { code, .. } => Some(code.clone()),
         E::PayNotSent { why } | E::PayUnknown { why } => Some(why.clone()),
         E::PayNotFound => Some("not_found".into()),
@@ -336,6 +340,13 @@ fn reason(event: &SagaEvent) -> Option<Box<str>> {
         | E::Refunded { .. }
         | E::RefundUnknown { .. }
         | E::SetAside { .. }
+        | E::CouponRedeemed { .. }
+        | E::CouponRestored
+        | E::PointsSpent { .. }
+        | E::PointsRestored { .. }
+        | E::PointsEarned
+        | E::Clawed { .. }
+        | E::UnClawed { .. }
         | E::Timer => None,
     }
 }

@@ -198,6 +198,18 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
         | E::PaidHint
         | E::RefundUnknown { .. }
         | E::Timer => true,
+        // Nobody was asked.
+        E::CouponRedeemed { .. }
+        | E::CouponRefused { .. }
+        | E::CouponRestored
+        | E::CouponNotRestored { .. }
+        | E::PointsSpent { .. }
+        | E::PointsRefused { .. }
+        | E::PointsRestored { .. }
+        | E::PointsNotRestored { .. }
+        | E::PointsEarned
+        | E::Clawed { .. }
+        | E::UnClawed { .. } => false,
     }
 }
 
