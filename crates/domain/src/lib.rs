@@ -7,6 +7,7 @@
 #![deny(clippy::wildcard_enum_match_arm, clippy::indexing_slicing)]
 
 pub mod catalog;
+pub mod coupon;
 pub mod inventory;
 pub mod ledger;
 pub mod order;
