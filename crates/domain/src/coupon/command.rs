@@ -37,13 +37,7 @@ pub enum Command {
     /// Coupons that an operator gives, within the same limits: all of them or none.
     Grant { campaign: CampaignId, coupons: Vec<(CouponId, UserId)> },
     /// Use it for an order of its owner.
-    Redeem {
-        coupon: CouponId,
-        order: OrderId,
-        user: UserId,
-        goods: Vec<Goods>,
-        currency: Currency,
-    },
+    Redeem { coupon: CouponId, order: OrderId, user: UserId, goods: Vec<Goods>, currency: Currency },
     /// The order did not happen, or its last unit came back. On a Redeem never seen it leaves a
     /// tombstone.
     Restore { coupon: CouponId, order: OrderId },
