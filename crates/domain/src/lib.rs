@@ -12,3 +12,4 @@ pub mod inventory;
 pub mod ledger;
 pub mod order;
 pub mod payment;
+pub mod point;
