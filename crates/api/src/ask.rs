@@ -27,7 +27,7 @@ pub(crate) struct Asked<R> {
 /// header `X-Reason`, unless [`operated`] says why.
 pub(crate) fn envelope(call: &Call, to: UnitId, body: impl Payload, canon: Canon) -> Envelope {
     let mut envelope = Envelope::new(to, Origin::Client, body);
-    envelope.key = Some(Box::new(idempotency::key(call.role(), call.name, call.key(), canon)));
+    envelope.key = Some(Box::new(idempotency::key(&call.caller, call.name, call.key(), canon)));
     envelope.correlation = Some(Arc::clone(&call.correlation));
     envelope.bytes = 256 + call.length();
     if call.operates {

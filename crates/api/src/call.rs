@@ -78,7 +78,7 @@ impl Call {
         };
         let caller =
             claim.settle(&api.door(), (&parts.method, parts.uri.path_and_query()), &body)?;
-        if matches!(caller.role, Role::Merchant | Role::Client) {
+        if matches!(caller.role, Role::Merchant | Role::Customer | Role::Client) {
             api.limits.key(&caller.name)?;
         }
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
@@ -101,11 +101,6 @@ impl Call {
             call.query()?;
         }
         Ok(call)
-    }
-
-    /// What the caller may do.
-    pub(crate) fn role(&self) -> Role {
-        self.caller.role
     }
 
     /// The header `X-Reason`, or nothing.

@@ -213,7 +213,7 @@ async fn receive_first(
         let canon = Canon::new("product.create.stock").int(sku.id.0).int(first.stock);
         let mut envelope = normal(envelope(call, inventory::UNIT, command, canon.clone()));
         let key = format!("{}#{at}", call.key());
-        let key = idempotency::key(call.role(), "product.create.stock", &key, canon);
+        let key = idempotency::key(&call.caller, "product.create.stock", &key, canon);
         envelope.key = Some(Box::new(key));
         api.ask_soon::<inventory::Reply>(envelope).await?;
         api.gate.open(sku.id);

@@ -7,7 +7,7 @@
 use jangbu_kernel::IdemKey;
 use sha2::{Digest, Sha256};
 
-use crate::auth::Role;
+use crate::auth::Caller;
 use crate::codes::Own;
 use crate::problem::Problem;
 
@@ -52,9 +52,13 @@ impl Canon {
     }
 }
 
-/// The key of a command: scope `client:order.place`, the client's key, the fingerprint.
-pub(crate) fn key(role: Role, operation: &str, key: &str, canon: Canon) -> IdemKey {
-    let scope = [role.name(), ":", operation].concat().into();
+/// The key of a command: scope `client:order.place`, the client's key, the fingerprint. Customers
+/// have a scope each (`customer:usr_…:order.place`): what one chooses is no key of another.
+pub(crate) fn key(caller: &Caller, operation: &str, key: &str, canon: Canon) -> IdemKey {
+    let scope = match caller.customer {
+        None => [caller.role.name(), ":", operation].concat().into(),
+        Some(_) => [caller.role.name(), ":", &caller.name, ":", operation].concat().into(),
+    };
     IdemKey { scope, key: key.into(), body: canon.finish() }
 }
 

@@ -74,14 +74,14 @@ use jangbu_services::shop::Shop;
 use tokio::sync::Semaphore;
 
 pub use admission::AdmissionRules;
-pub use auth::{Keys, MerchantKey};
+pub use auth::{Keys, MerchantKey, session_token};
 pub use limits::{Network, Rate, Rates};
 pub use net::{Connections, serve};
 pub use openapi::openapi_json;
 pub use serve::router;
 
 use admission::Admission;
-use auth::Door;
+use auth::{Door, Sessions};
 use codes::Own;
 use gate::Gate;
 use limits::Limits;
@@ -160,6 +160,7 @@ pub struct Api {
     shop: Arc<Shop>,
     queries: Arc<Queries>,
     keys: Keys,
+    sessions: Sessions,
     settings: Settings,
     consumer: Handle,
     prove: Prove,
@@ -188,6 +189,7 @@ impl Api {
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
         Arc::new(Self {
+            sessions: Sessions::new(keys.sessions()),
             limits: Limits::new(&settings.rates),
             admission: Admission::new(settings.admission, Instant::now()),
             connections: net::Seen::default(),
@@ -209,6 +211,7 @@ impl Api {
     fn door(&self) -> Door<'_> {
         Door {
             keys: &self.keys,
+            sessions: &self.sessions,
             unsigned: self.settings.unsigned_payments,
             nonces: self.settings.nonces,
             started: self.started,

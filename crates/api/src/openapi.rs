@@ -50,6 +50,10 @@ fn document() -> Value {
                     "type": "apiKey", "in": "header", "name": "Authorization",
                     "description": "JANGBU-HMAC-SHA256 keyId=…, ts=…, nonce=…, sig=…: API.md, Signing.",
                 },
+                "customer": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                    "description": "The token of a customer's session: POST /api/v1/sessions.",
+                },
                 "client": {
                     "type": "http", "scheme": "bearer",
                     "description": "The client key (keys/client.key), or the operator key.",
@@ -98,6 +102,7 @@ fn security(role: Role) -> Value {
     match role {
         Role::Anybody => json!([]),
         Role::Merchant => json!([{ "merchant": [] }, { "client": [] }, { "operator": [] }]),
+        Role::Customer => json!([{ "customer": [] }, { "client": [] }, { "operator": [] }]),
         Role::Client => json!([{ "client": [] }, { "operator": [] }]),
         Role::Operator => json!([{ "operator": [] }]),
     }
@@ -153,9 +158,10 @@ fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
         "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
         "merchantId" => ("Whose payment", crate::charge::merchant_schema()),
         "scope" => ("As `client:order.place`; all known ones", json!({ "type": "string" })),
-        "userId" => {
-            ("Whose orders", json!({ "type": "string", "pattern": schemas::id_pattern("usr") }))
-        }
+        "userId" => (
+            "Whose; a session need not say it",
+            json!({ "type": "string", "pattern": schemas::id_pattern("usr") }),
+        ),
         "state" => ("Which state", states(route)),
         "currency" => ("Which currency", schemas::currency()),
         _ => ("RFC 3339; that moment included", json!({ "type": "string", "format": "date-time" })),
@@ -243,10 +249,7 @@ fn headers(route: &Route, status: u16) -> Value {
 pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     let mut own = vec![Own::CorrelationInvalid];
     if route.role > Role::Anybody {
-        own.extend([Own::Unauthorized, Own::InvalidParameter]);
-    }
-    if matches!(route.role, Role::Merchant | Role::Operator) {
-        own.push(Own::Forbidden);
+        own.extend([Own::Unauthorized, Own::InvalidParameter, Own::Forbidden]);
     }
     if route.role == Role::Merchant {
         own.extend([Own::SignatureInvalid, Own::SignatureStale, Own::NonceReused]);

@@ -88,6 +88,14 @@ fn id_in(prefix: &str) -> Value {
     })
 }
 
+/// A user that a session says already.
+pub(crate) fn own_user() -> Value {
+    json!({
+        "type": ["string", "null"], "pattern": id_pattern("usr"),
+        "description": "Whose; may be left out with a customer's session, which is of one user.",
+    })
+}
+
 /// Ids as they are understood: the first character has three bits.
 pub(crate) fn id_pattern(prefix: &str) -> String {
     format!("^{prefix}_[0-7OoIiLl][0-9A-TV-Za-tv-z]{{12}}$")
@@ -215,8 +223,8 @@ fn wishes() -> Value {
             "skuId": id_in("sku"),
             "quantity": { "type": "integer", "minimum": 1, "maximum": 10_000 },
         })),
-        "PlaceOrder": object(&json!({
-            "userId": id_in("usr"),
+        "PlaceOrder": optional(&json!({
+            "userId": own_user(),
             "lines": { "type": "array", "items": of("Units"), "minItems": 1, "maxItems": 100 },
             "expectedTotal": of("Money"),
             "payment": optional(
@@ -226,7 +234,7 @@ fn wishes() -> Value {
                 }),
                 &["token"],
             ),
-        })),
+        }), &["userId"]),
         "ConfirmOrder": object(&json!({
             "amount": of("Money"),
             "token": { "type": "string", "minLength": 1, "maxLength": 255 },

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! keys/client.key  keys/operator.key  keys/operators/NAME.key  keys/merchants/MERCHANT_ID.toml
+//! keys/sessions/KID.key   customers' sessions: the last name signs, all of them verify
 //! ```
 
 mod merchant;
@@ -22,6 +23,8 @@ use crate::args;
 use crate::exit::{self, Exit, Usage};
 
 const LENGTH_MIN: usize = 20;
+/// The first session key: names are ordered as text, so that the next one is `0002.key`.
+const FIRST: &str = "0001.key";
 
 /// Where the keys of a data directory are.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub(crate) struct KeyFiles {
     pub operator: PathBuf,
     operators: PathBuf,
     merchants: PathBuf,
+    sessions: PathBuf,
 }
 
 impl KeyFiles {
@@ -41,6 +45,7 @@ impl KeyFiles {
             operator: dir.join("operator.key"),
             operators: dir.join("operators"),
             merchants: dir.join("merchants"),
+            sessions: dir.join("sessions"),
         }
     }
 
@@ -63,7 +68,22 @@ impl KeyFiles {
                     .map_err(|why| anyhow!("the merchant's keys {}: {why}", file.display()))?;
             }
         }
+        for (id, file) in self.session_files()? {
+            let key = read(&file)?;
+            keys.add_session(&id, key)
+                .map_err(|why| anyhow!("the session key {}: {why}", file.display()))?;
+        }
         Ok(keys)
+    }
+
+    /// Name and file of the session keys, oldest first; the first one is made if there is none.
+    fn session_files(&self) -> Result<Vec<(String, PathBuf)>> {
+        let found = files(&self.sessions, "key")?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        open(&self.sessions.join(FIRST), "jbs_")?;
+        files(&self.sessions, "key")
     }
 }
 

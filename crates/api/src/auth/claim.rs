@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::keys::{Keys, Signing};
 use super::nonces::{Refused, in_window};
 use super::signature::{self, SCHEME, Signed};
-use super::{Caller, Role};
+use super::{Caller, Role, Sessions};
 use crate::codes::Own;
 use crate::problem::Problem;
 use crate::route::Route;
@@ -23,11 +23,14 @@ const LEGACY: HeaderName = HeaderName::from_static("x-hmac-sha256");
 /// body of a capture or a refund it would be a skeleton key.
 const LEGACY_ROUTE: &str = "payment.authorize";
 const SECOND: i64 = 1_000_000;
+/// How the header of a token begins: `{"`. No key begins so.
+const TOKEN: &[u8] = b"eyJ";
 
 /// What admission depends on beside the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door<'a> {
     pub(crate) keys: &'a Keys,
+    pub(crate) sessions: &'a Sessions,
     /// Payments are taken from anybody.
     pub(crate) unsigned: bool,
     /// Nonces that are remembered of one key.
@@ -65,7 +68,7 @@ impl Claim {
         match value {
             Some(value) => match after(value, SCHEME.as_bytes()) {
                 Some([b' ', rest @ ..]) if route.role == Role::Merchant => Self::signed(door, rest),
-                _ => bearer(door.keys, value, route.role).map(Self::Proven),
+                _ => bearer(door, value, route.role).map(Self::Proven),
             },
             None if route.role != Role::Merchant => Err(nobody(route.role)),
             None if door.unsigned => Ok(Self::Proven(door.keys.unsigned())),
@@ -167,14 +170,29 @@ fn legacy(door: &Door<'_>, body: &[u8], sig: &[u8; 32]) -> Result<Caller, Proble
     good.ok_or_else(|| invalid("X-HMAC-SHA256 is not the signature of this body"))
 }
 
-fn bearer(keys: &Keys, value: &[u8], wanted: Role) -> Result<Caller, Problem> {
-    let token = after(value, b"bearer ");
-    let caller = token.and_then(|token| keys.bearer(token)).ok_or_else(|| nobody(wanted))?;
+fn bearer(door: &Door<'_>, value: &[u8], wanted: Role) -> Result<Caller, Problem> {
+    let token = after(value, b"bearer ").ok_or_else(|| nobody(wanted))?;
+    if token.starts_with(TOKEN) {
+        return session(door, token, wanted);
+    }
+    let caller = door.keys.bearer(token).ok_or_else(|| nobody(wanted))?;
     if caller.role < wanted {
         let detail = "this call needs an operator's key; the key that came is a client's";
         return Err(Problem::of(Own::Forbidden, detail));
     }
     Ok(caller)
+}
+
+fn session(door: &Door<'_>, token: &[u8], wanted: Role) -> Result<Caller, Problem> {
+    let caller = door.sessions.caller(token, door.now).ok_or_else(|| {
+        let detail = "the session is over, or of another server; POST /api/v1/sessions begins one";
+        Problem::of(Own::Unauthorized, detail)
+    })?;
+    if wanted == Role::Customer {
+        return Ok(caller);
+    }
+    let detail = "this call is not for customers; the token that came is a customer's";
+    Err(Problem::of(Own::Forbidden, detail))
 }
 
 /// What follows the scheme, in any case.
@@ -187,6 +205,9 @@ fn nobody(wanted: Role) -> Problem {
     let detail = match wanted {
         Role::Merchant => {
             "sign the request with a merchant's key, or send `Authorization: Bearer KEY`"
+        }
+        Role::Customer => {
+            "send `Authorization: Bearer TOKEN` of a session, or a key of this server"
         }
         _ => "send `Authorization: Bearer KEY` with a key of this server",
     };

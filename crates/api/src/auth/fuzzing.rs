@@ -8,6 +8,7 @@ use jangbu_kernel::{Secret, Time};
 
 use super::claim::{Claim, Door};
 use super::keys::{Keys, MerchantKey};
+use super::session::Sessions;
 use super::signature::{self, SCHEME};
 use crate::route;
 
@@ -22,6 +23,10 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     };
     keys.add_merchant(key).unwrap_or_else(|error| panic!("{error}"));
     keys
+});
+
+static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| {
+    Sessions::new(&[("0001".into(), Secret::new("a secret that no input can guess, 77aa"))])
 });
 
 /// Reads `data` as a header, as the parts of a request, and as a whole request of a stranger.
@@ -67,7 +72,14 @@ fn stranger(data: &[u8]) {
     let (value, body) = data.split_at(data.iter().position(|byte| *byte == b'|').unwrap_or(0));
     let Ok(value) = HeaderValue::from_bytes(value) else { return };
     let now = Time(1_795_000_000_000_000);
-    let door = Door { keys: &KEYS, unsigned: false, nonces: 9, started: Time(0), now };
+    let door = Door {
+        keys: &KEYS,
+        sessions: &SESSIONS,
+        unsigned: false,
+        nonces: 9,
+        started: Time(0),
+        now,
+    };
     for name in ["authorization", "x-hmac-sha256"] {
         let request = Request::post("/api/payments/authorize").header(name, value.clone());
         let Ok(request) = request.body(()) else { continue };

@@ -26,6 +26,7 @@ pub struct Keys {
     merchants: HashMap<Arc<str>, Vec<Arc<Signing>>>,
     anybody: Caller,
     unsigned: Caller,
+    sessions: Vec<(Arc<str>, Secret)>,
 }
 
 #[derive(Clone)]
@@ -70,7 +71,8 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// One key for shops and one for operators; the operator's name is `operator`.
     pub fn new(client: Secret, operator: Secret) -> Self {
-        let caller = |role, name: &str| Caller { role, name: name.into(), merchant: None };
+        let caller =
+            |role, name: &str| Caller { role, name: name.into(), merchant: None, customer: None };
         let bearer = |role: Role, secret| Bearer { caller: caller(role, role.name()), secret };
         Self {
             bearers: vec![bearer(Role::Client, client), bearer(Role::Operator, operator)],
@@ -78,6 +80,7 @@ impl Keys {
             merchants: HashMap::new(),
             anybody: caller(Role::Anybody, "anybody"),
             unsigned: caller(Role::Merchant, "unsigned"),
+            sessions: Vec::new(),
         }
     }
 
@@ -92,7 +95,8 @@ impl Keys {
         if self.bearers.iter().any(|bearer| bearer.secret == secret) {
             return Err("another key file holds the same key".to_owned());
         }
-        let caller = Caller { role: Role::Operator, name: name.into(), merchant: None };
+        let caller =
+            Caller { role: Role::Operator, name: name.into(), merchant: None, customer: None };
         self.bearers.push(Bearer { caller, secret });
         Ok(())
     }
@@ -104,7 +108,12 @@ impl Keys {
         let id: Arc<str> = key.id.into();
         let own = Some(Arc::clone(&merchant));
         let signing = Arc::new(Signing {
-            caller: Caller { role: Role::Merchant, name: Arc::clone(&id), merchant: own },
+            caller: Caller {
+                role: Role::Merchant,
+                name: Arc::clone(&id),
+                merchant: own,
+                customer: None,
+            },
             checker: Checker::new(key.secret.reveal().as_bytes()).ok_or("the secret is none")?,
             legacy: key.legacy,
             nonces: Mutex::default(),
@@ -112,6 +121,27 @@ impl Keys {
         self.signing.insert(id, Arc::clone(&signing));
         self.merchants.entry(merchant).or_default().push(signing);
         Ok(())
+    }
+
+    /// One more key for customers' sessions, newer than those before it: the newest one signs. The
+    /// error says in a sentence what is wrong with it.
+    pub fn add_session(&mut self, id: &str, secret: Secret) -> Result<(), String> {
+        if !is_name(id, NAME_MAX) {
+            return Err(format!("`{id}` is not a name: 1 to {NAME_MAX} of A-Z a-z 0-9 _ -"));
+        }
+        if secret.reveal().len() < SECRET_MIN {
+            return Err(format!("it is shorter than {SECRET_MIN} characters"));
+        }
+        if self.sessions.iter().any(|(other, kept)| **other == *id || *kept == secret) {
+            return Err("there is another key with its name or its secret".to_owned());
+        }
+        self.sessions.push((id.into(), secret));
+        Ok(())
+    }
+
+    /// The keys of sessions, oldest first.
+    pub(crate) fn sessions(&self) -> &[(Arc<str>, Secret)] {
+        &self.sessions
     }
 
     fn check(&self, key: &MerchantKey) -> Result<(), String> {

@@ -1,25 +1,31 @@
-//! Who asks. Shops and operators show a bearer key; merchants sign their requests.
+//! Who asks. Shops and operators show a bearer key; merchants sign their requests; customers show
+//! the token of a session.
 //!
 //! | role | may do | shows |
 //! |---|---|---|
 //! | anybody | health, metrics, the document | nothing |
 //! | merchant | its own payments | a signature; nothing in the unsigned loopback mode |
+//! | customer | what is its own: orders, coupons, points, its data | a session's token |
 //! | client | orders, everything that is read without a secret, payments of known merchants | the client key |
 //! | operator | everything | an operator's key |
 
 mod claim;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod hs256;
 mod keys;
 mod nonces;
+mod session;
 mod signature;
 
 use std::sync::Arc;
 
-use jangbu_kernel::Operator;
+use jangbu_kernel::{Operator, UserId};
 
 pub(crate) use claim::{Claim, Door};
 pub use keys::{Keys, MerchantKey};
+pub(crate) use session::Sessions;
+pub use session::session_token;
 
 use crate::Api;
 use crate::call::Call;
@@ -33,6 +39,9 @@ pub(crate) enum Role {
     Anybody,
     /// A merchant's signature.
     Merchant,
+    /// A customer's session, or a key that acts for customers. Routes of this role look with
+    /// [`owner`] or [`owns`] at whose things they show or change.
+    Customer,
     /// A client key.
     Client,
     /// An operator's key.
@@ -45,6 +54,7 @@ impl Role {
         match self {
             Self::Anybody => "anybody",
             Self::Merchant => "merchant",
+            Self::Customer => "customer",
             Self::Client => "client",
             Self::Operator => "operator",
         }
@@ -59,6 +69,32 @@ pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     /// The merchant that signed.
     pub(crate) merchant: Option<Arc<str>>,
+    /// The customer whose session it is.
+    pub(crate) customer: Option<UserId>,
+}
+
+/// Whether the caller may see and change what belongs to `user`: a customer its own things alone,
+/// whoever shows a key those of every user. Another's thing is answered as one that is not there.
+pub(crate) fn owns(call: &Call, user: UserId) -> bool {
+    call.caller.customer.is_none_or(|own| own == user)
+}
+
+/// As [`owns`], where the request itself names the user.
+pub(crate) fn owner(call: &Call, user: UserId) -> Result<(), Problem> {
+    if owns(call, user) {
+        return Ok(());
+    }
+    Err(Problem::of(Own::Forbidden, "the session is another user's"))
+}
+
+/// The user that a request is about: the one that it names, or else the one whose session it is.
+pub(crate) fn user_or_own(
+    call: &Call,
+    named: Option<UserId>,
+    missing: impl FnOnce() -> Problem,
+) -> Result<UserId, Problem> {
+    let user = named.or(call.caller.customer).ok_or_else(missing)?;
+    owner(call, user).map(|()| user)
 }
 
 /// Whether the caller may act for `merchant`: one that signs for itself alone, a holder of a bearer

@@ -8,6 +8,7 @@ use jangbu_domain::order::model::{Order, Refund, State};
 use super::differ;
 use super::form::{CancelIn, RefundIn, lines_canon, reason, units};
 use super::out::OrderOut;
+use super::read::own_order;
 use super::{location, order_id};
 use crate::Api;
 use crate::ask::envelope;
@@ -19,7 +20,7 @@ use crate::wait::{Followed, follow};
 
 pub(super) async fn cancel(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: CancelIn<'_> = call.json()?;
-    let order = order_id(call)?;
+    let order = own_order(api, call).await?;
     let reason = reason(body.reason.as_deref().unwrap_or_default())?;
     let canon = Canon::new(call.name).int(order.0).text(&reason);
     let envelope = envelope(call, UNIT, Command::Cancel { order, reason }, canon);

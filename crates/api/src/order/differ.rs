@@ -14,7 +14,7 @@ use crate::repeats::Difference;
 
 /// A place whose key belongs to another order.
 pub(super) async fn place(api: &Arc<Api>, call: &Call, problem: Problem) -> Problem {
-    let Ok(wish) = call.json::<PlaceIn<'_>>().and_then(|body| Wish::read(&body)) else {
+    let Ok(wish) = call.json::<PlaceIn<'_>>().and_then(|body| Wish::read(call, &body)) else {
         return problem;
     };
     let compare = move |order: &Order| {

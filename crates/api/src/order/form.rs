@@ -7,6 +7,9 @@ use jangbu_domain::order::model::PayMode;
 use jangbu_kernel::{Money, OrderId, Secret, SkuId, UserId};
 use serde::Deserialize;
 
+use crate::auth::user_or_own;
+use crate::call::Call;
+use crate::codes::Own;
 use crate::idempotency::Canon;
 use crate::money::MoneyIn;
 use crate::problem::Problem;
@@ -20,8 +23,9 @@ pub(crate) const REASON: usize = 500;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PlaceIn<'a> {
-    #[serde(borrow)]
-    user_id: Cow<'a, str>,
+    /// Whoever has a session need not say it.
+    #[serde(borrow, default)]
+    user_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     lines: Vec<UnitsIn<'a>>,
     #[serde(borrow)]
@@ -90,8 +94,8 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn read(body: &PlaceIn<'_>) -> Result<Self, Problem> {
-        let user = id(UserId::parse, UserId::PREFIX, &body.user_id, || "userId".into())?;
+    pub(super) fn read(call: &Call, body: &PlaceIn<'_>) -> Result<Self, Problem> {
+        let user = user_in(call, body.user_id.as_deref())?;
         let lines = units(&body.lines)?;
         let expected = body.expected_total.read("expectedTotal")?;
         let (mode, token) = match (body.payment.mode, body.payment.token.as_deref()) {
@@ -138,6 +142,13 @@ pub(super) fn units(lines: &[UnitsIn<'_>]) -> Result<Vec<Units>, Problem> {
 /// A SKU's id in field `field`.
 pub(crate) fn sku_id(text: &str, field: impl FnOnce() -> String) -> Result<SkuId, Problem> {
     id(SkuId::parse, SkuId::PREFIX, text, field)
+}
+
+/// The user that a body names in `userId`, or whose session it is.
+pub(crate) fn user_in(call: &Call, named: Option<&str>) -> Result<UserId, Problem> {
+    let parse = |text: &str| id(UserId::parse, UserId::PREFIX, text, || "userId".into());
+    let missing = || Problem::of(Own::MissingField, "userId is missing").at("userId", "is missing");
+    user_or_own(call, named.map(parse).transpose()?, missing)
 }
 
 pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {

@@ -32,7 +32,7 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "POST",
         path: "/api/v1/orders",
         name: "order.place",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: true,
         run: |api, call| Box::pin(async move { place(&api, &call).await }),
         doc: Doc {
@@ -63,12 +63,12 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "GET",
         path: "/api/v1/orders",
         name: "order.list",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: false,
         run: |api, call| Box::pin(async move { list(&api, &call).await }),
         doc: Doc {
             summary: "The orders of a user, newest first",
-            query: &["userId!", "cursor", "limit"],
+            query: &["userId", "cursor", "limit"],
             body: None,
             answers: &[(200, "OrderPage", "A page; a new order appears within milliseconds")],
             codes: &[],
@@ -78,7 +78,7 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "GET",
         path: "/api/v1/orders/{id}",
         name: "order.get",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: false,
         run: |api, call| Box::pin(async move { get(&api, &call).await }),
         doc: Doc {
@@ -93,7 +93,7 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "POST",
         path: "/api/v1/orders/{id}/confirm",
         name: "order.confirm",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: true,
         run: |api, call| Box::pin(async move { confirm(&api, &call).await }),
         doc: Doc {
@@ -119,7 +119,7 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "POST",
         path: "/api/v1/orders/{id}/cancel",
         name: "order.cancel",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: true,
         run: |api, call| Box::pin(async move { cancel(&api, &call).await }),
         doc: Doc {
@@ -162,7 +162,7 @@ pub(crate) const ROUTES: &[Route] = &[
         method: "GET",
         path: "/api/v1/orders/{id}/timeline",
         name: "order.timeline",
-        role: Role::Client,
+        role: Role::Customer,
         keyed: false,
         run: |api, call| Box::pin(async move { timeline(&api, &call).await }),
         doc: Doc {

@@ -9,8 +9,9 @@ use jangbu_kernel::{OrderId, SkuId};
 
 use super::differ;
 use super::form::{ConfirmIn, PlaceIn, Wish, secret};
+use super::location;
 use super::out::OrderOut;
-use super::{location, order_id};
+use super::read::own_order;
 use crate::Api;
 use crate::ask::envelope;
 use crate::call::Call;
@@ -22,12 +23,12 @@ use crate::wait::{Followed, count, follow};
 
 pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: PlaceIn<'_> = call.json()?;
-    let wish = Wish::read(&body)?;
+    let wish = Wish::read(call, &body)?;
     api.limits.user(wish.user.0)?;
     let canon = wish.canon(call.name);
     let skus = wish.lines.iter().map(|line| line.sku);
     if let Some(sku) = api.gate.refused(skus) {
-        let key = idempotency::key(call.role(), call.name, call.key(), canon.clone());
+        let key = idempotency::key(&call.caller, call.name, call.key(), canon.clone());
         if !api.gate.knows(&key) {
             return Err(gated(api, sku));
         }
@@ -85,7 +86,7 @@ fn learn(api: &Arc<Api>, followed: &Followed) {
 
 pub(super) async fn confirm(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: ConfirmIn<'_> = call.json()?;
-    let order = order_id(call)?;
+    let order = own_order(api, call).await?;
     let amount = body.amount.read("amount")?;
     let token = secret("token", &body.token)?;
     let canon = Canon::new(call.name)

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::order_id;
 use super::out::OrderOut;
 use crate::Api;
-use crate::call::Call;
+use crate::auth::{owns, user_or_own};
+use crate::call::{Call, Params};
+use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::sentence;
@@ -17,13 +19,25 @@ use crate::text::{At, id, shown};
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = order_id(call)?;
-    let order = find(api, id).await?;
+    let order = find(api, call, id).await?;
     Ok(Reply::ok(&OrderOut::of(id, &order)))
 }
 
-async fn find(api: &Arc<Api>, id: OrderId) -> Result<Order, Problem> {
+/// Another customer's order is one that is not there.
+async fn find(api: &Arc<Api>, call: &Call, id: OrderId) -> Result<Order, Problem> {
     let found = api.read(move |queries| queries.order(id)).await?;
+    let found = found.filter(|order| owns(call, order.user));
     found.ok_or_else(|| Problem::coded("ORDER_UNKNOWN", format!("there is no order {id}")))
+}
+
+/// The order that the path names, which is the caller's. Only a session must be looked at for that:
+/// keys act for everybody.
+pub(super) async fn own_order(api: &Arc<Api>, call: &Call) -> Result<OrderId, Problem> {
+    let id = order_id(call)?;
+    if call.caller.customer.is_some() {
+        find(api, call, id).await?;
+    }
+    Ok(id)
 }
 
 #[derive(Serialize)]
@@ -33,9 +47,17 @@ struct Page<'a> {
     next_cursor: Option<String>,
 }
 
+/// The user that the query names in `userId`, or whose session it is.
+pub(crate) fn user_asked(call: &Call, query: &Params) -> Result<UserId, Problem> {
+    let parse = |text| id(UserId::parse, UserId::PREFIX, text, || "userId".into());
+    let missing =
+        || Problem::of(Own::InvalidParameter, "userId is required").at("userId", "is required");
+    user_or_own(call, query.get("userId").map(parse).transpose()?, missing)
+}
+
 pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
-    let user = id(UserId::parse, UserId::PREFIX, query.required("userId")?, || "userId".into())?;
+    let user = user_asked(call, &query)?;
     let (limit, before) = (query.limit()?, query.cursor(OrderId::parse)?);
     let found = api.read(move |queries| queries.orders_of(user, before, limit + 1)).await?;
     let page = found.len().min(limit as usize);
@@ -65,7 +87,7 @@ struct MomentOut {
 
 pub(super) async fn timeline(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let order_id = order_id(call)?;
-    let order = find(api, order_id).await?;
+    let order = find(api, call, order_id).await?;
     let moments = api.read(move |queries| queries.timeline(order_id)).await?;
     let moment = |m: jangbu_services::queries::Moment| MomentOut {
         at: At(m.at),

@@ -200,7 +200,7 @@ async fn the_field_is_named_and_the_remedy_told() {
         (spoil("/payment/token", json!("")), (422, "INVALID_FIELD"), "payment.token"),
         (spoil("/payment/token", Value::Null), (422, "TOKEN_REQUIRED"), "payment.token"),
         (spoil("/lines", json!([])), (422, "LINES_INVALID"), "lines"),
-        (json!({}), (422, "MISSING_FIELD"), "userId"),
+        (json!({}), (422, "MISSING_FIELD"), "lines"),
         (json!([]), (422, "INVALID_FIELD"), "body"),
     ] {
         let answer = world.place("k", &body).await;

@@ -23,6 +23,7 @@ mod overload;
 mod parked;
 mod schema;
 mod server;
+mod sessions;
 mod signed;
 mod sold_out;
 mod wire;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
-use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router};
+use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router, session_token};
 use jangbu_engine::books::SHARD;
-use jangbu_engine::clock::SystemClock;
+use jangbu_engine::clock::{Clock as _, SystemClock};
 use jangbu_engine::port::{Backend, Mode, WritePlan};
-use jangbu_kernel::Secret;
+use jangbu_kernel::time::Span;
+use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
 use jangbu_psp::{Gateway, SimConfig, Simulator};
 use jangbu_services::projections::Projections;
@@ -66,15 +67,24 @@ impl Answer {
     }
 }
 
-/// A key for clients, one for operators, and one of the merchants 17 and 18 each.
-fn keys() -> Keys {
+/// A key for clients, one for operators, one of the merchants 17 and 18 each, one for sessions.
+pub(crate) fn keys() -> Keys {
     let mut keys = Keys::new(Secret::new(CLIENT), Secret::new(OPERATOR));
     for merchant in ["17", "18"] {
         let (id, secret) = (format!("key-{merchant}"), Secret::new("s".repeat(32)));
         let merchant = merchant.to_owned();
         keys.add_merchant(MerchantKey { id, merchant, secret, legacy: false }).unwrap();
     }
+    keys.add_session("0001", Secret::new("the-session-key-of-all-api-tests-0001")).unwrap();
     keys
+}
+
+/// The token of a session of `user` that lasts for an hour.
+pub(crate) fn session(user: &str) -> String {
+    let now = SystemClock.now();
+    let user = UserId::parse(user).unwrap();
+    let token = session_token(&keys(), user, now, now + Span(3_600_000_000)).unwrap();
+    token.reveal().to_owned()
 }
 
 fn in_memory() -> Memory {
@@ -170,7 +180,11 @@ impl World {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let request = Request::get(path).header("authorization", format!("Bearer {OPERATOR}"));
+        self.get_as(OPERATOR, path).await
+    }
+
+    pub(crate) async fn get_as(&self, bearer: &str, path: &str) -> Answer {
+        let request = Request::get(path).header("authorization", format!("Bearer {bearer}"));
         self.send(request.body(Body::empty()).unwrap()).await
     }
 

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use axum::http::Request;
 use hmac::{Hmac, KeyInit, Mac};
 use jangbu_kernel::Secret;
@@ -18,6 +20,7 @@ const fn route(role: Role, name: &'static str) -> Route {
 static AUTHORIZE: Route = route(Role::Merchant, "payment.authorize");
 static CAPTURE: Route = route(Role::Merchant, "payment.capture");
 static PLACE: Route = route(Role::Client, "order.place");
+static LIST: Route = route(Role::Customer, "order.list");
 static PROVE: Route = route(Role::Operator, "admin.prove");
 static LIVE: Route = route(Role::Anybody, "livez");
 
@@ -28,6 +31,9 @@ const NEW: &str = "new-secret-of-merchant-1-000000000";
 const OTHER: &str = "the-secret-of-merchant-2-000000000";
 const TARGET: &str = "/api/payments/authorize?a=1";
 const BODY: &[u8] = br#"{"merchantId":"m-1","amount":1000}"#;
+
+static SESSIONS: LazyLock<Sessions> =
+    LazyLock::new(|| Sessions::new(&[("0001".into(), Secret::new(OTHER))]));
 
 fn keys() -> Keys {
     let mut keys = Keys::new(Secret::new("c"), Secret::new("o"));
@@ -43,7 +49,8 @@ fn keys() -> Keys {
 
 fn door(keys: &Keys, now: i64) -> Door<'_> {
     let time = |seconds: i64| Time(seconds * SECOND);
-    Door { keys, unsigned: false, nonces: 3, started: time(STARTED), now: time(now) }
+    let (sessions, started) = (&*SESSIONS, time(STARTED));
+    Door { keys, sessions, unsigned: false, nonces: 3, started, now: time(now) }
 }
 
 fn hex(secret: &str, text: &[u8]) -> String {
@@ -100,6 +107,30 @@ fn operators_may_do_what_clients_may_and_not_the_other_way_round() {
         let came = ask(&door(&keys, NOW), route, &[("authorization", value)], BODY);
         assert_eq!(came.as_deref().map_err(|code| *code), who, "{value} {}", route.name);
     }
+}
+
+#[test]
+fn a_session_is_for_the_routes_of_customers_alone() {
+    let keys = keys();
+    let (now, user) = (Time(NOW * SECOND), jangbu_kernel::UserId(4_096));
+    let until = Time((NOW + 60) * SECOND);
+    let token = SESSIONS.issue(user, 0, now, until).unwrap();
+    let bearer = format!("Bearer {}", token.reveal());
+    for (value, route, who) in [
+        (&*bearer, &LIST, Ok(user.to_string())),
+        (&bearer, &PLACE, Err("FORBIDDEN")),
+        (&bearer, &AUTHORIZE, Err("FORBIDDEN")),
+        (&bearer, &PROVE, Err("FORBIDDEN")),
+        (&bearer[..60], &LIST, Err("UNAUTHORIZED")),
+        ("Bearer c", &LIST, Ok("client".to_owned())),
+        ("Bearer o", &LIST, Ok("operator".to_owned())),
+        ("Bearer x", &LIST, Err("UNAUTHORIZED")),
+    ] {
+        let came = ask(&door(&keys, NOW), route, &[("authorization", value)], BODY);
+        assert_eq!(came, who, "{value} {}", route.name);
+    }
+    let over = ask(&door(&keys, NOW + 60), &LIST, &[("authorization", &bearer)], BODY);
+    assert_eq!(over, Err("UNAUTHORIZED"));
 }
 
 #[test]
