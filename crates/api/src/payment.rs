@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jangbu_domain::payment::command::{Command, Reply as Answer, UNIT, Verdict};
+use jangbu_domain::payment::command::{Command, Purpose, Reply as Answer, UNIT, Verdict};
 use jangbu_domain::payment::model::Payment;
-use jangbu_kernel::{OrderId, PaymentId};
+use jangbu_kernel::{OrderId, PaymentId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
@@ -138,6 +138,8 @@ pub(crate) struct PaymentOut<'a> {
     id: PaymentId,
     #[serde(serialize_with = "shown::option")]
     order_id: Option<OrderId>,
+    #[serde(serialize_with = "shown::option")]
+    points_of: Option<UserId>,
     state: &'static str,
     pending_operation: &'static str,
     mode: &'static str,
@@ -160,6 +162,10 @@ pub(crate) struct PaymentOut<'a> {
 struct PartOut<'a> {
     merchant_id: &'a str,
     amount: MoneyOut,
+    card: MoneyOut,
+    paid_points: MoneyOut,
+    earned_points: MoneyOut,
+    coupon: MoneyOut,
 }
 
 #[derive(Serialize)]
@@ -167,6 +173,7 @@ struct RefundOut {
     no: u32,
     state: &'static str,
     amount: MoneyOut,
+    deducted: MoneyOut,
 }
 
 impl<'a> PaymentOut<'a> {
@@ -174,16 +181,25 @@ impl<'a> PaymentOut<'a> {
         let money = |amount| MoneyOut::new(amount, payment.currency);
         let part = |part: &'a jangbu_domain::payment::command::Part| PartOut {
             merchant_id: &part.merchant,
-            amount: money(part.amount),
+            amount: money(part.payable()),
+            card: money(part.card),
+            paid_points: money(part.paid),
+            earned_points: money(part.earned),
+            coupon: money(part.coupon),
         };
         let refund = |refund: &jangbu_domain::payment::model::Refund| RefundOut {
             no: refund.no,
             state: refund.state.name(),
             amount: money(refund.amount),
+            deducted: money(refund.deduct),
         };
         Self {
             id,
             order_id: payment.order,
+            points_of: match payment.purpose {
+                Purpose::Sale => None,
+                Purpose::Points { user } => Some(user),
+            },
             state: payment.state.name(),
             pending_operation: payment.pending_op.name(),
             mode: payment.mode.name(),

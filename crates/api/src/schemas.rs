@@ -359,14 +359,17 @@ fn rest() -> Value {
             &["refund"],
         ),
         "Payment": object(&json!({
-            "id": id("pay"), "orderId": or_null(id("ord")), "state": words(&states),
-            "pendingOperation": words(&["NONE", "CHARGE", "AUTHORIZE", "CAPTURE", "VOID"]),
+            "id": id("pay"), "orderId": or_null(id("ord")), "pointsOf": or_null(id("usr")),
+            "state": words(&states), "pendingOperation": words(&["NONE", "CHARGE", "AUTHORIZE", "CAPTURE", "VOID"]),
             "mode": words(&["CHARGE", "AUTHORIZE"]),
             "amount": of("Money"), "authorized": of("Money"), "captured": of("Money"),
             "refunded": of("Money"), "refundPending": of("Money"),
             "split": {
                 "type": "array",
-                "items": object(&json!({ "merchantId": text(), "amount": of("Money") })),
+                "items": object(&json!({
+                    "merchantId": text(), "amount": of("Money"), "card": of("Money"),
+                    "paidPoints": of("Money"), "earnedPoints": of("Money"), "coupon": of("Money"),
+                })),
             },
             "psp": text(), "pspRef": nullable("string"), "reason": nullable("string"),
             "refunds": {
@@ -376,7 +379,7 @@ fn rest() -> Value {
                     "state": words(&[
                         "SENT", "UNKNOWN", "DONE", "REFUSED", "SET_ASIDE", "RELEASED",
                     ]),
-                    "amount": of("Money"),
+                    "amount": of("Money"), "deducted": of("Money"),
                 })),
             },
             "createdAt": time(), "sentAt": or_null(time()),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use jangbu_domain::payment::command::{Command, Intent, Part, SOON, UNIT};
+use jangbu_domain::payment::command::{Command, Intent, Part, Purpose, SOON, UNIT};
 use jangbu_domain::payment::model::State;
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::mailbox::Answer;
@@ -107,9 +107,10 @@ fn authorize(load: &Arc<Load>) {
     let merchant: Arc<str> = (1 + n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000).to_string().into();
     let payment = PaymentId(load.shop.mint());
     let amount = 1_000;
-    let split = vec![Part { merchant: Arc::clone(&merchant), amount }];
+    let split = vec![Part::card(Arc::clone(&merchant), amount)];
     let currency = Currency::KRW;
-    let intent = Intent { payment, order: None, amount, currency, split, capture_later: true };
+    let (order, purpose, capture_later) = (None, Purpose::Sale, true);
+    let intent = Intent { payment, order, purpose, amount, currency, split, capture_later };
     let command = Command::Intend { intent, token: Some(Secret::default()), deadline: SOON };
     let mut envelope = Envelope::new(UNIT, Origin::Client, command);
     let scope = format!("merchant:{merchant}:payment.authorize").into();

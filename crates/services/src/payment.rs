@@ -1,5 +1,7 @@
 //! Payment's rows, and how its events reach the ledger and the order.
 
+mod parts;
+
 use std::sync::Arc;
 
 use jangbu_domain::ledger;
@@ -7,19 +9,20 @@ use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_domain::order::saga::NEVER_ASKED;
 use jangbu_domain::payment::Payments;
 use jangbu_domain::payment::Rows;
-use jangbu_domain::payment::command::{About, Command, Event, Part, Reject, Reply};
-use jangbu_domain::payment::model::{Mode, Op, Payment, Refund, RefundState, State};
+use jangbu_domain::payment::command::{About, Command, Event, Purpose, Reject, Reply};
+use jangbu_domain::payment::model::{Mode, Op, Payment, RefundState, State};
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Signal, Sink};
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, RefundId, Time};
-use serde::{Deserialize, Serialize};
+use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time, UserId};
 use serde_json::{Value, json};
 
 use crate::adapter::Service;
 use crate::bound::{Bound, Stored};
 use crate::events::Fact;
 use crate::{order, packed};
+
+use parts::{PackedPart, PackedRefund, pack, pack_refund, unpack, unpack_refund};
 
 /// The list of payments whose outcome is unknown.
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -51,49 +54,12 @@ pub static PAYMENT: Table = Table {
         Col::text("refunds"),
         Col::int("next_at").or_null(),
         Col::int("at"),
+        Col::int("points_of").or_null(),
     ],
     versioned: true,
     due: true,
     lists: &[List { name: UNKNOWN, col: "state", value: 9 }],
 };
-
-type PackedPart = (Arc<str>, i64);
-
-/// A refund as it stands in the row. The last three came later: rows without them are read.
-#[derive(Serialize, Deserialize)]
-struct PackedRefund<P>(
-    u32,
-    i64,
-    i64,
-    Vec<P>,
-    Option<i64>,
-    #[serde(default)] i64,
-    #[serde(default)] Box<str>,
-    #[serde(default)] i64,
-);
-
-fn pack(parts: &[Part]) -> Vec<(&str, i64)> {
-    parts.iter().map(|part| (&*part.merchant, part.amount)).collect()
-}
-
-fn unpack(parts: Vec<PackedPart>) -> Vec<Part> {
-    parts.into_iter().map(|(merchant, amount)| Part { merchant, amount }).collect()
-}
-
-fn pack_refund(refund: &Refund) -> PackedRefund<(&str, i64)> {
-    let Refund { no, state, amount, parts, deadline, id, reason, posting } = refund;
-    let deadline = deadline.map(|at| at.0);
-    let id = id.map_or(0, |id| id.0);
-    PackedRefund(*no, state.code(), *amount, pack(parts), deadline, id, reason.clone(), *posting)
-}
-
-fn unpack_refund(packed: PackedRefund<PackedPart>) -> Refund {
-    let PackedRefund(no, state, amount, parts, deadline, id, reason, posting) = packed;
-    let state = packed::coded("payment.refunds.state", state, RefundState::from_code);
-    let id = (id != 0).then_some(RefundId(id));
-    let (parts, deadline) = (unpack(parts), deadline.map(Time));
-    Refund { no, state, amount, parts, deadline, id, reason, posting }
-}
 
 impl Stored for Payment {
     type Key = PaymentId;
@@ -107,6 +73,9 @@ impl Stored for Payment {
             state: packed::coded("payment.state", row.int(2), State::from_code),
             pending_op: packed::coded("payment.pending_op", row.int(3), Op::from_code),
             mode: packed::coded("payment.mode", row.int(4), Mode::from_code),
+            purpose: row
+                .opt_int(22)
+                .map_or(Purpose::Sale, |user| Purpose::Points { user: UserId(user) }),
             split: unpack(packed::read("payment.split", row.text(5))),
             currency: packed::currency(row.text(6)),
             amount: row.int(7),
@@ -148,7 +117,11 @@ impl Stored for Payment {
             .opt_int(self.deadline.map(|at| at.0));
         let refunds: Vec<_> = self.refunds.iter().map(pack_refund).collect();
         packed::write(to, &refunds);
-        to.opt_int(self.next_at.map(|at| at.0)).int(self.at.0);
+        let points_of = match self.purpose {
+            Purpose::Sale => None,
+            Purpose::Points { user } => Some(user.0),
+        };
+        to.opt_int(self.next_at.map(|at| at.0)).int(self.at.0).opt_int(points_of);
     }
 }
 
@@ -353,23 +326,4 @@ fn heard(event: Event) -> Option<SagaEvent> {
             return None;
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refund_of_an_older_row_is_read() {
-        let older = r#"[[1,3,500,[["m-1",500]],null]]"#;
-        let packed: Vec<PackedRefund<PackedPart>> = packed::read("payment.refunds", older);
-        let read: Vec<Refund> = packed.into_iter().map(unpack_refund).collect();
-        let [refund] = &*read else { panic!("{read:?}") };
-        assert_eq!((refund.no, refund.state, refund.amount), (1, RefundState::Done, 500));
-        assert_eq!(refund.parts, [Part { merchant: "m-1".into(), amount: 500 }]);
-        assert_eq!(
-            (refund.deadline, refund.id, &*refund.reason, refund.posting),
-            (None, None, "", 0)
-        );
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jangbu_domain::payment::command::{Command, Gift, Intent, Part, SOON, UNIT};
+use jangbu_domain::payment::command::{Command, Gift, Intent, Part, Purpose, SOON, UNIT};
 use jangbu_domain::payment::model::{Payment, State};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Envelope, IdemKey, Origin, PaymentId, RefundId};
@@ -34,8 +34,9 @@ pub(super) async fn authorize(api: &Arc<Api>, call: &Call) -> Result<Reply, Prob
         return Err(problem);
     }
     let payment = PaymentId(api.shop.mint());
-    let split = vec![Part { merchant: Arc::clone(&merchant), amount }];
-    let intent = Intent { payment, order: None, amount, currency, split, capture_later: true };
+    let split = vec![Part::card(Arc::clone(&merchant), amount)];
+    let (order, purpose, capture_later) = (None, Purpose::Sale, true);
+    let intent = Intent { payment, order, purpose, amount, currency, split, capture_later };
     let command = Command::Intend { intent, token: Some(token), deadline: SOON };
     let mut envelope = envelope(call, &merchant, command, Some(key));
     let patience = i64::try_from(api.settings.start.as_micros()).unwrap_or(i64::MAX);

@@ -141,11 +141,11 @@ impl<'a> Told<'a> {
 
 fn legs_of(seen: &Seen, posting: &Posting<'_>, at: Time, entries: &mut Vec<LegOut>) {
     let Payment { psp, captured, split, .. } = &*seen.payment;
-    let (amount, parts, sign) = match posting.refund {
-        None => (*captured, split, 1),
-        Some(refund) => (refund.amount, &refund.parts, -1),
+    let (cash, parts, sign) = match posting.refund {
+        None => ((*captured, 0), split, 1),
+        Some(refund) => ((refund.amount, refund.deduct), &refund.parts, -1),
     };
-    for (no, leg) in legs(psp_receivable(psp), amount, parts, sign).into_iter().enumerate() {
+    for (no, leg) in legs(psp_receivable(psp), cash, parts, sign).into_iter().enumerate() {
         entries.push(LegOut {
             entry_id: EntryId { payment: seen.id, seq: posting.seq, leg: no },
             account: leg.code,

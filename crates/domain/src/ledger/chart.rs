@@ -33,11 +33,11 @@ pub const CHART: &[Pattern] = &[
     named("merchant:", ":payable", Kind::Liability),
     one("bank", Kind::Asset),
     one("payout:clearing", Kind::Liability),
-    one("points:paid", Kind::Liability),
-    one("points:earned", Kind::Liability),
-    one("promo:coupon", Kind::Expense),
-    one("promo:points", Kind::Expense),
-    one("breakage", Kind::Income),
+    one(POINTS_PAID, Kind::Liability),
+    one(POINTS_EARNED, Kind::Liability),
+    one(PROMO_COUPON, Kind::Expense),
+    one(PROMO_POINTS, Kind::Expense),
+    one(BREAKAGE, Kind::Income),
     one("fee", Kind::Income),
     one("psp:fee", Kind::Expense),
     one("vat:input", Kind::Asset),
@@ -50,6 +50,16 @@ pub const CHART: &[Pattern] = &[
 
 /// Our debt to customers whose money no gateway gives back.
 pub const CUSTOMER_REFUNDABLE: &str = "customer:refundable";
+/// Our debt to customers for points that they have paid for.
+pub const POINTS_PAID: &str = "points:paid";
+/// Our debt to customers for points that we have given away.
+pub const POINTS_EARNED: &str = "points:earned";
+/// What the coupons that we pay for have cost.
+pub const PROMO_COUPON: &str = "promo:coupon";
+/// What the points that we give away have cost.
+pub const PROMO_POINTS: &str = "promo:points";
+/// Paid points that nobody claims any more.
+pub const BREAKAGE: &str = "breakage";
 
 impl Pattern {
     /// Whether `code` is one of its codes.

@@ -1,34 +1,47 @@
-//! Which postings a payment's events make (DESIGN section 6, the card's part).
+//! Which postings the events of payments and points make (DESIGN section 6).
 //!
 //! | event | debit | credit |
 //! |---|---|---|
-//! | captured | `psp:{x}:receivable` amount | `merchant:{m}:payable` per part |
-//! | refunded | `merchant:{m}:payable` per part | `psp:{x}:receivable` amount |
-//! | set aside | `merchant:{m}:payable` per part | `customer:refundable` amount |
-//! | released | `customer:refundable` amount | `merchant:{m}:payable` per part |
+//! | captured | `psp:{x}:receivable` card · `points:paid` · `points:earned` · `promo:coupon` | `merchant:{m}:payable` all shares of the part |
+//! | captured for points | `psp:{x}:receivable` amount | `points:paid` |
+//! | refunded | `merchant:{m}:payable` all shares of the part | `psp:{x}:receivable` amount · `promo:points` deducted · `points:paid` · `points:earned` · `promo:coupon` |
+//! | set aside | `merchant:{m}:payable` all shares of the part | `customer:refundable` amount · the others as refunded |
+//! | released | the reverse | the reverse |
+//! | points granted, earned, a claw-back undone | `promo:points` | `points:earned` |
+//! | points clawed back, earned ones expired | `points:earned` | `promo:points` |
+//! | paid points expired | `points:paid` | `breakage` |
 //!
-//! Nothing else moves money. A payment of 0 posts nothing.
+//! Nothing else moves money. What a capture or a refund has none of gets no leg, and a payment of
+//! nothing at all posts nothing. Points are worth one minor unit.
 
-use jangbu_kernel::Time;
+use jangbu_kernel::{Currency, Time, UserId};
 
-use super::chart::{CUSTOMER_REFUNDABLE, merchant_payable, psp_receivable};
+use super::chart::{
+    BREAKAGE, CUSTOMER_REFUNDABLE, POINTS_EARNED, POINTS_PAID, PROMO_COUPON, PROMO_POINTS,
+    merchant_payable, psp_receivable,
+};
 use super::command::{Command, Leg};
-use crate::payment::command::{Event, Part};
+use crate::payment::command::{Event, Part, Purpose};
 
 /// The posting of `event`, if it moves money; `at` is when it happened.
 pub fn postings(event: &Event, at: Time) -> Option<Command> {
     let (about, seq, legs) = match event {
         Event::Captured { about, seq, amount, split } => {
-            (about, *seq, legs(psp_receivable(&about.psp), *amount, split, 1))
+            let receivable = psp_receivable(&about.psp);
+            let legs = match about.purpose {
+                Purpose::Sale => legs(receivable, (*amount, 0), split, 1),
+                Purpose::Points { .. } => between(receivable, POINTS_PAID, *amount),
+            };
+            (about, *seq, legs)
         }
-        Event::Refunded { about, seq, amount, parts, .. } => {
-            (about, *seq, legs(psp_receivable(&about.psp), *amount, parts, -1))
+        Event::Refunded { about, seq, amount, parts, deduct, .. } => {
+            (about, *seq, legs(psp_receivable(&about.psp), (*amount, *deduct), parts, -1))
         }
         Event::SetAside { about, seq, amount, parts, .. } => {
-            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), *amount, parts, -1))
+            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), (*amount, 0), parts, -1))
         }
         Event::Released { about, seq, amount, parts, .. } => {
-            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), *amount, parts, 1))
+            (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), (*amount, 0), parts, 1))
         }
         Event::Authorized { .. }
         | Event::CaptureRequested { .. }
@@ -45,18 +58,68 @@ pub fn postings(event: &Event, at: Time) -> Option<Command> {
     (!legs.is_empty()).then_some(Command::Post { source, seq, currency, at, legs })
 }
 
-/// What the merchants get by way of account `code` (`sign` 1), or lose (-1).
-pub fn legs(code: Box<str>, amount: i64, parts: &[Part], sign: i64) -> Vec<Leg> {
-    if amount == 0 {
-        return Vec::new();
-    }
+/// What the merchants get (`sign` 1) or lose (-1): `amount` by way of account `cash`, `deduct` out
+/// of earned points that are spent, the other shares by way of their own accounts.
+pub fn legs(cash: Box<str>, (amount, deduct): (i64, i64), parts: &[Part], sign: i64) -> Vec<Leg> {
     let mut legs = Vec::with_capacity(parts.len().saturating_add(1));
-    legs.push(Leg { code, amount: amount.saturating_mul(sign) });
-    for part in parts.iter().filter(|part| part.amount != 0) {
-        let payable = part.amount.saturating_mul(sign).saturating_neg();
-        legs.push(Leg { code: merchant_payable(&part.merchant), amount: payable });
+    let mut leg = |code: Box<str>, amount: i64| {
+        if amount != 0 {
+            legs.push(Leg { code, amount: amount.saturating_mul(sign) });
+        }
+    };
+    let sum = |share: fn(&Part) -> i64| parts.iter().map(share).fold(0, i64::saturating_add);
+    leg(cash, amount);
+    for (code, amount) in [
+        (PROMO_POINTS, deduct),
+        (POINTS_PAID, sum(|part| part.paid)),
+        (POINTS_EARNED, sum(|part| part.earned)),
+        (PROMO_COUPON, sum(|part| part.coupon)),
+    ] {
+        if amount != 0 {
+            leg(code.into(), amount);
+        }
+    }
+    for part in parts {
+        leg(merchant_payable(&part.merchant), part.payable().saturating_neg());
     }
     legs
+}
+
+/// From one account to another.
+fn between(debit: Box<str>, credit: &str, amount: i64) -> Vec<Leg> {
+    let credit = Leg { code: credit.into(), amount: amount.saturating_neg() };
+    vec![Leg { code: debit, amount }, credit]
+}
+
+/// How points of a customer move when no payment carries them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointMove {
+    /// Given away, or earned by an order.
+    Earned,
+    /// Earned ones are taken back, because what earned them was refunded.
+    ClawedBack,
+    /// The refund was refused: they are given again.
+    UnClawed,
+    /// Earned ones have expired.
+    EarnedExpired,
+    /// Paid ones have expired: nobody has a claim any more.
+    PaidExpired,
+}
+
+/// The posting number `seq` of the points of `user`; `amount` is above 0.
+pub fn point_posting(
+    (user, seq): (UserId, i64),
+    moved: PointMove,
+    (amount, currency): (i64, Currency),
+    at: Time,
+) -> Command {
+    let (debit, credit) = match moved {
+        PointMove::Earned | PointMove::UnClawed => (PROMO_POINTS, POINTS_EARNED),
+        PointMove::ClawedBack | PointMove::EarnedExpired => (POINTS_EARNED, PROMO_POINTS),
+        PointMove::PaidExpired => (POINTS_PAID, BREAKAGE),
+    };
+    let legs = between(debit.into(), credit, amount);
+    Command::Post { source: user.0, seq, currency, at, legs }
 }
 
 #[cfg(test)]
@@ -74,11 +137,12 @@ mod tests {
 
     fn about() -> About {
         let psp = Arc::from("sim");
-        About { payment: PaymentId(7), order: Some(OrderId(7)), currency: Currency::KRW, psp }
+        let (payment, order) = (PaymentId(7), Some(OrderId(7)));
+        About { payment, order, purpose: Purpose::Sale, currency: Currency::KRW, psp }
     }
 
     fn parts(parts: &[(&str, i64)]) -> Vec<Part> {
-        let part = |&(merchant, amount): &(&str, i64)| Part { merchant: merchant.into(), amount };
+        let part = |&(merchant, amount): &(&str, i64)| Part::card(merchant.into(), amount);
         parts.iter().map(part).collect()
     }
 
@@ -106,8 +170,72 @@ mod tests {
     #[test]
     fn a_refund_takes_it_back() {
         let parts = parts(&[("m-1", 10)]);
-        let event = Event::Refunded { about: about(), seq: 2, no: 1, amount: 10, parts };
+        let event = Event::Refunded { about: about(), seq: 2, no: 1, amount: 10, parts, deduct: 0 };
         assert_eq!(posted(&event), "7/2 KRW psp:sim:receivable=-10 merchant:m-1:payable=10");
+    }
+
+    fn shared() -> Vec<Part> {
+        let part = |merchant: &str, [card, paid, earned, coupon]: [i64; 4]| Part {
+            merchant: merchant.into(),
+            card,
+            paid,
+            earned,
+            coupon,
+        };
+        vec![part("m", [50, 3, 0, 7]), part("n", [30, 2, 4, 0])]
+    }
+
+    #[test]
+    fn points_and_coupons_have_legs_of_their_own() {
+        let (about, parts) = (about, shared());
+        let event = Event::Captured { about: about(), seq: 1, amount: 80, split: parts.clone() };
+        let taken = "7/1 KRW psp:sim:receivable=80 points:paid=5 points:earned=4 promo:coupon=7 \
+                     merchant:m:payable=-60 merchant:n:payable=-36";
+        assert_eq!(posted(&event), taken);
+        let (seq, no, amount, deduct) = (2, 1, 70, 10);
+        let event =
+            Event::Refunded { about: about(), seq, no, amount, parts: parts.clone(), deduct };
+        let back = "7/2 KRW psp:sim:receivable=-70 promo:points=-10 points:paid=-5 \
+                    points:earned=-4 promo:coupon=-7 merchant:m:payable=60 merchant:n:payable=36";
+        assert_eq!(posted(&event), back);
+        let event = Event::SetAside { about: about(), seq, no, amount: 80, parts };
+        let aside = "7/2 KRW customer:refundable=-80 points:paid=-5 points:earned=-4 \
+                     promo:coupon=-7 merchant:m:payable=60 merchant:n:payable=36";
+        assert_eq!(posted(&event), aside);
+    }
+
+    #[test]
+    fn what_the_card_does_not_pay_has_no_leg_at_the_gateway() {
+        let part = Part { merchant: "m".into(), card: 0, paid: 0, earned: 9, coupon: 0 };
+        let event = Event::Captured { about: about(), seq: 1, amount: 0, split: vec![part] };
+        assert_eq!(posted(&event), "7/1 KRW points:earned=9 merchant:m:payable=-9");
+    }
+
+    #[test]
+    fn a_charge_of_points_is_owed_to_its_customer() {
+        let about = About { order: None, purpose: Purpose::Points { user: UserId(3) }, ..about() };
+        let event = Event::Captured { about, seq: 1, amount: 500, split: Vec::new() };
+        assert_eq!(posted(&event), "7/1 KRW psp:sim:receivable=500 points:paid=-500");
+    }
+
+    #[test]
+    fn points_that_move_alone_are_posted_under_their_user() {
+        let told = |moved| {
+            let money = (40, Currency::KRW);
+            let Command::Post { source, seq, legs, .. } =
+                point_posting((UserId(3), 8), moved, money, NOW)
+            else {
+                panic!("no posting")
+            };
+            let [debit, credit] = &*legs else { panic!("{legs:?}") };
+            assert_eq!((source, seq, debit.amount, credit.amount), (3, 8, 40, -40));
+            format!("{} / {}", debit.code, credit.code)
+        };
+        assert_eq!(told(PointMove::Earned), "promo:points / points:earned");
+        assert_eq!(told(PointMove::UnClawed), "promo:points / points:earned");
+        assert_eq!(told(PointMove::ClawedBack), "points:earned / promo:points");
+        assert_eq!(told(PointMove::EarnedExpired), "points:earned / promo:points");
+        assert_eq!(told(PointMove::PaidExpired), "points:paid / breakage");
     }
 
     #[test]
@@ -168,6 +296,7 @@ mod tests {
         let intent = Intent {
             payment,
             order: None,
+            purpose: Purpose::Sale,
             amount: 100,
             currency: Currency::KRW,
             split: parts(&[("m", 100)]),
@@ -177,7 +306,7 @@ mod tests {
         let posted = history(vec![
             Intend { intent, token: Some(Secret::new("tok")), deadline },
             heard(Ask::Charge, Said::Captured { psp_ref: "p".into(), amount: 100 }),
-            Refund { payment, no: 1, amount: 30, parts: parts(&[("m", 30)]), deadline },
+            Refund { payment, no: 1, amount: 30, parts: parts(&[("m", 30)]), deduct: 0, deadline },
             heard(Ask::Refund(1), Said::NotSent { why: "breaker".into() }),
             Inquire { payment, refund: Some(1), deadline },
             heard(Ask::InquireRefund(1), Said::NotFound),

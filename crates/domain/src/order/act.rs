@@ -146,6 +146,7 @@ impl Act<'_> {
         payment::Intent {
             payment: self.payment(),
             order: Some(self.id),
+            purpose: payment::Purpose::Sale,
             amount: order.total,
             currency: order.currency,
             split: split(order),

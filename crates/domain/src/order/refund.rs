@@ -43,7 +43,7 @@ impl Act<'_> {
         let command = if refund.state == RefundState::SettingAside {
             payment::Command::SetAside { payment, no, amount, parts }
         } else {
-            payment::Command::Refund { payment, no, amount, parts, deadline }
+            payment::Command::Refund { payment, no, amount, parts, deduct: 0, deadline }
         };
         self.ask_payment(step::REFUND.saturating_add(short(no)), command);
     }
@@ -149,9 +149,9 @@ pub(super) fn parts(order: &Order, units: &[(usize, i64)]) -> Vec<payment::Part>
         let Some(line) = order.lines.get(*at) else { continue };
         let amount = line.unit_price.saturating_mul(*quantity);
         match parts.iter_mut().find(|part| part.merchant == line.merchant) {
-            Some(part) => part.amount = part.amount.saturating_add(amount),
+            Some(part) => part.card = part.card.saturating_add(amount),
             None if amount == 0 => {}
-            None => parts.push(payment::Part { merchant: Arc::clone(&line.merchant), amount }),
+            None => parts.push(payment::Part::card(Arc::clone(&line.merchant), amount)),
         }
     }
     parts

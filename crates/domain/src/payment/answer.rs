@@ -200,9 +200,19 @@ pub(super) fn captured(p: &mut Payment, id: PaymentId, psp_ref: &str, out: &mut 
     p.authorized = p.amount;
     p.captured = p.amount;
     p.psp_ref.get_or_insert_with(|| psp_ref.into());
-    p.postings = p.postings.saturating_add(1);
-    let split = p.split.clone();
-    out.emit(Event::Captured { about: p.about(id), seq: p.postings, amount: p.amount, split });
+    state_captured(p, id, out);
+}
+
+/// There is nothing to charge: the gateway is not asked.
+pub(super) fn captured_without_gateway(p: &mut Payment, id: PaymentId, out: &mut Out<Event>) {
+    p.state = State::Captured;
+    state_captured(p, id, out);
+}
+
+fn state_captured(p: &mut Payment, id: PaymentId, out: &mut Out<Event>) {
+    p.postings = i64::from(p.moves_money());
+    let (about, split) = (p.about(id), p.split.clone());
+    out.emit(Event::Captured { about, seq: p.postings, amount: p.amount, split });
 }
 
 /// The customer was not charged.

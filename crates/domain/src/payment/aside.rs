@@ -9,20 +9,21 @@
 
 use jangbu_kernel::{Out, PaymentId};
 
-use super::command::{Event, Part, Reject, is_reversal};
+use super::command::{Event, Reject, is_reversal};
 use super::decide::{Hands, change, found};
 use super::model::{Payment, Refund, RefundState};
-use super::refund::is_new;
+use super::refund::{Claim, is_new};
 
-/// Sets `amount` aside as refund `no`.
+/// Sets what is claimed aside.
 pub(super) fn ask(
     id: PaymentId,
-    (no, amount, parts): (u32, i64, &[Part]),
+    claim: Claim<'_>,
     (ctx, rows, out): Hands<'_>,
 ) -> Result<(), Reject> {
-    if !is_new(found(rows, id)?, (no, amount, parts))? {
+    if !is_new(found(rows, id)?, claim)? {
         return Ok(());
     }
+    let Claim { no, amount, parts, .. } = claim;
     change(rows, id, ctx.now, |p, _| {
         p.pending = p.pending.saturating_add(amount);
         p.postings = p.postings.saturating_add(1);

@@ -10,17 +10,10 @@ use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Secret, Time, UnitId
 
 use super::model::{Payment, State};
 
+pub use super::part::{Part, Purpose};
+
 /// Where payment's commands go.
 pub const UNIT: UnitId = UnitId("payment");
-
-/// A merchant's part of an amount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// The merchant.
-    pub merchant: Arc<str>,
-    /// Minor units.
-    pub amount: i64,
-}
 
 /// What to charge, frozen before the gateway is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +22,14 @@ pub struct Intent {
     pub payment: PaymentId,
     /// Its order, if any: the order's saga then drives it and owns the timers.
     pub order: Option<OrderId>,
-    /// The sum of `split`. 0: nothing to charge, captured at once without the gateway.
+    /// What for.
+    pub purpose: Purpose,
+    /// The card's shares of `split`; for points, what the customer pays for them. 0: nothing to
+    /// charge, captured at once without the gateway.
     pub amount: i64,
     /// Its currency.
     pub currency: Currency,
-    /// Frozen parts, one per merchant.
+    /// Frozen parts, one per merchant; none for points.
     pub split: Vec<Part>,
     /// Authorise now and capture by [`Command::Capture`]; else charge in one step.
     pub capture_later: bool,
@@ -71,10 +67,20 @@ pub enum Command {
     /// While the charge is SENT or UNKNOWN it is refused ([`Reject::OperationInFlight`]): what is
     /// not known cannot be undone. [`Reject::PaymentUnknown`]: nothing was asked.
     Void { payment: PaymentId, merchant: Option<Arc<str>>, deadline: Time },
-    /// Give back `amount` as refund `no`, split into `parts`.
-    Refund { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part>, deadline: Time },
-    /// Set `amount` aside for the customer as refund `no`: the gateway will not give it back, and
-    /// the merchants of `parts` shall not have it.
+    /// Give back `parts` as refund `no`: `amount`, the card's shares but for `deduct`, by the
+    /// gateway. `deduct` are earned points that the customer has spent already. With an amount of 0
+    /// there is nothing to ask of the gateway: done at once.
+    Refund {
+        payment: PaymentId,
+        no: u32,
+        amount: i64,
+        parts: Vec<Part>,
+        deduct: i64,
+        deadline: Time,
+    },
+    /// Set `amount`, the card's shares of `parts`, aside for the customer as refund `no`: the
+    /// gateway will not give it back, and the merchants of `parts` shall not have it. The other
+    /// shares are booked as those of a refund.
     SetAside { payment: PaymentId, no: u32, amount: i64, parts: Vec<Part> },
     /// Give money of a payment without an order back.
     GiveBack { gift: Gift, deadline: Time },
@@ -285,7 +291,7 @@ pub struct Reply {
 /// Why payment refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reject {
-    /// Amounts below 0, parts that do not sum up, or above the limit.
+    /// Amounts below 0, shares that do not sum up, nothing at all, or above the limit.
     AmountInvalid,
     /// The payment exists with another amount, currency or split.
     PaymentDiffers,
@@ -299,7 +305,7 @@ pub enum Reject {
     NotVoidable,
     /// A capture or a void is under way: they exclude each other.
     OperationInFlight,
-    /// Refunded + pending + amount would exceed what was captured.
+    /// Refunded + pending + amount would exceed what was captured, or a share what it was.
     RefundExceedsCaptured { left: i64 },
     /// The refund number was used with another amount.
     RefundDiffers,
@@ -340,6 +346,8 @@ pub struct About {
     pub payment: PaymentId,
     /// Its order, if any.
     pub order: Option<OrderId>,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Its currency.
     pub currency: Currency,
     /// The gateway.
@@ -355,8 +363,8 @@ pub enum Event {
     Authorized { about: About, amount: i64, again: bool },
     /// A capture of held money was asked.
     CaptureRequested { about: About, amount: i64 },
-    /// The money is ours: posting `seq` of this payment. A late one (after DECLINED) is stated
-    /// just the same: the money moved.
+    /// The money is ours: posting `seq` of this payment, 0 if there is nothing to post. `amount` is
+    /// the card's share. A late one (after DECLINED) is stated just the same: the money moved.
     Captured { about: About, seq: i64, amount: i64, split: Vec<Part> },
     /// The customer was not charged and never will be.
     Declined { about: About, code: Box<str> },
@@ -370,8 +378,9 @@ pub enum Event {
     Voided { about: About },
     /// A refund was asked at the gateway.
     RefundRequested { about: About, no: u32, amount: i64 },
-    /// Refund `no` happened: posting `seq` of this payment.
-    Refunded { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
+    /// Refund `no` happened: posting `seq` of this payment. `amount` are the card's shares without
+    /// `deduct`.
+    Refunded { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part>, deduct: i64 },
     /// The money of refund `no` is set aside for the customer: posting `seq` of this payment.
     SetAside { about: About, seq: i64, no: u32, amount: i64, parts: Vec<Part> },
     /// What was set aside as `no` is the merchants' again, because the customer has it back by

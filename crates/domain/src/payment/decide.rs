@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jangbu_kernel::{Ctx, Money, Out, PaymentId, Secret, Time};
 
 use super::command::{Ask, Call, Command, Event, Intent, Reject, Reply, Verdict};
-use super::model::{Mode, OPERATOR, Op, Payment, State, after, sums_up};
+use super::model::{Mode, OPERATOR, Op, Payment, State, after};
+use super::part::{Purpose, card_of};
+use super::refund::Claim;
 use super::{Rows, Rules, answer, aside, inquiry, refund};
 
 /// Decides one command.
@@ -35,11 +37,13 @@ pub(super) fn decide(
             owned(rows, id, Some(&gift.merchant))?;
             refund::give(gift, *deadline, (ctx, rows, out))?;
         }
-        Command::Refund { no, amount, parts, deadline, .. } => {
-            refund::ask(id, (*no, *amount, parts), *deadline, (ctx, rows, out))?;
+        Command::Refund { no, amount, parts, deduct, deadline, .. } => {
+            let claim = Claim { no: *no, amount: *amount, parts, deduct: *deduct };
+            refund::ask(id, claim, *deadline, (ctx, rows, out))?;
         }
         Command::SetAside { no, amount, parts, .. } => {
-            aside::ask(id, (*no, *amount, parts), (ctx, rows, out))?;
+            let claim = Claim { no: *no, amount: *amount, parts, deduct: 0 };
+            aside::ask(id, claim, (ctx, rows, out))?;
         }
         Command::Inquire { refund, deadline, .. } => {
             inquiry::inquire(id, *refund, *deadline, (ctx, rows, out))?;
@@ -101,14 +105,12 @@ fn intend(
         return if same { Ok(payment.reply(id, None)) } else { Err(Reject::PaymentDiffers) };
     }
     let in_range = (0..=Money::MAX).contains(&intent.amount);
-    if !in_range || !sums_up(&intent.split, intent.amount) {
+    if !in_range || !adds_up(intent) {
         return Err(Reject::AmountInvalid);
     }
     let mut payment = Payment::new(intent, Arc::clone(&rows.rules.psp), ctx.now);
     if intent.amount == 0 {
-        payment.state = State::Captured;
-        let about = payment.about(id);
-        out.emit(Event::Captured { about, seq: 0, amount: 0, split: Vec::new() });
+        answer::captured_without_gateway(&mut payment, id, out);
     } else if let Some(token) = token {
         let deadline = until(deadline, &rows.rules, ctx.now);
         charge(&mut payment, id, (token, deadline), (ctx, out));
@@ -117,6 +119,16 @@ fn intend(
     let reply = payment.reply(id, None);
     rows.payment.insert(id, payment);
     Ok(reply)
+}
+
+/// Whether the card pays its shares of a sale, and nobody gets a part of what is for points.
+fn adds_up(intent: &Intent) -> bool {
+    match intent.purpose {
+        Purpose::Sale => card_of(&intent.split) == Some(intent.amount),
+        Purpose::Points { .. } => {
+            intent.amount > 0 && intent.split.is_empty() && intent.order.is_none()
+        }
+    }
 }
 
 fn authorize(

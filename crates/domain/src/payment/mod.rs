@@ -28,15 +28,17 @@
 //! 2. Silence is UNKNOWN, never a failure. UNKNOWN ends by an answer of the gateway, by a fence
 //!    (the gateway promises to refuse what has not arrived) or by an operator's verdict
 //!    (test: `the_row_and_the_gateway_agree_in_the_end`).
-//! 3. `refunded + pending <= captured <= authorized <= amount`; and per merchant, refunded and
-//!    pending parts never exceed its part of the split
-//!    (tests: `concurrent_refunds_never_exceed_what_was_captured`, `no_merchant_pays_for_another`).
+//! 3. `refunded + pending <= captured <= authorized <= amount`; and per merchant and
+//!    share (card, points, coupon), refunded and pending parts never exceed its part of the split
+//!    (tests: `concurrent_refunds_never_exceed_what_was_captured`, `no_merchant_pays_for_another`,
+//!    `no_share_pays_for_another`).
 //! 4. Nothing leaves CAPTURED. A late capture is taken from any other state: the money moved
 //!    (tests: `every_answer_in_every_place`,
 //!    `deeds_are_taken_from_every_state_that_they_can_change`).
 //! 5. `Captured` is stated once per payment and `Refunded` once per refund, each with its posting
 //!    number `1..=postings` (test: `every_pair_of_answers_states_each_money_once`). A payment of 0
-//!    is captured at once and posts nothing.
+//!    is captured at once, a refund of 0 is done at once; they post their points and coupons, or
+//!    nothing at all (test: `what_the_card_does_not_pay_needs_no_gateway`).
 //! 6. A charge is sent once for all time; capture, void and refund may be sent again because the
 //!    gateway knows them by (payment, operation, number).
 //! 7. An amount that is not the intended one is never accepted: UNKNOWN with the reason
@@ -49,6 +51,7 @@
 //! | [`model`] | the row, its states, the rules |
 //! | [`command`] | commands, answers, rejects, events, calls |
 //! | `decide` | what people and sagas ask |
+//! | `part` | the shares of merchants, by card, points and coupon |
 //! | `answer` | what the gateway says about the payment |
 //! | `refund` | refunds: asked, given by merchants, answered |
 //! | `rules` | the patience with a gateway |
@@ -61,6 +64,7 @@ pub mod command;
 mod decide;
 mod inquiry;
 pub mod model;
+mod part;
 mod refund;
 mod rules;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Time, coded};
 
-use super::command::{About, Intent, Part, Reply};
+use super::command::{About, Intent, Part, Purpose, Reply};
+use super::part::{is_something, shares_of};
 
 pub use super::rules::Rules;
 
@@ -102,18 +103,20 @@ coded!(
 /// The highest number that a merchant's refund gets: gateways number up to here.
 pub const MOST_REFUNDS: u32 = 999;
 
-/// A refund, packed in its payment's row as `[no, state, amount, [[merchant, amount], …],
-/// deadline, id, reason, posting]`.
+/// A refund, packed in its payment's row as `[no, state, amount, [part, …], deadline, id, reason,
+/// posting, deduct]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// Its number, unique in the payment; 0 is the reversal.
     pub no: u32,
     /// How it stands.
     pub state: RefundState,
-    /// Minor units, the sum of `parts`.
+    /// What goes back by the gateway: the card's shares of `parts` without `deduct`.
     pub amount: i64,
-    /// From whose share it comes.
+    /// From whose shares it comes.
     pub parts: Vec<Part>,
+    /// Kept for earned points that were spent already.
+    pub deduct: i64,
     /// Until when a call about it may be under way; none: nobody is asking.
     pub deadline: Option<Time>,
     /// Its name when a merchant gave it; none: it is its order's.
@@ -125,10 +128,11 @@ pub struct Refund {
 }
 
 impl Refund {
-    /// A refund that its order asked for and knows the reason of.
+    /// A refund that its order asked for and knows the reason of; nothing is deducted.
     pub(super) fn of_order(no: u32, state: RefundState, amount: i64, parts: Vec<Part>) -> Self {
         let reason = Box::default();
-        Self { no, state, amount, parts, deadline: None, id: None, reason, posting: 0 }
+        let (deduct, deadline, id, posting) = (0, None, None, 0);
+        Self { no, state, amount, parts, deduct, deadline, id, reason, posting }
     }
 
     /// Whether it will not happen.
@@ -158,7 +162,9 @@ pub struct Payment {
     pub pending_op: Op,
     /// Charge, or authorise and capture later.
     pub mode: Mode,
-    /// The merchants' parts, frozen; they sum up to `amount`.
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The merchants' parts, frozen; of a sale, the card's shares sum up to `amount`.
     pub split: Vec<Part>,
     /// Its currency.
     pub currency: Currency,
@@ -202,6 +208,7 @@ impl Payment {
             state: State::Intent,
             pending_op: Op::None,
             mode: if intent.capture_later { Mode::Authorize } else { Mode::Charge },
+            purpose: intent.purpose,
             split: intent.split.clone(),
             currency: intent.currency,
             amount: intent.amount,
@@ -225,6 +232,7 @@ impl Payment {
     /// Whether `intent` is the one that this payment was made of.
     pub(super) fn is_of(&self, intent: &Intent) -> bool {
         self.order == intent.order
+            && self.purpose == intent.purpose
             && self.amount == intent.amount
             && self.currency == intent.currency
             && (self.mode == Mode::Authorize) == intent.capture_later
@@ -275,19 +283,24 @@ impl Payment {
         self.captured.saturating_sub(self.refunded).saturating_sub(self.pending)
     }
 
-    /// What can still be refunded of `merchant`'s part.
-    pub fn refundable_of(&self, merchant: &str) -> i64 {
-        let share = part_of(&self.split, merchant).min(self.captured);
-        self.refunds
-            .iter()
-            .filter(|refund| !refund.is_void())
-            .fold(share, |left, refund| left.saturating_sub(part_of(&refund.parts, merchant)))
+    /// What can still be refunded of `merchant`'s shares: card, paid points, earned points, coupon.
+    pub fn refundable_of(&self, merchant: &str) -> [i64; 4] {
+        let mut left = [0; 4];
+        if self.state == State::Captured {
+            left = shares_of(&self.split, merchant);
+        }
+        for refund in self.refunds.iter().filter(|refund| !refund.is_void()) {
+            for (left, back) in left.iter_mut().zip(shares_of(&refund.parts, merchant)) {
+                *left = left.saturating_sub(back);
+            }
+        }
+        left
     }
 
     /// What its events begin with.
     pub(super) fn about(&self, id: PaymentId) -> About {
-        let Self { order, currency, .. } = *self;
-        About { payment: id, order, currency, psp: Arc::clone(&self.psp) }
+        let Self { order, purpose, currency, .. } = *self;
+        About { payment: id, order, purpose, currency, psp: Arc::clone(&self.psp) }
     }
 
     /// How it stands, and how refund `no` stands.
@@ -334,12 +347,19 @@ impl Payment {
             ),
             (self.order.is_some() && self.next_at.is_some(), "a timer beside the saga's"),
             (
-                self.split.iter().any(|part| self.refundable_of(&part.merchant) < 0),
+                self.split
+                    .iter()
+                    .any(|part| self.refundable_of(&part.merchant).iter().any(|l| *l < 0)),
                 "a share overdrawn",
             ),
         ]
         .into_iter()
         .find_map(|(broken, name)| broken.then_some(name))
+    }
+
+    /// Whether its capture is posted: anything is paid, by whatever.
+    pub(super) fn moves_money(&self) -> bool {
+        self.amount > 0 || is_something(&self.split)
     }
 
     /// How often money has moved.
@@ -349,24 +369,9 @@ impl Payment {
             RefundState::Done | RefundState::SetAside => 1,
             RefundState::Released => 2,
         });
-        moves.fold(i64::from(self.captured > 0), i64::saturating_add)
+        let captured = self.state == State::Captured && self.moves_money();
+        moves.fold(i64::from(captured), i64::saturating_add)
     }
-}
-
-/// `merchant`'s amount in `parts`.
-fn part_of(parts: &[Part], merchant: &str) -> i64 {
-    parts.iter().find(|part| &*part.merchant == merchant).map_or(0, |part| part.amount)
-}
-
-/// Whether `parts` are one per merchant, none negative, and sum up to `amount`.
-pub(super) fn sums_up(parts: &[Part], amount: i64) -> bool {
-    let sum = parts
-        .iter()
-        .try_fold(0_i64, |sum, part| sum.checked_add(part.amount).filter(|_| part.amount >= 0));
-    let twice = |(i, part): (usize, &Part)| {
-        parts.iter().take(i).any(|other| other.merchant == part.merchant)
-    };
-    sum == Some(amount) && !parts.iter().enumerate().any(twice)
 }
 
 /// `span` after `time`.

@@ -13,21 +13,48 @@ use super::aside;
 use super::command::{Ask, Call, Event, Gift, Part, Reject, Said};
 use super::decide::{Hands, call, change, found, until, verdict_of_operator};
 use super::model::{
-    AMOUNT_MISMATCH, MOST_REFUNDS, OPERATOR, Payment, Refund, RefundState, Rules, State, sums_up,
+    AMOUNT_MISMATCH, MOST_REFUNDS, OPERATOR, Payment, Refund, RefundState, Rules, State,
 };
+use super::part::{card_of, is_something};
 
-/// Asks refund `no` of the gateway.
+/// What a refund claims: its number, what the gateway gives, from whose shares, and what is kept
+/// of the card's for earned points that were spent already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim<'a> {
+    pub(super) no: u32,
+    pub(super) amount: i64,
+    pub(super) parts: &'a [Part],
+    pub(super) deduct: i64,
+}
+
+impl<'a> From<&'a Refund> for Claim<'a> {
+    fn from(refund: &'a Refund) -> Self {
+        let Refund { no, amount, ref parts, deduct, .. } = *refund;
+        Self { no, amount, parts, deduct }
+    }
+}
+
+/// Asks the gateway for what is claimed; what does not concern it is done at once.
 pub(super) fn ask(
     id: PaymentId,
-    (no, amount, parts): (u32, i64, &[Part]),
+    claim: Claim<'_>,
     deadline: Time,
     (ctx, rows, out): Hands<'_>,
 ) -> Result<(), Reject> {
-    if !is_new(found(rows, id)?, (no, amount, parts))? {
+    if !is_new(found(rows, id)?, claim)? {
         return Ok(());
     }
+    let Claim { no, amount, parts, deduct } = claim;
     let refund = Refund::of_order(no, RefundState::Sent, amount, parts.to_vec());
-    send(id, Refund { deadline: Some(deadline), ..refund }, (ctx, rows, out));
+    let refund = Refund { deduct, deadline: Some(deadline), ..refund };
+    if amount > 0 {
+        send(id, refund, (ctx, rows, out));
+    } else {
+        change(rows, id, ctx.now, |p, _| {
+            p.refunds.push(refund);
+            done(p, (id, no), out);
+        });
+    }
     Ok(())
 }
 
@@ -44,15 +71,16 @@ pub(super) fn give(gift: &Gift, deadline: Time, (ctx, rows, out): Hands<'_>) -> 
         return if gift.amount.is_none() { Ok(()) } else { Err(Reject::NothingToRefund) };
     }
     let amount = gift.amount.unwrap_or(left);
-    let parts = vec![Part { merchant: Arc::clone(&gift.merchant), amount }];
-    check(payment, amount, &parts)?;
+    let parts = vec![Part::card(Arc::clone(&gift.merchant), amount)];
     let last = payment.refunds.iter().map(|refund| refund.no).max().unwrap_or(0);
+    check(payment, Claim { no: last, amount, parts: &parts, deduct: 0 })?;
     let no = last.checked_add(1).filter(|no| *no <= MOST_REFUNDS);
     let refund = Refund {
         no: no.ok_or(Reject::TooManyRefunds)?,
         state: RefundState::Sent,
         amount,
         parts,
+        deduct: 0,
         deadline: Some(until(deadline, &rows.rules, ctx.now)),
         id: Some(gift.refund),
         reason: gift.reason.clone(),
@@ -75,24 +103,27 @@ fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
     });
 }
 
-/// Whether refund `no` was not asked before, and can be: the same again is no news.
-pub(super) fn is_new(
-    payment: &Payment,
-    (no, amount, parts): (u32, i64, &[Part]),
-) -> Result<bool, Reject> {
-    match payment.refund(no) {
-        None => check(payment, amount, parts).map(|()| true),
-        Some(before) if before.amount == amount && before.parts == parts => Ok(false),
-        Some(_) => Err(Reject::RefundDiffers),
+/// Whether the refund was not asked before, and can be: the same again is no news.
+pub(super) fn is_new(payment: &Payment, claim: Claim<'_>) -> Result<bool, Reject> {
+    match payment.refund(claim.no) {
+        None => check(payment, claim).map(|()| true),
+        Some(before) => {
+            let same = before.amount == claim.amount
+                && before.deduct == claim.deduct
+                && before.parts == claim.parts;
+            if same { Ok(false) } else { Err(Reject::RefundDiffers) }
+        }
     }
 }
 
-/// Whether a refund of `amount` fits into what is left, in all and of each merchant.
-pub(super) fn check(payment: &Payment, amount: i64, parts: &[Part]) -> Result<(), Reject> {
+/// Whether a claim fits into what is left, in all and of each share of each merchant.
+pub(super) fn check(payment: &Payment, claim: Claim<'_>) -> Result<(), Reject> {
+    let Claim { amount, parts, deduct, .. } = claim;
     if payment.state != State::Captured {
         return Err(Reject::NotCaptured);
     }
-    if amount <= 0 || !sums_up(parts, amount) {
+    let card = amount.checked_add(deduct).filter(|_| amount >= 0 && deduct >= 0);
+    if card.is_none() || card_of(parts) != card || !is_something(parts) {
         return Err(Reject::AmountInvalid);
     }
     let left = payment.refundable();
@@ -100,9 +131,10 @@ pub(super) fn check(payment: &Payment, amount: i64, parts: &[Part]) -> Result<()
         return Err(Reject::RefundExceedsCaptured { left });
     }
     for part in parts {
-        let left = payment.refundable_of(&part.merchant);
-        if part.amount > left {
-            return Err(Reject::RefundExceedsCaptured { left });
+        for (share, left) in part.shares().into_iter().zip(payment.refundable_of(&part.merchant)) {
+            if share > left {
+                return Err(Reject::RefundExceedsCaptured { left });
+            }
         }
     }
     Ok(())
@@ -174,8 +206,7 @@ fn late(payment: &Payment, refund: &Refund, amount: i64) -> Turn {
     let mut left = payment.clone();
     left.refunds.retain(|other| other.no != refund.no);
     aside::make_room(&mut left, refund.no);
-    // The parts sum up to the refund's amount: any other is refused here.
-    let fits = check(&left, amount, &refund.parts).is_ok();
+    let fits = amount == refund.amount && check(&left, refund.into()).is_ok();
     if fits { Turn::Done } else { Turn::Nothing }
 }
 
@@ -207,13 +238,7 @@ fn take(
                     aside::state_released(p, id, &gone, out);
                 }
             }
-            let Some((amount, parts)) = end(p, no, RefundState::Done) else { return };
-            p.refunded = p.refunded.saturating_add(amount);
-            p.postings = p.postings.saturating_add(1);
-            if let Some(refund) = p.refunds.iter_mut().find(|refund| refund.no == no) {
-                refund.posting = p.postings;
-            }
-            out.emit(Event::Refunded { about, seq: p.postings, no, amount, parts });
+            done(p, (id, no), out);
         }
         Turn::Refused { code } => {
             end(p, no, RefundState::Refused);
@@ -281,6 +306,18 @@ pub(super) fn inquire(
     out.call(super::UNIT, deadline, ctx, Call { amount, ..call(p, id, Ask::InquireRefund(no)) });
 }
 
+/// Refund `no` has happened: the next posting.
+fn done(p: &mut Payment, (id, no): (PaymentId, u32), out: &mut Out<Event>) {
+    let Some(Refund { amount, parts, deduct, .. }) = end(p, no, RefundState::Done) else { return };
+    p.refunded = p.refunded.saturating_add(amount);
+    p.postings = p.postings.saturating_add(1);
+    let (about, seq) = (p.about(id), p.postings);
+    if let Some(refund) = p.refund_mut(no) {
+        refund.posting = seq;
+    }
+    out.emit(Event::Refunded { about, seq, no, amount, parts, deduct });
+}
+
 fn put(p: &mut Payment, no: u32, state: RefundState, deadline: Option<Time>) {
     if let Some(refund) = p.refund_mut(no) {
         refund.state = state;
@@ -288,15 +325,16 @@ fn put(p: &mut Payment, no: u32, state: RefundState, deadline: Option<Time>) {
     }
 }
 
-/// Ends refund `no`: what was pending of it is free.
-fn end(p: &mut Payment, no: u32, state: RefundState) -> Option<(i64, Vec<Part>)> {
+/// Ends refund `no`: what was pending of it is free. A claim without the gateway was never pending,
+/// and has no amount.
+fn end(p: &mut Payment, no: u32, state: RefundState) -> Option<Refund> {
     let refund = p.refund_mut(no)?;
-    let (was_open, amount) = (refund.is_open(), refund.amount);
+    let was_open = refund.is_open();
     refund.state = state;
     refund.deadline = None;
-    let parts = refund.parts.clone();
+    let refund = refund.clone();
     if was_open {
-        p.pending = p.pending.saturating_sub(amount);
+        p.pending = p.pending.saturating_sub(refund.amount);
     }
-    Some((amount, parts))
+    Some(refund)
 }

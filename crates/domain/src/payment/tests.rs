@@ -25,6 +25,9 @@ const REJECTS: &str = "
     intend a=1 total=2 token        => AMOUNT_INVALID
     intend a=1 a=1 token            => AMOUNT_INVALID
     intend a=1000000000000001 token => AMOUNT_INVALID
+    intend a=1,1000000000000000 token => AMOUNT_INVALID
+    intend a=1,0,-1 token           => AMOUNT_INVALID
+    intend points=3 total=1 token   => AMOUNT_INVALID
     intend a=9223372036854775807 b=1 token => AMOUNT_INVALID
     intend a=100                    => INTENT
     intend a=99 b=1                 => PAYMENT_DIFFERS
@@ -44,6 +47,9 @@ const REJECTS: &str = "
     refund 1 a=-1                   => AMOUNT_INVALID
     refund 1 a=1 total=2            => AMOUNT_INVALID
     refund 1 a=101                  => REFUND_EXCEEDS_CAPTURED:100
+    refund 1 a=1,0,0,1              => REFUND_EXCEEDS_CAPTURED:0
+    refund 1 a=1 deduct=2           => AMOUNT_INVALID
+    refund 1 a=1 deduct=-1          => AMOUNT_INVALID
     inquire 1                       => REFUND_UNKNOWN
     said refund1 refunded 1         => REFUND_UNKNOWN
     refund 1 a=1                    => CAPTURED/SENT +refund-requested1:1 >refund1:1
@@ -56,6 +62,8 @@ const REJECTS: &str = "
 /// The same for payments without an order.
 const ALONE: &str = "
     alone
+    intend points=3 token           => AMOUNT_INVALID
+    intend points=3 a=1 token       => AMOUNT_INVALID
     give 9 a                        => PAYMENT_UNKNOWN
     intend later a=100 token        => SENT >authorize:100
     capture b                       => PAYMENT_UNKNOWN
@@ -149,7 +157,7 @@ fn defect_1_charge_before_record() {
     // The call is an effect of the same decision that writes the row: it cannot leave without it.
     assert_eq!(said, "SENT >charge:100");
     let row = bench.row().unwrap();
-    assert_eq!((row.refundable(), row.refundable_of("a")), (0, 0), "nothing is ours yet");
+    assert_eq!((row.refundable(), row.refundable_of("a")), (0, [0; 4]), "nothing is ours yet");
     assert!(row.sent_at.is_some() && row.deadline.is_some());
     assert!(bench.run("said charge captured 100").contains("+captured#1"));
     // A capture of a payment without a row is a bug to be seen, not a row to be made up.

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jangbu_domain::order::command::SagaEvent;
 use jangbu_domain::order::model::PayMode;
-use jangbu_domain::payment::command::{Ask, Intent, Part, Said, Verdict};
+use jangbu_domain::payment::command::{Ask, Intent, Part, Purpose, Said, Verdict};
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::{
@@ -349,13 +349,14 @@ impl World {
     fn payment(&self, op: &Op) -> payment::Command {
         use payment::Command;
         let (deadline, merchant) = (Time(self.now + 10_000_000), None);
-        let part = |amount| vec![Part { merchant: "m-1".into(), amount }];
+        let part = |amount| vec![Part::card("m-1".into(), amount)];
         match *op {
             Op::Pay { payment: n, amount, later, token } => {
                 let split = if amount == 0 { Vec::new() } else { part(amount) };
                 let intent = Intent {
                     payment: payment(n),
                     order: None,
+                    purpose: Purpose::Sale,
                     amount,
                     currency: KRW,
                     split,
@@ -369,7 +370,7 @@ impl World {
             Op::Void { payment: n } => Command::Void { payment: payment(n), merchant, deadline },
             Op::GiveBack { payment: n, no, amount } => {
                 let (payment, parts) = (payment(n), part(amount));
-                Command::Refund { payment, no, amount, parts, deadline }
+                Command::Refund { payment, no, amount, parts, deduct: 0, deadline }
             }
             Op::Resolve { payment: n } => {
                 let (verdict, evidence) = (Verdict::NotCharged, "statement".into());

@@ -9,7 +9,7 @@ use jangbu_domain::ledger::Draft;
 use jangbu_domain::ledger::command::{Command as Books, Leg};
 use jangbu_domain::order::command::{Command as Buy, Verb};
 use jangbu_domain::order::model::{Outcome, PayMode};
-use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Verdict};
+use jangbu_domain::payment::command::{Command as Pay, Intent, Part, Purpose, Verdict};
 use jangbu_domain::{catalog, ledger};
 use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::time::Span;
@@ -160,14 +160,16 @@ fn order_refusals() -> Vec<(&'static str, Envelope)> {
 
 fn payment_refusals() -> Vec<(&'static str, Envelope)> {
     let deadline = Time(i64::MAX / 2);
-    let part = |amount| vec![Part { merchant: "m-0".into(), amount }];
+    let part = |amount| vec![Part::card("m-0".into(), amount)];
     let intend = |id, amount, split| {
         let (payment, currency) = (PaymentId(id), Currency::KRW);
-        let intent = Intent { payment, order: None, amount, currency, split, capture_later: false };
+        let (order, purpose, capture_later) = (None, Purpose::Sale, false);
+        let intent = Intent { payment, order, purpose, amount, currency, split, capture_later };
         pay(Pay::Intend { intent, token: None, deadline })
     };
     let back = |id, no, amount| {
-        pay(Pay::Refund { payment: PaymentId(id), no, amount, parts: part(amount), deadline })
+        let (payment, parts, deduct) = (PaymentId(id), part(amount), 0);
+        pay(Pay::Refund { payment, no, amount, parts, deduct, deadline })
     };
     let (sold, declined) = (PaymentId(SOLD), PaymentId(DECLINED));
     let resolve =

@@ -27,7 +27,7 @@ use crate::history::Sent;
 pub(crate) const START: i64 = 1_800_000_000_000_000;
 
 /// One cell with every unit.
-pub(crate) const ONE: &[&[UnitId]] = &[&UNITS];
+pub(crate) const ONE: &[&[UnitId]] = &[UNITS];
 
 /// A clock that a test moves.
 #[derive(Debug)]

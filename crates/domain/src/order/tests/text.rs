@@ -276,7 +276,7 @@ fn show_stock(command: &stock::Command) -> String {
 fn show_pay(command: &pay::Command) -> String {
     use pay::Command as C;
     let shares = |parts: &[pay::Part]| {
-        let parts = parts.iter().map(|part| format!("{}={}", part.merchant, part.amount));
+        let parts = parts.iter().map(|part| format!("{}={}", part.merchant, part.card));
         parts.collect::<Vec<_>>().join(" ")
     };
     match command {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{
-    Coded, Ctx, Currency, Domain, OrderId, Out, PaymentId, RefundId, RowSet, Secret, Time,
+    Coded, Ctx, Currency, Domain, OrderId, Out, PaymentId, RefundId, RowSet, Secret, Time, UserId,
 };
 
-use crate::payment::command::{Ask, Call, Event, Gift, Intent, Part, Reject, Reply, Said, Verdict};
+use crate::payment::command::{
+    Ask, Call, Event, Gift, Intent, Part, Purpose, Reject, Reply, Said, Verdict,
+};
 use crate::payment::model::{Payment, after};
 use crate::payment::{Command, Payments, Rows, Rules};
 
@@ -153,7 +155,9 @@ impl Bench {
             ["void"] => Command::Void { payment, merchant: None, deadline },
             ["refund", no, ..] => {
                 let (parts, amount) = parts(&words);
-                Command::Refund { payment, no: no.parse().unwrap(), amount, parts, deadline }
+                let deduct = number(&words, "deduct").unwrap_or(0);
+                let (no, amount) = (no.parse().unwrap(), amount.wrapping_sub(deduct));
+                Command::Refund { payment, no, amount, parts, deduct, deadline }
             }
             ["aside", no, ..] => {
                 let (parts, amount) = parts(&words);
@@ -193,6 +197,8 @@ impl Bench {
         let intent = Intent {
             payment: ID,
             order: self.order,
+            purpose: number(words, "points")
+                .map_or(Purpose::Sale, |user| Purpose::Points { user: UserId(user) }),
             amount,
             currency: Currency::parse(currency).unwrap(),
             split,
@@ -231,21 +237,28 @@ fn seconds(text: &str) -> Span {
     Span::secs(number.parse::<i64>().unwrap() * factor)
 }
 
-/// `a=60 b=40`, and their sum unless `total=…` says otherwise.
+/// The number of `name=…`.
+fn number(words: &[&str], name: &str) -> Option<i64> {
+    let value = |word: &&str| Some(word.strip_prefix(name)?.strip_prefix('=')?.parse().unwrap());
+    words.iter().find_map(value)
+}
+
+/// What is no merchant's.
+const NUMBERS: [&str; 3] = ["total", "deduct", "points"];
+
+/// `a=60 b=40` by card, `a=60,5,4,3` by card, paid points, earned points and coupon; and the sum of
+/// the cards unless `total=…` says otherwise.
 fn parts(words: &[&str]) -> (Vec<Part>, i64) {
-    let pairs: Vec<(&str, i64)> = words
-        .iter()
-        .filter_map(|word| word.split_once('='))
-        .map(|(name, amount)| (name, amount.parse().unwrap()))
-        .collect();
-    let total = pairs.iter().find(|(name, _)| *name == "total").map(|(_, amount)| *amount);
-    let parts: Vec<Part> = pairs
-        .into_iter()
-        .filter(|(name, _)| *name != "total")
-        .map(|(name, amount)| Part { merchant: Arc::from(name), amount })
-        .collect();
-    let sum = parts.iter().fold(0_i64, |sum, part| sum.wrapping_add(part.amount));
-    (parts, total.unwrap_or(sum))
+    let part = |(merchant, shares): (&str, &str)| {
+        let mut shares = shares.split(',').map(|share| share.parse().unwrap());
+        let mut next = || shares.next().unwrap_or(0);
+        let [card, paid, earned, coupon] = [next(), next(), next(), next()];
+        Part { merchant: Arc::from(merchant), card, paid, earned, coupon }
+    };
+    let pairs = words.iter().filter_map(|word| word.split_once('='));
+    let parts: Vec<Part> = pairs.filter(|(name, _)| !NUMBERS.contains(name)).map(part).collect();
+    let sum = parts.iter().fold(0_i64, |sum, part| sum.wrapping_add(part.card));
+    (parts, number(words, "total").unwrap_or(sum))
 }
 
 fn ask(text: &str) -> Ask {
@@ -284,8 +297,9 @@ fn event(event: &Event) -> String {
     match event {
         Event::Authorized { amount, .. } => format!("+authorized:{amount}"),
         Event::CaptureRequested { amount, .. } => format!("+capture-requested:{amount}"),
-        Event::Captured { seq, amount, split, .. } => {
-            assert_eq!(split.iter().map(|part| part.amount).sum::<i64>(), *amount);
+        Event::Captured { about, seq, amount, split } => {
+            let card = split.iter().map(|part| part.card).sum::<i64>();
+            assert_eq!(if about.purpose == Purpose::Sale { card } else { *amount }, *amount);
             format!("+captured#{seq}:{amount}")
         }
         Event::Declined { code, .. } => format!("+declined:{code}"),
@@ -294,8 +308,8 @@ fn event(event: &Event) -> String {
         Event::NotFound { .. } => "+not-found".to_owned(),
         Event::Voided { .. } => "+voided".to_owned(),
         Event::RefundRequested { no, amount, .. } => format!("+refund-requested{no}:{amount}"),
-        Event::Refunded { seq, no, amount, parts, .. } => {
-            assert_eq!(parts.iter().map(|part| part.amount).sum::<i64>(), *amount);
+        Event::Refunded { seq, no, amount, parts, deduct, .. } => {
+            assert_eq!(parts.iter().map(|part| part.card).sum::<i64>(), amount + deduct);
             format!("+refunded{no}#{seq}:{amount}")
         }
         Event::SetAside { seq, no, amount, .. } => format!("+set-aside{no}#{seq}:{amount}"),

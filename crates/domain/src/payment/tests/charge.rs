@@ -74,6 +74,24 @@ fn nothing_to_charge_is_captured_at_once_and_posts_nothing() {
 }
 
 #[test]
+fn a_charge_of_points_is_a_payment_that_no_merchant_can_touch() {
+    check(
+        "
+        alone
+        intend points=3 total=500 token => SENT >charge:500
+        intend points=3 total=500 token => SENT
+        intend points=4 total=500 token => PAYMENT_DIFFERS
+        said charge captured 500        => CAPTURED +captured#1:500
+        give 9 a                        => PAYMENT_UNKNOWN
+        refund 1 total=500              => AMOUNT_INVALID
+        refund 1 a=500                  => REFUND_EXCEEDS_CAPTURED:0
+        refund 1 a=0,500                => REFUND_EXCEEDS_CAPTURED:0
+        money                           => 500/500/0/0
+        ",
+    );
+}
+
+#[test]
 fn held_money_is_captured_or_let_go_but_not_both() {
     check(
         "

@@ -183,8 +183,8 @@ impl World {
                 parts.extend_from_slice(refunded);
             }
         }
-        for Part { merchant, amount } in parts {
-            *self.refunded.entry(merchant).or_default() += amount;
+        for Part { merchant, card, .. } in parts {
+            *self.refunded.entry(merchant).or_default() += card;
         }
         let jobs = std::mem::take(&mut self.bench.out.calls);
         self.calls.extend(jobs.iter().map(|job| job.body.expect_ref::<Call>().clone()));
@@ -222,9 +222,16 @@ impl World {
         match step {
             Step::Refund { no, parts: [a, b] } => {
                 let parts = [("a", a), ("b", b)];
-                let parts = parts.map(|(name, amount)| Part { merchant: name.into(), amount });
+                let parts = parts.map(|(name, amount)| Part::card(name.into(), amount));
                 let parts = parts.to_vec();
-                self.decide(&Command::Refund { payment: ID, no, amount: a + b, parts, deadline });
+                self.decide(&Command::Refund {
+                    payment: ID,
+                    no,
+                    amount: a + b,
+                    parts,
+                    deduct: 0,
+                    deadline,
+                });
             }
             Step::Capture => {
                 self.decide(&Command::Capture { payment: ID, merchant: None, deadline });
@@ -294,7 +301,7 @@ proptest! {
         prop_assert_eq!(world.captured, row.captured);
         prop_assert_eq!(world.refunded.values().sum::<i64>(), row.refunded);
         for part in &row.split {
-            prop_assert!(world.refunded.get(&part.merchant).copied().unwrap_or(0) <= part.amount);
+            prop_assert!(world.refunded.get(&part.merchant).copied().unwrap_or(0) <= part.card);
         }
         if row.state == State::Declined {
             prop_assert_eq!(book.authorized, 0, "declined, but the gateway holds money");

@@ -80,6 +80,98 @@ fn no_merchant_pays_for_another() {
 }
 
 #[test]
+fn no_share_pays_for_another() {
+    check(
+        "
+        intend a=60,5,4,3 b=40 token    => SENT >charge:100
+        said charge captured 100        => CAPTURED +captured#1:100
+        refund 1 a=60,6                 => REFUND_EXCEEDS_CAPTURED:5
+        refund 1 a=60,5,5               => REFUND_EXCEEDS_CAPTURED:4
+        refund 1 a=60,5,4,4             => REFUND_EXCEEDS_CAPTURED:3
+        refund 1 b=1,1                  => REFUND_EXCEEDS_CAPTURED:0
+        refund 1 a=30,2,4               => CAPTURED/SENT +refund-requested1:30 >refund1:30
+        refund 1 a=30,2,3               => REFUND_DIFFERS
+        refund 1 a=30,2,4 deduct=1      => REFUND_DIFFERS
+        refund 2 a=0,4                  => REFUND_EXCEEDS_CAPTURED:3
+        refund 2 a=31                   => REFUND_EXCEEDS_CAPTURED:30
+        said refund1 refused closed     => CAPTURED/REFUSED +refund-refused1:closed
+        refund 2 a=60,5,4,3 b=40        => CAPTURED/SENT +refund-requested2:100 >refund2:100
+        refund 3 a=0,1                  => REFUND_EXCEEDS_CAPTURED:0
+        said refund2 refunded 100       => CAPTURED/DONE +refunded2#2:100
+        said refund1 refunded 30        => CAPTURED/REFUSED
+        money                           => 100/100/100/0
+        ",
+    );
+}
+
+#[test]
+fn what_was_spent_of_earned_points_is_kept_of_the_cards_share() {
+    check(
+        "
+        intend a=60 b=40 token          => SENT >charge:100
+        said charge captured 100        => CAPTURED +captured#1:100
+        refund 1 a=60 deduct=61         => AMOUNT_INVALID
+        refund 1 a=60 deduct=2          => CAPTURED/SENT +refund-requested1:58 >refund1:58
+        refund 1 a=60 deduct=2          => CAPTURED/SENT
+        money                           => 100/100/0/58
+        refund 2 a=1                    => REFUND_EXCEEDS_CAPTURED:0
+        said refund1 refunded 60        => CAPTURED/UNKNOWN +refund-unknown1:amount_mismatch
+        said refund1 refunded 58        => CAPTURED/DONE +refunded1#2:58
+        refund 2 b=40 deduct=40         => CAPTURED/DONE +refunded2#3:0
+        refund 2 b=40 deduct=40         => CAPTURED/DONE
+        money                           => 100/100/58/0
+        refund 3 b=1                    => REFUND_EXCEEDS_CAPTURED:0
+        ",
+    );
+}
+
+#[test]
+fn what_the_card_does_not_pay_needs_no_gateway() {
+    check(
+        "
+        intend a=0,5,0,7 b=0,0,9 token  => CAPTURED +captured#1:0
+        intend a=0,5,0,7 b=0,0,9 token  => CAPTURED
+        intend a=0,5,0,7 b=0,0,8 token  => PAYMENT_DIFFERS
+        refund 1 b=0,0,10               => REFUND_EXCEEDS_CAPTURED:9
+        refund 1 b=0,0,4                => CAPTURED/DONE +refunded1#2:0
+        refund 1 b=0,0,4                => CAPTURED/DONE
+        inquire 1                       => CAPTURED/DONE
+        refund 2 b=0,0,6                => REFUND_EXCEEDS_CAPTURED:5
+        refund 2                        => AMOUNT_INVALID
+        refund 2 a=0 b=0                => AMOUNT_INVALID
+        refund 2 a=0,5,0,7 b=0,0,5      => CAPTURED/DONE +refunded2#3:0
+        money                           => 0/0/0/0
+        ",
+    );
+    check(
+        "
+        intend a=100,5 token            => SENT >charge:100
+        said charge captured 100        => CAPTURED +captured#1:100
+        refund 1 a=0,5                  => CAPTURED/DONE +refunded1#2:0
+        refund 0 a=100,5                => REFUND_EXCEEDS_CAPTURED:0
+        refund 0 a=100                  => CAPTURED/SENT +refund-requested0:100 >refund0:100
+        said refund0 refused barred     => CAPTURED/REFUSED +refund-refused0:barred
+        aside 1001 a=100                => CAPTURED/SET_ASIDE +set-aside1001#3:100
+        ",
+    );
+}
+
+#[test]
+fn all_shares_are_set_aside_with_the_cards() {
+    check(
+        "
+        intend a=60,5,4,3 token         => SENT >charge:60
+        said charge captured 60         => CAPTURED +captured#1:60
+        refund 0 a=60,5,4,3             => CAPTURED/SENT +refund-requested0:60 >refund0:60
+        said refund0 refused barred     => CAPTURED/REFUSED +refund-refused0:barred
+        aside 1001 a=60,5,4,3           => CAPTURED/SET_ASIDE +set-aside1001#2:60
+        refund 1002 a=0,5               => REFUND_EXCEEDS_CAPTURED:0
+        said refund0 refunded 60        => CAPTURED/DONE +released1001#3:60 +refunded0#4:60
+        ",
+    );
+}
+
+#[test]
 fn an_open_refund_is_inquired_and_sent_again_under_its_number() {
     check(
         "
