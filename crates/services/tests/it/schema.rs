@@ -188,7 +188,11 @@ fn assert_schema(tables: &[&'static Table], migrations: &[Migration]) {
     wanted.sort();
     assert_eq!(there, wanted);
     for table in tables {
-        assert_eq!(columns(&db, table.name), declared(table), "{}", table.name);
+        // A column that came later stands behind the version.
+        let (mut there, mut wanted) = (columns(&db, table.name), declared(table));
+        there.sort();
+        wanted.sort();
+        assert_eq!(there, wanted, "{}", table.name);
         let due = table.cols.iter().any(|col| col.name == "next_at" && col.null);
         assert_eq!(due, table.due, "{}", table.name);
     }
@@ -225,8 +229,8 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
     let refused = [
         "INSERT INTO stock VALUES (1, 4, 0, 0, -1, 5, 0, 0, 1)",
         "INSERT INTO stock VALUES (1, 4, 0, 0, 4, 1, 0, 0, 1)",
-        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,6,0,0,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
-        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,5,3,3,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1)",
+        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,6,0,0,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1,NULL)",
+        "INSERT INTO payment VALUES (1,NULL,6,0,1,'[]','KRW',5,5,5,3,3,'sim',NULL,NULL,0,1,NULL,NULL,'[]',NULL,1,1,NULL)",
         "INSERT INTO entry VALUES (1, 1, 0, 7, 0, 1, 1)",
         "INSERT INTO journal VALUES (1, 1, '', 'x', 1, 2, '[]')",
         "INSERT INTO journal VALUES (1, 1, 'kim', '', 1, 2, '[]')",
