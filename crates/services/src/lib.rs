@@ -29,4 +29,5 @@ pub mod projections;
 pub mod queries;
 pub mod registry;
 pub mod requests;
+pub mod sealing;
 pub mod shop;
