@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Error;
+use crate::issues::REQUESTS;
 
 /// Stored orders at the first measurement of `aged`.
 pub(crate) const AGED_FROM: u64 = 10_000;
+
+/// Orders of a run whose rate is not known before.
+const SEARCHED: f64 = 4_000_000.0;
 
 /// Which load is offered; README.md of this crate has a paragraph on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,6 +25,8 @@ pub enum Preset {
     Payments,
     /// Journals of many postings in one request.
     Ledger,
+    /// First come: a million people ask for the 10,000 coupons of a campaign.
+    Coupons,
     /// More than the server can do: 80 %, 100 %, 200 % and 500 % of its peak, then 80 % again.
     Overload,
     /// What an order costs with 10,000 stored orders, and with many more.
@@ -55,6 +61,7 @@ impl Preset {
             Self::Flash => "flash",
             Self::Payments => "payments",
             Self::Ledger => "ledger",
+            Self::Coupons => "coupons",
             Self::Overload => "overload",
             Self::Aged => "aged",
         }
@@ -66,6 +73,7 @@ impl Preset {
             Self::Spread | Self::Payments | Self::Ledger => 60,
             Self::Seed1000 => 180,
             Self::Flash | Self::Aged => 10,
+            Self::Coupons => 33,
             Self::Overload => 75,
         })
     }
@@ -76,6 +84,7 @@ impl Preset {
             Self::Spread | Self::Payments | Self::Ledger | Self::Overload => None,
             Self::Seed1000 => Some(1_000.0),
             Self::Flash => Some(20_000.0),
+            Self::Coupons => Some(30_000.0),
             Self::Aged => Some(5_000.0),
         }
     }
@@ -124,9 +133,18 @@ pub struct Args {
     /// Products of spread and seed1000
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub products: usize,
-    /// Units on sale in flash
-    #[arg(long, value_name = "N", default_value_t = 3_000)]
-    pub units: u64,
+    /// Users who place orders
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub users: u64,
+    /// Orders bring neither coupons nor points
+    #[arg(long)]
+    pub plain: bool,
+    /// Coupons that are given away before the run (default: enough for 3 orders of 10)
+    #[arg(long, value_name = "N", conflicts_with = "plain")]
+    pub coupons: Option<usize>,
+    /// Units on sale in flash (3,000), coupons of the campaign in coupons (10,000)
+    #[arg(long, value_name = "N")]
+    pub units: Option<u64>,
     /// What becomes of each payment of payments
     #[arg(long, value_enum, default_value = "full")]
     pub mix: PaymentMix,
@@ -196,11 +214,16 @@ impl Args {
         if !(1..=65_536).contains(&self.products) {
             return bad("--products wants a number from 1 to 65,536");
         }
+        if !(1..=10_000_000).contains(&self.users) {
+            return bad("--users wants a number from 1 to 10,000,000");
+        }
         if self.duration.is_some_and(|time| time < Duration::from_millis(100)) {
             return bad("--duration wants at least 100ms");
         }
-        if self.find_max && matches!(self.preset, Preset::Flash | Preset::Aged) {
-            return bad("--find-max makes no sense for flash and aged: their load is fixed");
+        if self.find_max && matches!(self.preset, Preset::Flash | Preset::Aged | Preset::Coupons) {
+            return bad(
+                "--find-max makes no sense for flash, coupons and aged: their load is fixed",
+            );
         }
         if self.step < Duration::from_millis(100) {
             return bad("--step wants at least 100ms");
@@ -208,12 +231,40 @@ impl Args {
         Ok(())
     }
 
+    /// Whether orders bring coupons and points.
+    pub(crate) fn is_full(&self) -> bool {
+        let orders = matches!(
+            self.preset,
+            Preset::Spread | Preset::Seed1000 | Preset::Overload | Preset::Aged
+        );
+        orders && !self.plain
+    }
+
+    /// About how many orders the run can place, for as many coupons: a search is taken for
+    /// [`SEARCHED`] orders.
+    pub(crate) fn arrivals(&self) -> f64 {
+        let Some(rate) = self.fixed_rate() else { return SEARCHED };
+        match self.preset {
+            Preset::Overload | Preset::Aged => SEARCHED,
+            _ => rate * (self.length() + self.warmup).as_secs_f64(),
+        }
+    }
+
     /// Length of the measured phase.
     pub(crate) fn length(&self) -> Duration {
         if self.preset == Preset::Overload {
             return self.step * u32::try_from(crate::overload::FACTORS.len()).unwrap_or(1);
         }
-        self.duration.unwrap_or_else(|| self.preset.default_duration())
+        match (self.preset, self.duration, self.fixed_rate()) {
+            (Preset::Coupons, None, Some(rate)) => Duration::from_secs_f64(REQUESTS / rate),
+            (preset, duration, _) => duration.unwrap_or_else(|| preset.default_duration()),
+        }
+    }
+
+    /// What there is too little of.
+    pub(crate) fn units(&self) -> u64 {
+        let usual = if self.preset == Preset::Coupons { 10_000 } else { 3_000 };
+        self.units.unwrap_or(usual)
     }
 
     /// The fixed rate, or `None` when it has to be searched.

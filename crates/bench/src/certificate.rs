@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::aged::Aged;
+use crate::issues::Positions;
 use crate::journals::Balances;
 use crate::machine::{Disk, Machine};
 use crate::marks::Mark;
@@ -16,6 +17,7 @@ use crate::overload::Overload;
 use crate::series::Second;
 use crate::server::Started;
 use crate::tally::Quantiles;
+use crate::trend::Trend;
 
 /// What a run measured, under which conditions, and whether the books balanced after it.
 #[derive(Debug, Clone, Serialize)]
@@ -63,12 +65,18 @@ pub struct Certificate {
     pub throughput: f64,
     /// The phase by the second.
     pub series: Vec<Second>,
+    /// What the run did to the server; null when it was too short to say.
+    pub trend: Option<Trend>,
     /// From the last arrival to the last answer.
     pub drain_s: f64,
     /// Repeats of a key and how many were answered differently.
     pub replays: Replays,
     /// The orders that the figures per order are divided by: `completed` without repeats.
     pub orders: u64,
+    /// New orders that brought a coupon.
+    pub with_coupon: u64,
+    /// New orders that spent points.
+    pub with_points: u64,
     /// CPU time per order.
     pub cpu_us_per_order: Cpu,
     /// Storage work per order.
@@ -91,6 +99,8 @@ pub struct Certificate {
     pub payments: Option<Paid>,
     /// What was posted; null in other presets.
     pub ledger: Option<Posted>,
+    /// What was issued; null in other presets.
+    pub positions: Option<Positions>,
     /// The steps of overload; null in other presets.
     pub overload: Option<Overload>,
     /// The two measurements of aged; null in other presets.
@@ -135,6 +145,8 @@ pub struct Conditions {
     pub warmup_s: f64,
     /// Products on sale.
     pub products: usize,
+    /// Coupons that buyers had when the run began.
+    pub coupons: usize,
     /// Further arguments of the server.
     pub server_args: Vec<String>,
     /// Settings that the preset gave the server, as environment variables.

@@ -15,6 +15,7 @@ use crate::search::{Search, throughput};
 use crate::series::series;
 use crate::stage::Stage;
 use crate::tally::seconds;
+use crate::trend::trend;
 
 pub(crate) fn certify(
     args: &Args,
@@ -26,6 +27,7 @@ pub(crate) fn certify(
     let orders = tally.orders();
     let per = Per { orders, before, after };
     let lag = after.projection_lag();
+    let seconds_of_run = series(tally, &measured.samples);
     Certificate {
         format: 2,
         preset: args.preset.name(),
@@ -51,10 +53,13 @@ pub(crate) fn certify(
         generator_lateness: tally.lateness.quantiles(),
         waited_for_connection: tally.waited,
         throughput: throughput(tally),
-        series: series(tally, &measured.samples),
+        trend: trend(&seconds_of_run),
+        series: seconds_of_run,
         drain_s: tally.drain(),
         replays: Replays { checked: tally.of(Outcome::Replay), different: tally.repeats_different },
         orders,
+        with_coupon: tally.with_coupon,
+        with_points: tally.with_points,
         cpu_us_per_order: Cpu {
             server: measured.server_cpu_us.and_then(|us| per.share(us)),
             generator: per.share(seconds(tally.cpu) * 1e6),
@@ -72,6 +77,7 @@ pub(crate) fn certify(
         stored_orders: after.sum("jangbu_orders_settled_total").map(whole),
         payments: None,
         ledger: None,
+        positions: None,
         overload: None,
         aged: None,
         search: Vec::new(),
@@ -96,6 +102,7 @@ fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured
         seed: args.seed,
         warmup_s: args.warmup.as_secs_f64(),
         products: 0,
+        coupons: 0,
         server_args: args.server_arg.clone(),
         settings: stage.settings(args),
         binary_mb: stage.binary_mb,

@@ -107,6 +107,8 @@ impl Trade for Desk {
             return Job::Repeat(arrival, first);
         }
         self.next += 1;
+        self.tally.with_coupon += u64::from(self.world.coupon(self.mix, n).is_some());
+        self.tally.with_points += u64::from(self.world.points(self.mix, n).is_some());
         Job::Place(arrival)
     }
 
@@ -252,7 +254,8 @@ fn from_ms(ms: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{Door, Product};
+    use crate::purse::Purse;
+    use crate::world::{Door, Goods, Product};
 
     const ORDER: Id = *b"ord_0000000000001";
 
@@ -266,7 +269,8 @@ mod tests {
         let path = dir.path().join("acks.csv");
         let product = Product { sku: *b"sku_0000000000001", price: 1_000 };
         let door = Door { host: "h", client_key: "k" };
-        let world = World::new(1, "t".to_owned(), vec![product], &door);
+        let goods = Goods { products: vec![product], purse: Purse::empty(100) };
+        let world = World::new(1, "t".to_owned(), goods, &door);
         let mut desk = Desk::new(world, Journal::create(&path).unwrap());
         desk.begin(Mix::Only(0), Tally::new(0, 10));
         desk.next = 5;

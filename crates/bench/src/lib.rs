@@ -25,6 +25,7 @@ mod counters;
 mod desk;
 mod dice;
 mod generator;
+mod issues;
 mod journal;
 mod journals;
 mod load;
@@ -38,6 +39,7 @@ mod payments;
 mod plot;
 mod pool;
 mod progress;
+mod purse;
 mod report;
 mod run;
 mod sampler;
@@ -49,6 +51,7 @@ mod signature;
 mod stage;
 mod tally;
 mod trade;
+mod trend;
 mod wire;
 mod world;
 
@@ -60,6 +63,7 @@ pub use crate::certificate::{
     Batch, Certificate, Conditions, Cpu, Events, Facts, Memory, Paid, PerOrder, Phases, Posted,
     Probe, Proof, Replays, Sums,
 };
+pub use crate::issues::Positions;
 pub use crate::journals::Balances;
 pub use crate::machine::{Disk, Machine};
 pub use crate::marks::Mark;
@@ -69,6 +73,7 @@ pub use crate::run::{publish, run};
 pub use crate::series::Second;
 pub use crate::server::Started;
 pub use crate::tally::Quantiles;
+pub use crate::trend::Trend;
 
 /// Proves a stopped data directory against a journal of acknowledgements.
 pub type Prover<'a> = Box<dyn Fn(&Path, &Path) -> anyhow::Result<Proof> + 'a>;

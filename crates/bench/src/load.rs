@@ -60,7 +60,8 @@ impl<'a, T: Trade> Load<'a, T> {
 
     /// The measured phase without its pace.
     fn phase(&self) -> Phase {
-        let mix = if self.args.preset == Preset::Flash { Mix::Only(0) } else { Mix::Spread };
+        let scarce = matches!(self.args.preset, Preset::Flash | Preset::Coupons);
+        let mix = if scarce { Mix::Only(0) } else { Mix::Spread };
         Phase { pace: Pace::Even(1.0), length: self.args.length(), mix, seed: self.args.seed }
     }
 
@@ -128,7 +129,7 @@ impl<'a, T: Trade> Load<'a, T> {
         if args.warmup.is_zero() {
             return Ok(());
         }
-        let flash = args.preset == Preset::Flash;
+        let flash = matches!(args.preset, Preset::Flash | Preset::Coupons);
         let rate = match args.preset {
             Preset::Ledger => args.fixed_rate().unwrap_or(GENTLE / 100.0),
             Preset::Overload => args.fixed_rate().unwrap_or(GENTLE) * FACTORS[0],

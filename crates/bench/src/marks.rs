@@ -57,7 +57,7 @@ pub(crate) fn marks(aim: Aim, of: &Certificate) -> Vec<Mark> {
     match aim.preset {
         Preset::Spread => {
             sustained(of, &mut marks);
-            found(of, 12_000.0, &mut marks);
+            found(of, 10_000.0, &mut marks);
         }
         Preset::Seed1000 => {
             marks.push(exactly("failures", failures, 0));
@@ -70,6 +70,7 @@ pub(crate) fn marks(aim: Aim, of: &Certificate) -> Vec<Mark> {
             marks.push(exactly("SOLD", outcome("SOLD"), aim.units));
             marks.push(at_most("SOLD_OUT p99 ms", settled("SOLD_OUT"), 10.0));
         }
+        Preset::Coupons => coupons(of, aim.units, failures, &mut marks),
         Preset::Payments => {
             let authorize = of.payments.is_some_and(|paid| paid.mix == "authorize");
             sustained(of, &mut marks);
@@ -110,6 +111,17 @@ fn found(of: &Certificate, least: f64, marks: &mut Vec<Mark>) {
     if of.rate_source == "found" {
         marks.push(at_least("throughput", Some(of.throughput), least));
     }
+}
+
+/// Exactly so many coupons, one place in the queue each.
+fn coupons(of: &Certificate, units: u64, failures: u64, marks: &mut Vec<Mark>) {
+    marks.push(exactly("failures", failures, 0));
+    marks.push(exactly("ISSUED", of.outcomes.get("ISSUED").copied().unwrap_or(0), units));
+    let Some(positions) = of.positions else { return };
+    marks.push(exactly("positions told", positions.told, units));
+    marks.push(exactly("positions doubled", positions.doubled, 0));
+    marks.push(exactly("remaining counts that lie", positions.lies, 0));
+    marks.push(at_least("requests/s", Some(positions.requests_per_second), 0.99 * of.rate));
 }
 
 fn ledger(of: &Certificate, marks: &mut Vec<Mark>) {

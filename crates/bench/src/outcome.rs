@@ -12,6 +12,8 @@ pub(crate) enum Outcome {
     Refunded,
     /// A journal is in the ledger.
     Posted,
+    /// A coupon is its user's.
+    Issued,
     SoldOut,
     Declined,
     Limit,
@@ -33,12 +35,13 @@ pub(crate) enum Outcome {
 pub(crate) const OUTCOMES: usize = ALL.len();
 
 /// All classes, in the order in which they are reported.
-pub(crate) const ALL: [Outcome; 17] = [
+pub(crate) const ALL: [Outcome; 18] = [
     Outcome::Sold,
     Outcome::Authorized,
     Outcome::Captured,
     Outcome::Refunded,
     Outcome::Posted,
+    Outcome::Issued,
     Outcome::SoldOut,
     Outcome::Declined,
     Outcome::Limit,
@@ -61,6 +64,7 @@ impl Outcome {
             Self::Captured => "CAPTURED",
             Self::Refunded => "REFUNDED",
             Self::Posted => "POSTED",
+            Self::Issued => "ISSUED",
             Self::SoldOut => "SOLD_OUT",
             Self::Declined => "DECLINED",
             Self::Limit => "LIMIT",
@@ -84,7 +88,8 @@ impl Outcome {
     /// The class of a problem that names no outcome.
     pub(crate) fn of_problem(status: u16, code: &str) -> Self {
         match (status, code) {
-            (_, "SOLD_OUT") => Self::SoldOut,
+            (_, "SOLD_OUT" | "COUPON_EXHAUSTED") => Self::SoldOut,
+            (_, "COUPON_LIMIT_REACHED") => Self::Limit,
             (_, "PRICE_CHANGED") => Self::PriceChanged,
             (_, "CANCELLED") => Self::Cancelled,
             (_, "EXPIRED") => Self::Expired,
@@ -100,11 +105,17 @@ impl Outcome {
         !matches!(self, Self::Invalid | Self::Shed | Self::Error | Self::Pending | Self::Unknown)
     }
 
-    /// What the load is for: a sale, a payment that went its whole way, a journal in the ledger.
+    /// What the load is for: a sale, a payment that went its whole way, a journal in the ledger, a
+    /// coupon.
     pub(crate) fn is_good(self) -> bool {
         matches!(
             self,
-            Self::Sold | Self::Authorized | Self::Captured | Self::Refunded | Self::Posted
+            Self::Sold
+                | Self::Authorized
+                | Self::Captured
+                | Self::Refunded
+                | Self::Posted
+                | Self::Issued
         )
     }
 }

@@ -133,24 +133,10 @@ fn recovery(series: &[Second], each: f64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn second(at: u64, p99: f64) -> Second {
-        Second {
-            at,
-            offered: 0,
-            good: 0,
-            outcomes: BTreeMap::new(),
-            p50: None,
-            p99: Some(p99),
-            waiting: None,
-            commit_ms: None,
-            events_behind: None,
-            server_cpu: None,
-            generator_cpu: None,
-        }
+        Second { at, p99: Some(p99), ..Second::default() }
     }
 
     #[test]

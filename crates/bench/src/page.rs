@@ -227,6 +227,16 @@ fn plots(series: &[Second]) -> Vec<Plot> {
             lines: vec![line("behind", |s| s.events_behind)],
         },
         Plot {
+            title: "Memory of the server",
+            unit: "MB",
+            lines: vec![line("resident", |s| s.memory_mb)],
+        },
+        Plot {
+            title: "Files",
+            unit: "MB",
+            lines: vec![line("all files", |s| s.files_mb), line("log of the truth", |s| s.wal_mb)],
+        },
+        Plot {
             title: "Processors in use",
             unit: "processors",
             lines: vec![line("server", |s| s.server_cpu), line("generator", |s| s.generator_cpu)],

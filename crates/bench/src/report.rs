@@ -62,6 +62,7 @@ impl Certificate {
         match self.preset {
             "payments" => "payments",
             "ledger" => "journals",
+            "coupons" => "coupons",
             _ => "SOLD",
         }
     }
@@ -74,6 +75,37 @@ impl Certificate {
                 f,
                 "  entries     {rate:.0}/s in journals of {} postings | accounts {} differing {}",
                 ledger.postings, balances.accounts, balances.differing
+            )?;
+        }
+        if self.with_coupon + self.with_points > 0 {
+            let Self { with_coupon, with_points, orders, .. } = self;
+            writeln!(
+                f,
+                "  brought     a coupon {with_coupon}, points {with_points} of {orders} orders"
+            )?;
+        }
+        if let Some(positions) = &self.positions {
+            writeln!(
+                f,
+                "  positions   {} of {} told, {} doubled, {} wrong counts | {:.0} requests/s",
+                positions.told,
+                positions.total,
+                positions.doubled,
+                positions.lies,
+                positions.requests_per_second
+            )?;
+        }
+        if let Some(trend) = &self.trend {
+            writeln!(
+                f,
+                "  per hour    memory {} MB, p99 {} ms ({} now), WAL {} MB (most {}), files {} MB = {} bytes an order",
+                number(trend.memory_mb_per_hour),
+                number(trend.p99_ms_per_hour),
+                number(trend.p99_ms),
+                number(trend.wal_mb_per_hour),
+                number(trend.wal_mb_most),
+                number(trend.files_mb_per_hour),
+                number(trend.file_bytes_per_order),
             )?;
         }
         if let Some(aged) = &self.aged {

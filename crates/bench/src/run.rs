@@ -8,6 +8,7 @@ use crate::args::{Args, Preset};
 use crate::certificate::{Certificate, Paid, Posted, Proof};
 use crate::certify::certify;
 use crate::desk::Desk;
+use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::journals::{Journals, Shape};
 use crate::load::Load;
@@ -15,10 +16,11 @@ use crate::marks::{Aim, marks};
 use crate::payment_requests::{MERCHANTS, Requests};
 use crate::payments::Payments;
 use crate::progress::bar;
-use crate::seed::{Seeding, products};
+use crate::purse::{CAMPAIGNS, Purse};
+use crate::seed::{self, Seeding};
 use crate::signature::Signer;
 use crate::stage::Stage;
-use crate::world::{Door, Product, World};
+use crate::world::{Door, Goods, World};
 use crate::{Done, Error, Hooks, Verdict};
 
 /// Units of every product that must not run out.
@@ -38,6 +40,7 @@ pub fn run(args: &Args, hooks: &Hooks<'_>) -> Result<Done, Error> {
     let mut certificate = match args.preset {
         Preset::Payments => payments(args, &stage, hooks, signer, journal)?,
         Preset::Ledger => journals(args, &stage, hooks, journal)?,
+        Preset::Coupons => issues(args, &stage, hooks, journal)?,
         _ => orders(args, &stage, hooks, journal)?,
     };
     let proof = stage.prove(hooks);
@@ -56,8 +59,8 @@ fn orders(
     journal: Journal,
 ) -> Result<Certificate, Error> {
     let tag = tag(args);
-    let goods = stock(args, stage, &tag)?;
-    let count = goods.len();
+    let goods = goods(args, stage, &tag)?;
+    let (products, coupons) = (goods.products.len(), goods.purse.coupons());
     let door = Door { host: &stage.address.host, client_key: &stage.client_key };
     let desk = Desk::new(World::new(args.seed, tag, goods, &door), journal);
     let mut load = Load::new(args, stage, desk)?;
@@ -70,7 +73,8 @@ fn orders(
     certificate.overload = (args.preset == Preset::Overload)
         .then(|| crate::overload::overload(&measured.tally, &certificate));
     certificate.aged = aged;
-    certificate.conditions.products = count;
+    certificate.conditions.products = products;
+    certificate.conditions.coupons = coupons;
     certificate.search = load.probes;
     Ok(certificate)
 }
@@ -114,6 +118,25 @@ fn journals(
     Ok(certificate)
 }
 
+fn issues(
+    args: &Args,
+    stage: &Stage,
+    hooks: &Hooks<'_>,
+    journal: Journal,
+) -> Result<Certificate, Error> {
+    let (tag, total) = (tag(args), args.units());
+    let (address, operator_key) = (&stage.address, &stage.operator_key);
+    let seeding = Seeding { address, operator_key, tag: &tag };
+    let campaigns = seed::campaigns_of(&seeding, [total, ENOUGH])?;
+    let door = (stage.address.host.as_str(), stage.client_key.as_str());
+    let trade = Issues::new(tag, door, &campaigns, total, journal);
+    let mut load = Load::new(args, stage, trade)?;
+    let measured = load.steady()?;
+    let mut certificate = certify(args, stage, hooks, &measured);
+    certificate.positions = Some(load.into_trade().positions());
+    Ok(certificate)
+}
+
 /// Entries of a journal.
 #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
 fn entries(postings: u64) -> f64 {
@@ -129,17 +152,41 @@ fn tag(args: &Args) -> String {
     format!("{}-{}{run}", args.preset.name(), args.seed)
 }
 
-fn stock(args: &Args, stage: &Stage, tag: &str) -> Result<Vec<Product>, Error> {
+fn goods(args: &Args, stage: &Stage, tag: &str) -> Result<Goods, Error> {
     let stock = match args.preset {
-        Preset::Flash => vec![args.units, ENOUGH],
+        Preset::Flash => vec![args.units(), ENOUGH],
         _ => vec![ENOUGH; args.products],
     };
+    let seeding = Seeding { address: &stage.address, operator_key: &stage.operator_key, tag };
     let bar = bar("products", stock.len() as u64);
-    let seeding =
-        Seeding { address: &stage.address, operator_key: &stage.operator_key, tag, stock: &stock };
-    let goods = products(&seeding, &bar);
+    let products = seed::products(&seeding, &stock, &bar)?;
     bar.finish_and_clear();
-    goods
+    let purse = if args.is_full() { purse(args, &seeding)? } else { Purse::empty(args.users) };
+    Ok(Goods { products, purse })
+}
+
+/// Points for every user, and coupons for three orders of ten.
+fn purse(args: &Args, seeding: &Seeding<'_>) -> Result<Purse, Error> {
+    let given = bar("points", args.users);
+    seed::points(seeding, args.users, &given)?;
+    given.finish_and_clear();
+    let count = coupons_for(args);
+    let given = bar("coupons", (count / 500) as u64);
+    let coupons = seed::coupons(seeding, ((args.seed, args.users), count), &given)?;
+    given.finish_and_clear();
+    Ok(Purse::full((args.seed, args.users), coupons))
+}
+
+/// As many coupons as the arguments say, or as three orders of ten can bring, and a few more; the
+/// same number in each campaign.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of a run are positive and far below 2^53"
+)]
+fn coupons_for(args: &Args) -> usize {
+    let wanted = args.coupons.unwrap_or_else(|| (args.arrivals() * 0.306) as usize);
+    wanted.div_ceil(CAMPAIGNS).max(1) * CAMPAIGNS
 }
 
 /// Enters the proof, measures the marks, says how it went.
@@ -151,7 +198,7 @@ fn judge(args: &Args, certificate: &mut Certificate, proof: anyhow::Result<Proof
         }
         Err(error) => certificate.proof_error = Some(format!("{error:#}")),
     }
-    certificate.marks = marks(Aim { preset: args.preset, units: args.units }, certificate);
+    certificate.marks = marks(Aim { preset: args.preset, units: args.units() }, certificate);
     let reached = certificate.marks.iter().all(|mark| mark.pass);
     let verdict = match certificate.proof {
         _ if certificate.replays.different > 0 => Verdict::Finding,

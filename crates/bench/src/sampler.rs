@@ -23,6 +23,9 @@ pub(crate) struct Sample {
     pub(crate) taken: Option<f64>,
     /// CPU time of the server so far, microseconds.
     pub(crate) cpu_us: Option<f64>,
+    pub(crate) memory_mb: Option<f64>,
+    pub(crate) wal_mb: Option<f64>,
+    pub(crate) files_mb: Option<f64>,
 }
 
 impl Sample {
@@ -36,6 +39,9 @@ impl Sample {
             written: counters.get("jangbu_outbox_seq"),
             taken: counters.taken(),
             cpu_us: server.and_then(Server::cpu_us),
+            memory_mb: server.and_then(Server::memory_mb),
+            wal_mb: server.and_then(|server| server.file_mb("jangbu.db-wal")),
+            files_mb: server.and_then(Server::files_mb),
         }
     }
 }

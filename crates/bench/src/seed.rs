@@ -1,4 +1,5 @@
-//! Puts the products on sale, through the API like any other merchant.
+//! Puts the products on sale, and coupons and points into the hands of the buyers, through the API
+//! like anybody else.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +10,13 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::control::{Address, Call, Client};
+use crate::purse::{CAMPAIGNS, POINTS, owner, user};
 use crate::world::{Id, Product, merchant, price};
 
 /// Threads with one connection each.
 const WIDTH: usize = 32;
+/// Coupons that one request gives away.
+const GRANT: usize = 500;
 
 /// What to seed and as whom.
 #[derive(Debug)]
@@ -21,21 +25,82 @@ pub(crate) struct Seeding<'a> {
     pub(crate) operator_key: &'a str,
     /// Start of every idempotency key.
     pub(crate) tag: &'a str,
-    /// Units of each product.
-    pub(crate) stock: &'a [u64],
 }
 
 /// Creates one published product with one SKU per entry of `stock`.
-pub(crate) fn products(seeding: &Seeding<'_>, bar: &ProgressBar) -> Result<Vec<Product>, Error> {
-    let count = seeding.stock.len();
+pub(crate) fn products(
+    seeding: &Seeding<'_>,
+    stock: &[u64],
+    bar: &ProgressBar,
+) -> Result<Vec<Product>, Error> {
+    each(seeding, stock.len(), bar, |client, index| create(client, seeding, index, stock[index]))
+}
+
+/// Gives every user points.
+pub(crate) fn points(seeding: &Seeding<'_>, users: u64, bar: &ProgressBar) -> Result<(), Error> {
+    let users = usize::try_from(users).unwrap_or(0);
+    each(seeding, users, bar, |client, index| {
+        let user = text(&user(index as u64));
+        let body = json!({ "amount": POINTS, "reason": "load test" }).to_string();
+        let key = format!("{}-points-{index}", seeding.tag);
+        let path = format!("/api/v1/users/{user}/points/grants");
+        let call = Call { method: "POST", path: &path, key: Some(&key), body: &body };
+        client.expect(&call).map(|_| ())
+    })?;
+    Ok(())
+}
+
+/// Makes the campaigns and gives `count` coupons away; coupon `k` is the `k`-th of the list.
+pub(crate) fn coupons(
+    seeding: &Seeding<'_>,
+    (draw, count): ((u64, u64), usize),
+    bar: &ProgressBar,
+) -> Result<Vec<Id>, Error> {
+    let per_campaign = count / CAMPAIGNS;
+    let idle = ProgressBar::hidden();
+    let campaigns = each(seeding, CAMPAIGNS, &idle, |client, index| {
+        campaign(client, seeding, &terms(index, per_campaign), index)
+    })?;
+    let calls = per_campaign.div_ceil(GRANT);
+    let given = each(seeding, CAMPAIGNS * calls, bar, |client, call| {
+        let (at, call) = (call % CAMPAIGNS, call / CAMPAIGNS);
+        let first = call * GRANT;
+        let own = (first..per_campaign.min(first + GRANT)).map(|turn| turn * CAMPAIGNS + at);
+        let own: Vec<usize> = own.collect();
+        let ids = grant(client, seeding, &campaigns[at], (at, call), draw, &own)?;
+        Ok(own.into_iter().zip(ids).collect::<Vec<_>>())
+    })?;
+    let mut coupons: Vec<(usize, Id)> = given.into_iter().flatten().collect();
+    coupons.sort_unstable_by_key(|(coupon, _)| *coupon);
+    Ok(coupons.into_iter().map(|(_, id)| id).collect())
+}
+
+/// Campaigns of the `coupons` preset, with so many coupons each.
+pub(crate) fn campaigns_of(seeding: &Seeding<'_>, totals: [u64; 2]) -> Result<[String; 2], Error> {
+    let mut client = Client::new(seeding.address, seeding.operator_key, Duration::from_secs(30));
+    let discount = json!({ "type": "FIXED", "amount": 1_000 });
+    let mut make = |index: usize| {
+        let terms = campaign_terms(&format!("First come {index}"), &discount, totals[index], 1);
+        campaign(&mut client, seeding, &terms, index)
+    };
+    Ok([make(0)?, make(1)?])
+}
+
+/// Does `work` for each number below `count`, on several connections; the results in order.
+fn each<T: Send + Clone>(
+    seeding: &Seeding<'_>,
+    count: usize,
+    bar: &ProgressBar,
+    work: impl Fn(&mut Client, usize) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
     let (made, failure) = (Mutex::new(vec![None; count]), Mutex::new(None));
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut client =
             Client::new(seeding.address, seeding.operator_key, Duration::from_secs(30));
         while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < count) {
-            match create(&mut client, seeding, index) {
-                Ok(product) => locked(&made)[index] = Some(product),
+            match work(&mut client, index) {
+                Ok(done) => locked(&made)[index] = Some(done),
                 Err(error) => {
                     next.store(count, Ordering::Relaxed);
                     locked(&failure).get_or_insert(error);
@@ -52,10 +117,78 @@ pub(crate) fn products(seeding: &Seeding<'_>, bar: &ProgressBar) -> Result<Vec<P
     if let Some(error) = locked(&failure).take() {
         return Err(error);
     }
-    Ok(locked(&made).iter().copied().flatten().collect())
+    Ok(locked(&made).drain(..).flatten().collect())
 }
 
-fn create(client: &mut Client, seeding: &Seeding<'_>, index: usize) -> Result<Product, Error> {
+/// Half of the campaigns take off a fixed amount, half a share with a cap.
+fn terms(index: usize, coupons: usize) -> Value {
+    let kind = if index.is_multiple_of(2) {
+        json!({ "type": "FIXED", "amount": 500 })
+    } else {
+        json!({ "type": "PERCENT", "basisPoints": 1_000, "cap": 500 })
+    };
+    campaign_terms(&format!("Campaign {index}"), &kind, coupons as u64, 1_000)
+}
+
+/// The terms of a campaign of the platform.
+fn campaign_terms(name: &str, kind: &Value, total: u64, per_user: u64) -> Value {
+    json!({ "name": name, "discount": kind, "currency": "KRW", "total": total, "perUser": per_user })
+}
+
+/// Makes a campaign; gives its id.
+fn campaign(
+    client: &mut Client,
+    seeding: &Seeding<'_>,
+    terms: &Value,
+    index: usize,
+) -> Result<String, Error> {
+    let (key, body) = (format!("{}-campaign-{index}", seeding.tag), terms.to_string());
+    let call = Call { method: "POST", path: "/api/v1/campaigns", key: Some(&key), body: &body };
+    let answer = client.expect(&call)?;
+    let made: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    made["id"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Http("a campaign without id".into()))
+}
+
+/// Gives coupons to their owners; their ids, in the same order.
+fn grant(
+    client: &mut Client,
+    seeding: &Seeding<'_>,
+    campaign: &str,
+    (at, call): (usize, usize),
+    draw: (u64, u64),
+    own: &[usize],
+) -> Result<Vec<Id>, Error> {
+    let users: Vec<String> = own.iter().map(|&coupon| text(&user(owner(draw, coupon)))).collect();
+    let key = format!("{}-grant-{at}-{call}", seeding.tag);
+    let (path, body) =
+        (format!("/api/v1/campaigns/{campaign}/grants"), json!({ "userIds": users }));
+    let body = body.to_string();
+    let call = Call { method: "POST", path: &path, key: Some(&key), body: &body };
+    let answer = client.expect(&call)?;
+    let made: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let ids = made["coupons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let id =
+        |coupon: &Value| -> Option<Id> { coupon["couponId"].as_str()?.as_bytes().try_into().ok() };
+    let ids: Vec<Id> = ids.iter().filter_map(id).collect();
+    if ids.len() == own.len() {
+        return Ok(ids);
+    }
+    Err(Error::Http(format!("{} coupons were given instead of {}", ids.len(), own.len())))
+}
+
+fn text(id: &Id) -> String {
+    String::from_utf8_lossy(id).into_owned()
+}
+
+fn create(
+    client: &mut Client,
+    seeding: &Seeding<'_>,
+    index: usize,
+    stock: u64,
+) -> Result<Product, Error> {
     let price = price(index);
     let body = json!({
         "merchantId": merchant(index),
@@ -64,7 +197,7 @@ fn create(client: &mut Client, seeding: &Seeding<'_>, index: usize) -> Result<Pr
         "skus": [{
             "name": "one size",
             "price": { "amount": price, "currency": "KRW" },
-            "stock": seeding.stock[index],
+            "stock": stock,
         }],
     });
     let (key, body) = (format!("{}-product-{index}", seeding.tag), body.to_string());

@@ -9,7 +9,7 @@ use crate::sampler::{CLOSE, Sample};
 use crate::tally::Tally;
 
 /// One second of the measured phase.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Second {
     /// Number since the first arrival.
     pub at: u64,
@@ -33,6 +33,12 @@ pub struct Second {
     pub server_cpu: Option<f64>,
     /// Processors that the generator used.
     pub generator_cpu: Option<f64>,
+    /// Resident memory of the server at the end of the second, megabytes.
+    pub memory_mb: Option<f64>,
+    /// The write-ahead log of the truth, megabytes.
+    pub wal_mb: Option<f64>,
+    /// All files of the data directory, megabytes.
+    pub files_mb: Option<f64>,
 }
 
 /// Brings counts and samples together.
@@ -60,6 +66,9 @@ pub(crate) fn series(tally: &Tally, samples: &[Sample]) -> Vec<Second> {
             events_behind: after.and_then(behind),
             server_cpu: rate(|s| s.cpu_us).map(|us| us / 1e6),
             generator_cpu: generator.get(at).copied(),
+            memory_mb: after.and_then(|sample| sample.memory_mb),
+            wal_mb: after.and_then(|sample| sample.wal_mb),
+            files_mb: after.and_then(|sample| sample.files_mb),
         }
     };
     tally.seconds.iter().enumerate().map(second).collect()

@@ -24,6 +24,7 @@ pub(crate) struct Server {
     pub(crate) address: Address,
     pub(crate) started: Started,
     pub(crate) log: PathBuf,
+    data: PathBuf,
 }
 
 /// How long the server took to serve.
@@ -73,7 +74,7 @@ impl Server {
             }
         };
         let started = Started { ready_ms, reported_ms };
-        Ok(Self { child, address, started, log })
+        Ok(Self { child, address, started, log, data: data.to_owned() })
     }
 
     /// CPU time so far in microseconds, user and system.
@@ -94,6 +95,18 @@ impl Server {
     /// The most resident memory there ever was, megabytes.
     pub(crate) fn peak_memory_mb(&self) -> Option<f64> {
         self.status("VmHWM")
+    }
+
+    /// Size of a file of the data directory, megabytes.
+    pub(crate) fn file_mb(&self, name: &str) -> Option<f64> {
+        fs::metadata(self.data.join(name)).ok().map(|file| megabytes(file.len()))
+    }
+
+    /// Size of all files of the data directory, megabytes.
+    pub(crate) fn files_mb(&self) -> Option<f64> {
+        let files = fs::read_dir(&self.data).ok()?.flatten();
+        let files = files.filter_map(|entry| entry.metadata().ok()).filter(|data| data.is_file());
+        Some(megabytes(files.map(|file| file.len()).sum()))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "kilobytes of memory")]
@@ -121,6 +134,11 @@ impl Server {
         }
         Err(fail(format!("did not stop within {} s of SIGTERM", STOP_LIMIT.as_secs())))
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the size of a file")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 impl Drop for Server {

@@ -137,6 +137,10 @@ pub(crate) struct Tally {
     by_outcome: [Option<Latencies>; OUTCOMES],
     pub(crate) lateness: Latencies,
     pub(crate) repeats_different: u64,
+    /// Orders that brought a coupon.
+    pub(crate) with_coupon: u64,
+    /// Orders that spent points.
+    pub(crate) with_points: u64,
     /// The same by the second, and by the stair where the rate has several.
     pub(crate) seconds: Vec<Second>,
     pub(crate) stairs: Vec<Stair>,
@@ -167,6 +171,8 @@ impl Tally {
             by_outcome: [const { None }; OUTCOMES],
             lateness: Latencies::new(),
             repeats_different: 0,
+            with_coupon: 0,
+            with_points: 0,
             seconds: Vec::new(),
             stairs: Vec::new(),
             parts: BTreeMap::new(),

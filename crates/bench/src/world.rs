@@ -4,6 +4,7 @@
 //! request (same key, same body) means rendering `n` again.
 
 use crate::dice::{Dice, Zipf};
+use crate::purse::Purse;
 
 /// Most lines that one order has.
 const MAX_LINES: usize = 3;
@@ -22,10 +23,17 @@ pub(crate) struct Product {
     pub(crate) price: i64,
 }
 
+/// What is on sale, and what the buyers bring besides their cards.
+#[derive(Debug)]
+pub(crate) struct Goods {
+    pub(crate) products: Vec<Product>,
+    pub(crate) purse: Purse,
+}
+
 /// Which products the orders of a phase want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mix {
-    /// 1 to 3 lines by popularity, some cards declined.
+    /// 1 to 3 lines by popularity, some cards declined; coupons and points as the purse has them.
     Spread,
     /// One unit of one product, every card good.
     Only(usize),
@@ -35,8 +43,8 @@ pub(crate) enum Mix {
 #[derive(Debug)]
 pub(crate) struct World {
     seed: u64,
-    users: u64,
     products: Vec<Product>,
+    purse: Purse,
     zipf: Zipf,
     /// Start of every idempotency key of this run.
     tag: String,
@@ -47,8 +55,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, tag: String, products: Vec<Product>, at: &Door<'_>) -> Self {
+    pub(crate) fn new(seed: u64, tag: String, goods: Goods, at: &Door<'_>) -> Self {
         let Door { host, client_key } = at;
+        let Goods { products, purse } = goods;
         let place_head = format!(
             "POST /api/v1/orders HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {client_key}\r\n\
              Content-Type: application/json\r\nIdempotency-Key: "
@@ -57,9 +66,9 @@ impl World {
             format!(" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {client_key}\r\n\r\n");
         Self {
             seed,
-            users: 100_000,
             zipf: Zipf::new(products.len(), 0.8),
             products,
+            purse,
             tag,
             place_head: place_head.into_bytes(),
             look_tail: look_tail.into_bytes(),
@@ -100,12 +109,33 @@ impl World {
         out.extend_from_slice(&self.look_tail);
     }
 
+    /// The coupon that order `n` brings, if any.
+    pub(crate) fn coupon(&self, mix: Mix, n: u64) -> Option<usize> {
+        (mix == Mix::Spread).then(|| self.purse.coupon_of(n)).flatten()
+    }
+
+    /// The points that it spends, if any.
+    pub(crate) fn points(&self, mix: Mix, n: u64) -> Option<u64> {
+        (mix == Mix::Spread).then(|| self.purse.points_of(n)).flatten()
+    }
+
     fn place_body(&self, mix: Mix, n: u64, out: &mut Vec<u8>) -> i64 {
         let mut dice = Dice::of(self.seed, n);
+        let drawn = dice.below(self.purse.users());
+        let coupon = self.coupon(mix, n);
+        let user = coupon.map_or(drawn, |coupon| self.purse.owner(coupon));
         out.extend_from_slice(b"{\"userId\":\"");
-        let user = i64::try_from((dice.below(self.users) + 1) << 10).unwrap_or(1 << 10);
-        out.extend_from_slice(&id(*b"usr_", user));
-        out.extend_from_slice(b"\",\"lines\":[");
+        out.extend_from_slice(&crate::purse::user(user));
+        if let Some(coupon) = coupon {
+            out.extend_from_slice(b"\",\"couponId\":\"");
+            out.extend_from_slice(&self.purse.coupon(coupon));
+        }
+        out.push(b'"');
+        if let Some(points) = self.points(mix, n) {
+            out.extend_from_slice(b",\"points\":");
+            push_number(points, out);
+        }
+        out.extend_from_slice(b",\"lines\":[");
         let mut picks = [0; MAX_LINES];
         let mut total = 0;
         let count = self.pick(mix, &mut dice, &mut picks);
@@ -166,7 +196,7 @@ pub(crate) fn merchant(index: usize) -> String {
 }
 
 /// Prefix and 13 Crockford base32 characters.
-fn id(prefix: [u8; 4], value: i64) -> Id {
+pub(crate) fn id(prefix: [u8; 4], value: i64) -> Id {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let mut text = *b"xxxx0000000000000";
     text[..4].copy_from_slice(&prefix);
@@ -202,7 +232,9 @@ mod tests {
             .zip(1..)
             .map(|(i, number)| Product { sku: id(*b"sku_", number), price: price(i) })
             .collect();
-        World::new(1, "t".to_owned(), products, &Door { host: "h", client_key: "jbc_x" })
+        let coupons = (1..=900).map(|number| id(*b"cpn_", number)).collect();
+        let goods = Goods { products, purse: Purse::full((1, 100_000), coupons) };
+        World::new(1, "t".to_owned(), goods, &Door { host: "h", client_key: "jbc_x" })
     }
 
     fn split(request: &[u8]) -> (String, serde_json::Value) {
@@ -233,6 +265,33 @@ mod tests {
         }
         assert!((20..=90).contains(&declined), "{declined} declined of 5,000");
         assert!(lines[1] > 1_400 && lines[2] > 1_400 && lines[3] > 1_400, "{lines:?}");
+    }
+
+    #[test]
+    fn three_in_ten_bring_a_coupon_of_theirs_and_three_in_ten_spend_points() {
+        let world = world(50);
+        let (mut coupons, mut points) = (std::collections::BTreeMap::new(), 0);
+        for n in 0..5_000 {
+            let mut request = Vec::new();
+            let total = world.place(Mix::Spread, n, &mut request);
+            let (_, body) = split(&request);
+            if let Some(coupon) = body["couponId"].as_str() {
+                let owner = body["userId"].as_str().unwrap().to_owned();
+                assert_eq!(coupons.insert(coupon.to_owned(), owner), None, "{coupon} twice");
+            }
+            if let Some(spent) = body["points"].as_i64() {
+                points += 1;
+                assert!(spent > 0 && spent + 500 <= total, "{spent} of {total}");
+            }
+        }
+        assert_eq!(coupons.len(), 900, "all that were given, and each once");
+        assert!((1_350..=1_650).contains(&points), "{points}");
+        let mut request = Vec::new();
+        world.place(Mix::Only(0), 1, &mut request);
+        assert_eq!(
+            (&split(&request).1["couponId"], &split(&request).1["points"]),
+            (&serde_json::Value::Null, &serde_json::Value::Null)
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::cast_precision_loss, reason = "small counts")]
 
 mod certificate;
+mod coupons;
 mod load;
 mod money;
 mod own_server;
@@ -37,11 +38,12 @@ fn against(toy: &Toy, dir: &Path, line: &str) -> Done {
     std::fs::write(&client, "jbc_test\n").unwrap();
     std::fs::write(&operator, "jbo_test\n").unwrap();
     let line = format!(
-        "{line} --target {} --client-key {} --operator-key {} --keep {} --products 20",
+        "{line} --target {} --client-key {} --operator-key {} --keep {} --products 20 --users 20{}",
         toy.url,
         client.display(),
         operator.display(),
-        dir.join("run").display()
+        dir.join("run").display(),
+        if line.contains("--plain") { "" } else { " --coupons 330" }
     );
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("a target proves itself"));
     run(&args(&line), &Hooks { facts: Facts::default(), prove }).unwrap()

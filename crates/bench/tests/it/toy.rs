@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::coupons::{CouponWays, Coupons};
 use crate::money::{Money, MoneyWays};
 
 /// How the toy behaves; the default answers at once and correctly.
@@ -40,6 +41,8 @@ pub(crate) struct Ways {
     pub(crate) capacity: Option<u64>,
     /// Payments and journals.
     pub(crate) money: MoneyWays,
+    /// Campaigns.
+    pub(crate) coupons: CouponWays,
 }
 
 /// What the toy has seen.
@@ -59,6 +62,7 @@ pub(crate) struct Seen {
     /// The current tenth of a second and its orders.
     window: Mutex<(u128, u64)>,
     pub(crate) money: Money,
+    pub(crate) coupons: Coupons,
 }
 
 /// A running toy.
@@ -160,6 +164,13 @@ fn answer(request: &Request, ways: &Ways, seen: &Seen) -> Option<String> {
         }),
         (method, path) if path.starts_with("/api/payments/") => {
             seen.money.payment(method, path, request, &ways.money)
+        }
+        ("POST", path) if path.starts_with("/api/v1/campaigns") => {
+            seen.coupons.campaign(path, request, &ways.coupons)
+        }
+        ("POST", path) if path.ends_with("/points/grants") => {
+            seen.coupons.points(request);
+            Some(with("201 Created", "", "{}"))
         }
         (_, path) if path.starts_with("/api/v1/ledger/") => {
             seen.money.ledger(path, request, &ways.money)
