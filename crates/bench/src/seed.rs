@@ -67,7 +67,9 @@ pub(crate) fn coupons(
         let first = call * GRANT;
         let own = (first..per_campaign.min(first + GRANT)).map(|turn| turn * CAMPAIGNS + at);
         let own: Vec<usize> = own.collect();
-        let ids = grant(client, seeding, &campaigns[at], (at, call), draw, &own)?;
+        let users = own.iter().map(|&coupon| text(&user(owner(draw, coupon)))).collect();
+        let order = Grant { campaign: &campaigns[at], at: (at, call), users };
+        let ids = grant(client, seeding, &order)?;
         Ok(own.into_iter().zip(ids).collect::<Vec<_>>())
     })?;
     let mut coupons: Vec<(usize, Id)> = given.into_iter().flatten().collect();
@@ -152,31 +154,30 @@ fn campaign(
         .ok_or_else(|| Error::Http("a campaign without id".into()))
 }
 
+/// One request that gives coupons away.
+struct Grant<'a> {
+    campaign: &'a str,
+    /// Number of the campaign, and of the request to it.
+    at: (usize, usize),
+    users: Vec<String>,
+}
+
 /// Gives coupons to their owners; their ids, in the same order.
-fn grant(
-    client: &mut Client,
-    seeding: &Seeding<'_>,
-    campaign: &str,
-    (at, call): (usize, usize),
-    draw: (u64, u64),
-    own: &[usize],
-) -> Result<Vec<Id>, Error> {
-    let users: Vec<String> = own.iter().map(|&coupon| text(&user(owner(draw, coupon)))).collect();
-    let key = format!("{}-grant-{at}-{call}", seeding.tag);
-    let (path, body) =
-        (format!("/api/v1/campaigns/{campaign}/grants"), json!({ "userIds": users }));
-    let body = body.to_string();
+fn grant(client: &mut Client, seeding: &Seeding<'_>, grant: &Grant<'_>) -> Result<Vec<Id>, Error> {
+    let Grant { campaign, at, users } = grant;
+    let key = format!("{}-grant-{}-{}", seeding.tag, at.0, at.1);
+    let path = format!("/api/v1/campaigns/{campaign}/grants");
+    let body = json!({ "userIds": users }).to_string();
     let call = Call { method: "POST", path: &path, key: Some(&key), body: &body };
-    let answer = client.expect(&call)?;
-    let made: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let made: Value = serde_json::from_slice(&client.expect(&call)?).unwrap_or_default();
     let ids = made["coupons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let id =
         |coupon: &Value| -> Option<Id> { coupon["couponId"].as_str()?.as_bytes().try_into().ok() };
     let ids: Vec<Id> = ids.iter().filter_map(id).collect();
-    if ids.len() == own.len() {
+    if ids.len() == users.len() {
         return Ok(ids);
     }
-    Err(Error::Http(format!("{} coupons were given instead of {}", ids.len(), own.len())))
+    Err(Error::Http(format!("{} coupons were given instead of {}", ids.len(), users.len())))
 }
 
 fn text(id: &Id) -> String {

@@ -105,7 +105,7 @@ impl Server {
     /// Size of all files of the data directory, megabytes.
     pub(crate) fn files_mb(&self) -> Option<f64> {
         let files = fs::read_dir(&self.data).ok()?.flatten();
-        let files = files.filter_map(|entry| entry.metadata().ok()).filter(|data| data.is_file());
+        let files = files.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file);
         Some(megabytes(files.map(|file| file.len()).sum()))
     }
 

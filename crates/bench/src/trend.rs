@@ -94,7 +94,7 @@ mod tests {
         Second {
             at,
             good: 10,
-            p99: Some(if at % 2 == 0 { 5.0 } else { 7.0 }),
+            p99: Some(if at.is_multiple_of(2) { 5.0 } else { 7.0 }),
             memory_mb: Some(100.0 + time),
             files_mb: Some(time * 0.02),
             ..Second::default()

@@ -49,7 +49,8 @@ fn a_stall_shows_in_the_latencies_of_everybody_who_came_meanwhile() {
 #[test]
 fn connections_are_bounded_and_waiting_is_latency() {
     let ways = Ways { delay: ms(20), proof: CLEAN, ..Ways::default() };
-    let (of, toy) = bench(ways, "spread --rate 400 --duration 1s --warmup 0 --connections 4 --plain");
+    let (of, toy) =
+        bench(ways, "spread --rate 400 --duration 1s --warmup 0 --connections 4 --plain");
     assert_eq!(of.conditions.connections, 4);
     assert!(toy.seen.connections.load(Ordering::Relaxed) <= 4 + 32 + 4, "seeding and control");
     assert!(of.drain_s >= 0.9, "400 orders at 200/s take 2 s: {}", of.drain_s);
@@ -69,7 +70,8 @@ fn an_arrival_without_a_connection_for_five_seconds_is_dropped() {
 #[test]
 fn connections_are_reused() {
     let ways = Ways { proof: CLEAN, ..Ways::default() };
-    let (of, toy) = bench(ways, "spread --rate 100 --duration 1s --warmup 0 --connections 50 --plain");
+    let (of, toy) =
+        bench(ways, "spread --rate 100 --duration 1s --warmup 0 --connections 50 --plain");
     assert_eq!(of.completed, 100);
     let load = toy.seen.connections.load(Ordering::Relaxed).saturating_sub(20 + 3);
     assert!(load < 35, "{load} connections for 100 orders");
