@@ -19,6 +19,7 @@
 //! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `poison`, `health`, `metrics`, `openapi` | for operators and tools |
+//! | `docs`, `html` | the interface as a page; pages |
 //! | `inbox` | payments of unknown outcome |
 //! | `saga`, `sentence` | what operators see of a saga and do to it; why something is not done |
 
@@ -31,6 +32,7 @@ mod call;
 mod catalog;
 mod charge;
 mod codes;
+mod docs;
 mod explain;
 mod explain_key;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -38,6 +40,7 @@ mod explain_key;
 pub mod fuzzing;
 mod gate;
 mod health;
+mod html;
 mod idempotency;
 mod inbox;
 mod inventory;

@@ -32,7 +32,7 @@ pub fn openapi_json() -> String {
     text
 }
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -208,6 +208,7 @@ fn responses(route: &Route) -> Value {
     for (status, schema, description) in route.doc.answers {
         let content = match *schema {
             "" => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            "Page" => json!({ "text/html": { "schema": { "type": "string" } } }),
             schema => json!({ "application/json": { "schema": reference(schema) } }),
         };
         let answer = json!({

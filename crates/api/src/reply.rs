@@ -20,6 +20,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
 /// How long a request took, from its receipt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
@@ -79,6 +81,11 @@ impl Reply {
 
     pub(crate) fn text(body: String) -> Self {
         Self::bytes(200, body.into_bytes(), TEXT)
+    }
+
+    /// A page for people.
+    pub(crate) fn html(body: String) -> Self {
+        Self::bytes(200, body.into_bytes(), HTML)
     }
 
     fn bytes(status: u16, body: Vec<u8>, kind: HeaderValue) -> Self {

@@ -63,8 +63,10 @@ impl Route {
     pub(crate) fn class(&self) -> Class {
         match (self.role, self.method) {
             (Role::Operator, _) => Class::Vital,
-            (Role::Anybody, _) if self.name != "openapi" => Class::Vital,
-            (_, "GET") if matches!(self.name, "openapi" | "order.timeline") => Class::Batch,
+            (Role::Anybody, _) if !matches!(self.name, "openapi" | "docs") => Class::Vital,
+            (_, "GET") if matches!(self.name, "openapi" | "docs" | "order.timeline") => {
+                Class::Batch
+            }
             (_, "GET") => Class::Browse,
             _ => Class::Checkout,
         }
@@ -104,6 +106,7 @@ const TABLES: &[&[Route]] = &[
     crate::parked::ROUTES,
     crate::health::ROUTES,
     crate::openapi::ROUTES,
+    crate::docs::ROUTES,
 ];
 
 /// Every endpoint, in a fixed order.

@@ -19,7 +19,7 @@ fn the_committed_document_is_the_one_that_is_served() {
         std::fs::write(COMMITTED, &made).unwrap();
     }
     let committed = std::fs::read_to_string(COMMITTED).unwrap();
-    assert_eq!(committed, made, "UPDATE=1 cargo test -p jangbu-api");
+    assert!(committed == made, "it is another one: UPDATE=1 cargo test -p jangbu-api");
 }
 
 #[tokio::test]
@@ -74,6 +74,7 @@ fn the_document_has_the_agreed_endpoints() {
         "get /livez",
         "get /metrics",
         "get /openapi.json",
+        "get /docs",
         "get /readyz",
         "post /api/payments/authorize",
         "post /api/payments/capture/{id}",

@@ -212,4 +212,5 @@ pub(crate) const CASES: &[Case] = &[
     open("/actuator/health"),
     open("/metrics"),
     open("/openapi.json"),
+    open("/docs"),
 ];
