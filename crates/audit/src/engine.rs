@@ -31,6 +31,7 @@ rules! {
 const PLACE: &str = "order.place";
 /// Those of merchants' payments and refunds.
 const AUTHORIZE: &str = "payment.authorize";
+const CHARGE_POINTS: &str = "point.charge";
 const GIVE_BACK: &str = "payment.refund";
 
 /// The shard row.
@@ -64,7 +65,8 @@ pub(crate) enum Made {
 
 impl Made {
     fn by(scope: &str) -> Self {
-        [(PLACE, Self::Order), (AUTHORIZE, Self::Payment), (GIVE_BACK, Self::Refund)]
+        let (pays, charges) = ((AUTHORIZE, Self::Payment), (CHARGE_POINTS, Self::Payment));
+        [(PLACE, Self::Order), pays, charges, (GIVE_BACK, Self::Refund)]
             .into_iter()
             .find_map(|(operation, made)| scope.ends_with(operation).then_some(made))
             .unwrap_or(Self::Other)

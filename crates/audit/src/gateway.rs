@@ -18,7 +18,7 @@ rules! {
     LAW = "gateway.law", Mismatched, "At the gateway: captured ≤ authorised, refunded ≤ captured, capture or void, one currency.";
     CAPTURED = "gateway.captured", Mismatched, "What the gateway took is what the payment says was captured.";
     AUTHORIZED = "gateway.authorized", Mismatched, "What the gateway holds is what an AUTHORIZED or VOIDED payment says; a payment in two steps is never charged in one.";
-    REFUNDED = "gateway.refunded", Mismatched, "A refund that is DONE was given by the gateway, a REFUSED one was not, and it was never asked for one that is only booked.";
+    REFUNDED = "gateway.refunded", Mismatched, "A refund that is DONE was given by the gateway, a REFUSED one was not, and it was never asked for one that is only booked or of which the card has no share.";
     REFUND_LOST = "gateway.refund-lost", Lost, "Every refund that the gateway gave is known to the payment.";
     CURRENCY = "gateway.currency", Mismatched, "The gateway and the payment use one currency.";
 }
@@ -160,6 +160,7 @@ fn refunds(case: &Case<'_>, payment: &Payment, book: &mut Book) {
     for refund in &payment.refunds {
         let record = given(refund);
         let sound = match refund.state {
+            refund_state::DONE if refund.amount == 0 => record.is_none(),
             refund_state::DONE => record.is_some_and(|record| record.amount == refund.amount),
             refund_state::REFUSED => record.is_none_or(|record| record.newer),
             refund_state::SET_ASIDE | refund_state::RELEASED => record.is_none(),

@@ -2,8 +2,8 @@
 //!
 //! Postings of journals are counted against their own rows ([`crate::journal`]).
 //!
-//! A capture debits the gateway's receivable and credits each merchant of the split; a refund
-//! reverses that for its parts. Balances are compared with payments and with the gateway, not with
+//! A capture debits the gateway's receivable, points and coupons, each with its share, and credits
+//! each merchant of the split; a refund reverses that for its parts. Balances are compared with payments and with the gateway, not with
 //! themselves. The chain of hashes is in [`crate::chain`].
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use crate::{
     chain::Chain,
     gateway, ids,
     outbox::Topic,
-    payment::{Payment, Refund, refund_state},
+    payment::{Part, Payment, Refund, refund_state, state, sum_of},
     rows::{Cells, Source, Unreadable, scan},
     walk::Case,
 };
@@ -82,15 +82,53 @@ pub(crate) struct Ledger {
     pub(crate) chain: Chain,
 }
 
-/// A posting that a payment must have: the parts of merchants, credited (1) or given back (-1), by
-/// way of the gateway or of what is owed to the customer.
+/// A posting that a payment must have: the parts of merchants, credited (1) or given back (-1). The
+/// card's shares go by way of the gateway or of what is owed to the customer, the others by way of
+/// accounts of their own.
 #[derive(Debug)]
 struct Expected<'p> {
     sign: i128,
     aside: bool,
     amount: i64,
-    parts: &'p [(String, i64)],
+    deduct: i64,
+    parts: &'p [Part],
+    points: bool,
     found: bool,
+}
+
+impl Expected<'_> {
+    /// What stands on an account of this code, as if the sign were 1; none: it has no place here.
+    fn on(&self, code: &str, psp: &str) -> Option<i128> {
+        let amount = i128::from(self.amount);
+        let wanted = match code {
+            POINTS_PAID if self.points => -amount,
+            POINTS_PAID => sum_of(self.parts, |part| part.paid),
+            POINTS_EARNED => sum_of(self.parts, |part| part.earned),
+            PROMO_COUPON => sum_of(self.parts, |part| part.coupon),
+            PROMO_POINTS => i128::from(self.deduct),
+            ASIDE if self.aside => amount,
+            _ if psp_of(code) == Some(psp) && !self.aside => amount,
+            _ => {
+                let merchant = merchant_of(code)?;
+                let theirs = self.parts.iter().filter(|part| part.merchant == merchant);
+                -theirs.map(Part::payable).sum::<i128>()
+            }
+        };
+        Some(wanted)
+    }
+
+    /// How many accounts it moves.
+    fn width(&self) -> usize {
+        let shares = [
+            sum_of(self.parts, |part| part.paid),
+            sum_of(self.parts, |part| part.earned),
+            sum_of(self.parts, |part| part.coupon),
+            i128::from(self.amount),
+            i128::from(self.deduct),
+        ];
+        let merchants = self.parts.iter().filter(|part| part.payable() != 0).count();
+        usize::from(self.points) + shares.iter().filter(|share| **share != 0).count() + merchants
+    }
 }
 
 impl Ledger {
@@ -192,35 +230,31 @@ impl Ledger {
         }
         for wanted in expected.iter().filter(|wanted| !wanted.found) {
             let what = if wanted.sign > 0 { "capture" } else { "refund" };
-            find(MISSING, format!("the {what} of {} is not posted", wanted.amount));
+            let all: i128 = wanted.parts.iter().map(Part::payable).sum();
+            find(MISSING, format!("the {what} of {} in {all} is not posted", wanted.amount));
         }
         self.receivable(case, payment, &mut find);
         commits(case, &mut find);
     }
 
-    /// Whether a posting is the expected one: its legs are on the gateway's receivable and on the
-    /// payables of the parts, and each account has its sum.
+    /// Whether a posting is the expected one: it has a leg on each account that it moves and on no
+    /// other, and each account has its sum.
     fn fits(&self, payment: &Payment, wanted: &Expected<'_>, posting: &[Leg]) -> bool {
         let on = |code: &str| -> i128 {
             let on_it = self.amounts(posting).filter(|(account, _)| account.code == code);
             on_it.map(|(_, amount)| amount).sum()
         };
-        let of = |merchant: &str| -> i128 {
-            let parts = wanted.parts.iter().filter(|(name, _)| name == merchant);
-            parts.map(|(_, part)| i128::from(*part)).sum()
-        };
         let fits = |account: &Account| {
-            let wants = match (psp_of(&account.code), merchant_of(&account.code)) {
-                (Some(psp), _) if psp == payment.psp && !wanted.aside => i128::from(wanted.amount),
-                _ if account.code == ASIDE && wanted.aside => i128::from(wanted.amount),
-                (_, Some(merchant)) => -of(merchant),
-                _ => return false,
-            };
-            account.currency == payment.currency && on(&account.code) == wanted.sign * wants
+            let wants = wanted.on(&account.code, &payment.psp).map(|amount| wanted.sign * amount);
+            account.currency == payment.currency && wants == Some(on(&account.code))
         };
         let all: i128 = self.amounts(posting).map(|(_, amount)| amount).sum();
         let known = self.amounts(posting).filter(|(account, _)| fits(account)).count();
-        all == 0 && known == posting.len()
+        let first = |(at, leg): &(usize, &Leg)| {
+            posting[..*at].iter().all(|other| other.account != leg.account)
+        };
+        let accounts = posting.iter().enumerate().filter(first).count();
+        all == 0 && known == posting.len() && accounts == wanted.width()
     }
 
     fn receivable(
@@ -281,14 +315,19 @@ fn expected(payment: &Payment) -> Vec<Expected<'_>> {
         }
     };
     let refunds = payment.refunds.iter().flat_map(|refund| {
-        let part = |&(sign, aside)| (sign, aside, refund.amount, refund.parts.as_slice());
-        moves(refund).iter().map(part)
+        moves(refund).iter().map(|&(sign, aside)| {
+            let (amount, deduct, parts) = (refund.amount, refund.deduct, &*refund.parts);
+            Expected { sign, aside, amount, deduct, parts, points: false, found: false }
+        })
     });
-    std::iter::once((1, false, payment.captured, payment.split.as_slice()))
-        .chain(refunds)
-        .filter(|(_, _, amount, _)| *amount != 0)
-        .map(|(sign, aside, amount, parts)| Expected { sign, aside, amount, parts, found: false })
-        .collect()
+    let capture = || {
+        let (amount, parts, points) =
+            (payment.captured, &*payment.split, payment.points_of.is_some());
+        Expected { sign: 1, aside: false, amount, deduct: 0, parts, points, found: false }
+    };
+    let captured = payment.state == state::CAPTURED;
+    let captures = captured.then(capture).into_iter();
+    captures.chain(refunds).filter(|wanted| wanted.width() > 0).collect()
 }
 
 /// Captured and refunded events of a payment, and its postings, stand in the same commits.
@@ -310,6 +349,10 @@ fn commits(case: &Case<'_>, find: &mut impl FnMut(crate::Rule, String)) {
 
 /// Our debt to customers whose money no gateway gives back.
 const ASIDE: &str = "customer:refundable";
+const POINTS_PAID: &str = "points:paid";
+const POINTS_EARNED: &str = "points:earned";
+const PROMO_COUPON: &str = "promo:coupon";
+const PROMO_POINTS: &str = "promo:points";
 
 fn psp_of(code: &str) -> Option<&str> {
     code.strip_prefix("psp:")?.strip_suffix(":receivable")
@@ -325,11 +368,9 @@ fn kind_fits(code: &str, kind: i64) -> bool {
         _ if psp_of(code).is_some() => 1,
         _ if merchant_of(code).is_some() => 2,
         "bank" | "vat:input" | "disputed" => 1,
-        "payout:clearing" | "points:paid" | "points:earned" | "vat:output" | "suspense" | ASIDE => {
-            2
-        }
+        "payout:clearing" | "vat:output" | "suspense" | ASIDE | POINTS_PAID | POINTS_EARNED => 2,
         "breakage" | "fee" => 4,
-        "promo:coupon" | "promo:points" | "psp:fee" | "loss" => 5,
+        PROMO_COUPON | PROMO_POINTS | "psp:fee" | "loss" => 5,
         _ => return false,
     };
     kind == wanted

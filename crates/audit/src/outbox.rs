@@ -237,12 +237,9 @@ fn order_refund_between(refund: &crate::order::Refund, least: i64, no: i64) -> b
 fn payment_promises(payment: &Payment) -> [Promise; 7] {
     let captured = payment.state == pay::CAPTURED;
     let two_step = payment.mode == 2;
-    let done = |least: i64| {
-        let done = payment.refunds.iter().filter(|r| r.state == refund_state::DONE);
-        done.filter(|refund| refund.amount >= least).count()
-    };
     let count = |state: i64| payment.refunds.iter().filter(|r| r.state == state).count();
     let (aside, released) = (count(refund_state::SET_ASIDE), count(refund_state::RELEASED));
+    let done = count(refund_state::DONE);
     let asked = payment.refunds.len();
     let promise = |topic, least, most| Promise { topic, least, most };
     let authorized = usize::from(two_step && payment.state == pay::AUTHORIZED);
@@ -252,11 +249,11 @@ fn payment_promises(payment: &Payment) -> [Promise; 7] {
         promise(Topic::PaymentCaptureRequested, 0, usize::MAX),
         promise(
             Topic::PaymentCaptured,
-            usize::from(captured && payment.amount > 0),
+            usize::from(captured && payment.moves_money()),
             usize::from(captured),
         ),
         promise(Topic::PaymentRefundRequested, 0, asked),
-        promise(Topic::PaymentRefunded, done(1), done(0)),
+        promise(Topic::PaymentRefunded, done, done),
         promise(Topic::PaymentSetAside, aside + released, aside + released),
         promise(Topic::PaymentReleased, released, released),
     ]

@@ -12,12 +12,12 @@ rules! {
     KEY = "payment.key", Mismatched, "A payment of an order has the order's integer as its id.";
     ORDER = "payment.order", Lost, "The order of a payment exists.";
     AMOUNT = "payment.amount", Mismatched, "A payment asks for the order's total, in the order's currency.";
-    SPLIT = "payment.split", Mismatched, "The split sums to the amount, and to each merchant's lines in the order.";
+    SPLIT = "payment.split", Mismatched, "The card's shares of the split sum to the amount, all shares to each merchant's lines in the order; what is paid for points has no split and no order.";
     LIMITS = "payment.limits", Mismatched, "0 ≤ refunded + pending ≤ captured ≤ authorised ≤ amount.";
     STATE = "payment.state", Mismatched, "A CAPTURED payment has captured its amount, any other nothing; a question to the gateway stands only in the states that wait for an answer, with a deadline.";
     INTENT = "payment.intent", Mismatched, "An INTENT waits for its client: its order has not ended.";
     REFUNDED = "payment.refunded", Mismatched, "Refunded is the sum of the refunds that are DONE, pending that of those SENT, UNKNOWN or SET_ASIDE.";
-    REFUND_SPLIT = "payment.refund-split", Mismatched, "A refund is the sum of its parts, and no merchant gives back more than it got.";
+    REFUND_SPLIT = "payment.refund-split", Mismatched, "A refund is the sum of the card's shares of its parts without what is deducted, and no merchant gives back more of any share than it got.";
     REFUND_DOUBLED = "payment.refund-doubled", Doubled, "A refund number stands once in a payment.";
     REFUND_ORDER = "payment.refund-order", Mismatched, "Every refund of a payment is one of its order, with the same amount.";
     REFUND_POSTING = "payment.refund-posting", Mismatched, "A merchant's refund, which only a payment without an order has, is DONE exactly when it has one of the payment's postings for itself.";
@@ -85,7 +85,7 @@ const GIVE_UP: i64 = 24 * 3_600 * 1_000_000;
 /// The columns that are walked, by key.
 pub(crate) const SQL: &str = "SELECT id, order_id, state, pending_op, mode, split, currency, \
      amount, authorized, captured, refunded, pending, psp, postings, sent_at, deadline, refunds, \
-     next_at, version FROM payment ORDER BY id";
+     next_at, version, points_of FROM payment ORDER BY id";
 
 /// A payment row.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub(crate) struct Payment {
     pub(crate) state: i64,
     pub(crate) pending_op: i64,
     pub(crate) mode: i64,
-    pub(crate) split: Vec<(String, i64)>,
+    pub(crate) split: Vec<Part>,
     pub(crate) currency: String,
     pub(crate) amount: i64,
     pub(crate) authorized: i64,
@@ -108,16 +108,48 @@ pub(crate) struct Payment {
     pub(crate) refunds: Vec<Refund>,
     pub(crate) next_at: Option<i64>,
     pub(crate) version: i64,
+    /// The user whose points it buys.
+    pub(crate) points_of: Option<i64>,
 }
 
-/// A refund of a payment, `[no,state,amount,[["merchant",amount],…],deadline|null,id,"reason",
-/// posting]`. Rows of the first version have none of the last three.
+/// A merchant's part, `["merchant",card]` or `["merchant",card,paid points,earned points,coupon]`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Part {
+    pub(crate) merchant: String,
+    pub(crate) card: i64,
+    #[serde(default)]
+    pub(crate) paid: i64,
+    #[serde(default)]
+    pub(crate) earned: i64,
+    #[serde(default)]
+    pub(crate) coupon: i64,
+}
+
+impl Part {
+    /// Its shares.
+    fn shares(&self) -> [i64; 4] {
+        [self.card, self.paid, self.earned, self.coupon]
+    }
+
+    /// What the merchant gets.
+    pub(crate) fn payable(&self) -> i128 {
+        self.shares().into_iter().map(i128::from).sum()
+    }
+}
+
+/// The sum of one share.
+pub(crate) fn sum_of(parts: &[Part], share: impl Fn(&Part) -> i64) -> i128 {
+    parts.iter().map(|part| i128::from(share(part))).sum()
+}
+
+/// A refund of a payment, `[no,state,amount,[part,…],deadline|null,id,"reason",posting,deducted]`.
+/// Rows of the first version have none of the last four.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Refund {
     pub(crate) no: i64,
     pub(crate) state: i64,
     pub(crate) amount: i64,
-    pub(crate) parts: Vec<(String, i64)>,
+    pub(crate) parts: Vec<Part>,
     pub(crate) deadline: Option<i64>,
     /// 0: its order's.
     #[serde(default)]
@@ -128,6 +160,9 @@ pub(crate) struct Refund {
     /// 0: not moved, or moved before postings were written down here.
     #[serde(default)]
     pub(crate) posting: i64,
+    /// Kept of the card's shares for earned points that were spent.
+    #[serde(default)]
+    pub(crate) deduct: i64,
 }
 
 impl Payment {
@@ -152,6 +187,7 @@ impl Payment {
             refunds: cells.json()?,
             next_at: cells.int_or_null()?,
             version: cells.int()?,
+            points_of: cells.int_or_null()?,
         })
     }
 
@@ -163,6 +199,11 @@ impl Payment {
     /// Captured and neither given back nor about to be.
     pub(crate) fn kept(&self) -> i128 {
         i128::from(self.captured) - i128::from(self.refunded) - i128::from(self.pending)
+    }
+
+    /// Whether its capture is posted: anything at all is paid.
+    pub(crate) fn moves_money(&self) -> bool {
+        self.amount != 0 || self.split.iter().any(|part| part.payable() != 0)
     }
 
     /// Refunds whose money has not moved.
@@ -220,10 +261,20 @@ fn amounts(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
         );
         find(LIMITS, detail);
     }
-    let split: i128 = payment.split.iter().map(|(_, part)| i128::from(*part)).sum();
-    if split != i128::from(amount) || payment.split.iter().any(|(_, part)| *part < 0) {
-        find(SPLIT, format!("the split sums to {split}, the amount is {amount}"));
+    if payment.points_of.is_some() {
+        if !payment.split.is_empty() || payment.order.is_some() || amount <= 0 {
+            find(SPLIT, format!("{amount} for points with a split or an order"));
+        }
+        return;
     }
+    let card = sum_of(&payment.split, |part| part.card);
+    if card != i128::from(amount) || payment.split.iter().any(is_negative) {
+        find(SPLIT, format!("the card's shares sum to {card}, the amount is {amount}"));
+    }
+}
+
+fn is_negative(part: &Part) -> bool {
+    part.shares().into_iter().any(|share| share < 0)
 }
 
 fn shape(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
@@ -272,9 +323,11 @@ fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
         if payment.refunds[..at].iter().any(|other| other.no == refund.no) {
             find(REFUND_DOUBLED, format!("refund {} stands twice", refund.no));
         }
-        let parts: i128 = refund.parts.iter().map(|(_, part)| i128::from(*part)).sum();
-        if parts != i128::from(refund.amount) || refund.parts.iter().any(|(_, part)| *part < 0) {
-            let detail = format!("refund {} of {}: parts {parts}", refund.no, refund.amount);
+        let card = sum_of(&refund.parts, |part| part.card) - i128::from(refund.deduct);
+        let below = refund.amount.min(refund.deduct) < 0 || refund.parts.iter().any(is_negative);
+        if card != i128::from(refund.amount) || below {
+            let Refund { no, amount, deduct, .. } = refund;
+            let detail = format!("refund {no} of {amount}: {card} without {deduct} deducted");
             find(REFUND_SPLIT, detail);
         }
     }
@@ -295,32 +348,44 @@ fn refunds(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
             find(REFUND_POSTING, detail);
         }
     }
-    for merchant in payment.refunds.iter().flat_map(|refund| &refund.parts).map(|(name, _)| name) {
-        let of = |parts: &[(String, i64)]| -> i128 {
-            parts.iter().filter(|(m, _)| m == merchant).map(|(_, p)| i128::from(*p)).sum()
+    returned_shares(payment, find);
+}
+
+/// No merchant gives back more of any share than it got.
+fn returned_shares(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
+    for merchant in payment.refunds.iter().flat_map(|r| &r.parts).map(|part| &part.merchant) {
+        let of = |parts: &[Part]| -> [i128; 4] {
+            let theirs = parts.iter().filter(|part| part.merchant == *merchant);
+            theirs.fold([0; 4], |sum, part| plus(sum, part.shares().map(i128::from)))
         };
         let live = payment.refunds.iter().filter(|r| !refund_state::is_void(r.state));
-        let back: i128 = live.map(|refund| of(&refund.parts)).sum();
+        let back = live.fold([0; 4], |sum, refund| plus(sum, of(&refund.parts)));
         let got = of(&payment.split);
-        if back > got {
-            find(REFUND_SPLIT, format!("{merchant} gives back {back} of {got}"));
+        if back.iter().zip(got).any(|(back, got)| *back > got) {
+            find(REFUND_SPLIT, format!("{merchant} gives back {back:?} of {got:?}"));
             return;
         }
     }
 }
 
+fn plus(mut sum: [i128; 4], other: [i128; 4]) -> [i128; 4] {
+    sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+    sum
+}
+
 fn against_order(payment: &Payment, order: &Order, find: &mut impl FnMut(crate::Rule, String)) {
-    if payment.amount != order.total || payment.currency != order.currency {
+    let asked: i128 = payment.split.iter().map(Part::payable).sum();
+    if asked != i128::from(order.total) || payment.currency != order.currency {
         let detail = format!(
-            "asks for {} {}, the order's total is {} {}",
-            payment.amount, payment.currency, order.total, order.currency
+            "asks for {asked} {}, the order's total is {} {}",
+            payment.currency, order.total, order.currency
         );
         find(AMOUNT, detail);
     }
-    for (merchant, part) in &payment.split {
-        let ordered = order.of_merchant(merchant);
-        if ordered != i128::from(*part) {
-            find(SPLIT, format!("{merchant} gets {part}, its lines are {ordered}"));
+    for part in &payment.split {
+        let (ordered, gets) = (order.of_merchant(&part.merchant), part.payable());
+        if ordered != gets {
+            find(SPLIT, format!("{} gets {gets}, its lines are {ordered}", part.merchant));
         }
     }
     if payment.state == state::INTENT

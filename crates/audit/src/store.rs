@@ -68,8 +68,8 @@ pub(crate) fn check(from: Source<'_>, book: &mut Book) -> Result<bool, Error> {
 fn begin(db: Connection, old: impl FnOnce() -> Error) -> Result<Connection, Error> {
     db.execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; BEGIN DEFERRED")?;
     db.query_row("SELECT count(*) FROM shard", [], |_| Ok(()))?;
-    let audited = "SELECT count(*) FROM sqlite_schema WHERE name = 'audit_log'";
-    match db.query_row(audited, [], |row| row.get::<_, i64>(0))? {
+    let newest = "SELECT count(*) FROM pragma_table_info('payment') WHERE name = 'points_of'";
+    match db.query_row(newest, [], |row| row.get::<_, i64>(0))? {
         0 => Err(old()),
         _ => Ok(db),
     }

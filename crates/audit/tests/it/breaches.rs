@@ -353,7 +353,7 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("payment.order", "DELETE FROM orders WHERE id = $sold", "pay $sold"),
     (
         "payment.amount",
-        "UPDATE payment SET amount = amount + 1 WHERE id = $declined",
+        "UPDATE payment SET split = replace(split, '1500', '1501'), amount = amount + 1 WHERE id = $declined",
         "pay $declined",
     ),
     ("payment.amount", "UPDATE payment SET currency = 'USD' WHERE id = $sold", "pay $sold"),
@@ -406,6 +406,55 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "UPDATE orders SET refunds = '[]', refunded = 0 WHERE id = $refunded",
         "pay $refunded",
     ),
+    // a merchant gives back more of one share than it got, and less of another
+    (
+        "payment.refund-split",
+        "UPDATE payment SET refunds = replace(refunds, '2400,200,100,300', '2400,200,101,299') WHERE id = $shared",
+        "pay $shared",
+    ),
+    (
+        "payment.refund-split",
+        "UPDATE payment SET refunds = replace(refunds, ',2,24]', ',2,25]') WHERE id = $shared",
+        "pay $shared",
+    ),
+    (
+        "payment.refund-split",
+        "UPDATE payment SET refunds = replace(refunds, '0,0,50,0', '0,-50,100,0') WHERE id = $shared",
+        "pay $shared",
+    ),
+    (
+        "payment.split",
+        "UPDATE payment SET split = replace(split, '3600,300', '3601,299') WHERE id = $shared",
+        "pay $shared",
+    ),
+    (
+        "payment.split",
+        "UPDATE payment SET split = replace(split, '300,150,450', '-300,750,450') WHERE id = $shared",
+        "pay $shared",
+    ),
+    ("payment.split", "UPDATE payment SET points_of = 9 WHERE id = $sold", "pay $sold"),
+    ("payment.split", "UPDATE payment SET points_of = NULL WHERE id = $bought", "pay $bought"),
+    // a leg on the wrong account of the same sum: points for a coupon, a charge of points for another
+    (
+        "ledger.invented",
+        "UPDATE payment SET split = replace(split, '300,150,450', '301,149,450') WHERE id = $shared",
+        "pay $shared",
+    ),
+    ("ledger.missing", "DELETE FROM entry WHERE source = $shared AND seq = 3", "pay $shared"),
+    (
+        "ledger.missing",
+        "DELETE FROM entry WHERE source = $shared AND seq = 1 AND amount IN (500, 250, 750) \
+         OR source = $shared AND seq = 1 AND leg IN (0, 4)",
+        "pay $shared",
+    ),
+    ("ledger.missing", "DELETE FROM entry WHERE source = $bought", "pay $bought"),
+    (
+        "ledger.invented",
+        "UPDATE entry SET account = (SELECT id FROM account WHERE code = 'points:earned') \
+         WHERE source = $bought AND leg = 1",
+        "pay $bought",
+    ),
+    ("payment.asked", "DELETE FROM request WHERE resource = $bought", "pay $bought"),
     ("payment.asked", "DELETE FROM request WHERE resource = $charged", "pay $charged"),
     (
         "payment.asked",
@@ -623,6 +672,7 @@ pub(crate) const PSP: &[(&str, Psp, &str)] = &[
     ("gateway.refund-lost", Psp::Add("$reversed", 5, 1, 1), "pay $reversed"),
     ("gateway.refunded", Psp::Add("$stuck_late", 5, 1_000, 6_000), "pay $stuck_late"),
     ("gateway.refunded", Psp::Add("$abandoned", 5, 1_001, 6_000), "pay $abandoned"),
+    ("gateway.refunded", Psp::Add("$shared", 5, 2, 0), "pay $shared"),
     ("gateway.currency", Psp::Set("$sold", 29, b"USD"), "pay $sold"),
     ("gateway.log", Psp::Flip(2), "psp.log"),
 ];

@@ -311,6 +311,7 @@ const FREE: &[&str] = &[
     "payment.deadline",
     "payment.next_at",
     "payment.not_found",
+    "payment.points_of",
     "payment.psp_ref",
     "payment.reason",
     "payment.sent_at",

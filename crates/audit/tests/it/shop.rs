@@ -17,10 +17,12 @@ use siphasher::sip::SipHasher24;
 /// Microseconds at which the shop opened.
 pub(crate) const OPENED: i64 = 1_760_000_000_000_000;
 const KEY: [u8; 16] = [7; 16];
+/// The schema whose columns stand in the statements here; what came later has its default.
 const SCHEMA: &str = concat!(
     include_str!("../../../services/migrations/0001_init.sql"),
     include_str!("../../../services/migrations/0002_edges.sql"),
 );
+const LATER: &str = include_str!("../../../services/migrations/0003_shop.sql");
 
 /// How an order goes.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,8 @@ pub(crate) struct Back {
 pub(crate) struct Shop {
     pub(crate) dir: PathBuf,
     db: Connection,
+    /// The columns of each table of [`SCHEMA`].
+    columns: BTreeMap<String, String>,
     /// Orders that share their commits.
     pub(crate) batch: i64,
     stories: i64,
@@ -102,12 +106,15 @@ impl Shop {
         let db = Connection::open(dir.join("jangbu.db")).unwrap();
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
         db.execute_batch(SCHEMA).unwrap();
+        let columns = columns(&db);
+        db.execute_batch(LATER).unwrap();
         db.execute_batch("BEGIN").unwrap();
         let mut psp = b"JBPSPLOG\x01\0\0\0".to_vec();
         psp.extend(crc32fast::hash(&psp).to_le_bytes());
         let mut shop = Self {
             dir: dir.to_owned(),
             db,
+            columns,
             batch: 1,
             stories: 0,
             requests: 0,
@@ -162,9 +169,7 @@ impl Shop {
 
     /// Adds an order that went this way; its id.
     pub(crate) fn add(&mut self, story: &Story) -> i64 {
-        let id = (91_000_000_000 + self.stories) << 22;
-        let commit = 2 + (self.stories / self.batch) * 4;
-        self.stories += 1;
+        let (id, commit) = self.begin();
         let line = |&(at, quantity): &(usize, i64)| (self.skus[at].clone(), quantity);
         let lines: Vec<(Sku, i64)> = story.lines.iter().map(line).collect();
         let total = sum(&lines);
@@ -183,9 +188,7 @@ impl Shop {
 
     /// Adds a payment of 10,000 without an order, authorised, captured, and 4,000 given back; its id.
     pub(crate) fn charge(&mut self) -> i64 {
-        let id = (91_000_000_000 + self.stories) << 22;
-        let commit = 2 + (self.stories / self.batch) * 4;
-        self.stories += 1;
+        let (id, commit) = self.begin();
         self.ask("merchant:m-50:payment.authorize", id);
         self.ask("merchant:m-50:payment.refund", id + 1);
         self.post(id, (1, commit + 1), 1, &[("m-50", 10_000)]);
@@ -209,11 +212,76 @@ impl Shop {
         id
     }
 
-    /// Adds a journal of two postings; its id.
-    pub(crate) fn journal(&mut self) -> i64 {
+    /// Adds a payment of which the card pays a part, and a refund with something deducted; its id.
+    pub(crate) fn shared(&mut self) -> i64 {
+        let (id, commit) = self.begin();
+        self.ask("merchant:m-50:payment.authorize", id);
+        let taken = [
+            ("psp:sim:receivable", 6_000),
+            ("points:paid", 500),
+            ("points:earned", 250),
+            ("promo:coupon", 750),
+            ("merchant:m-50:payable", -4_500),
+            ("merchant:m-51:payable", -3_000),
+        ];
+        let back = [
+            ("psp:sim:receivable", -2_376),
+            ("promo:points", -24),
+            ("points:paid", -200),
+            ("points:earned", -100),
+            ("promo:coupon", -300),
+            ("merchant:m-50:payable", 3_000),
+        ];
+        let rest = [("points:earned", -50), ("merchant:m-50:payable", 50)];
+        for (n, legs) in (0..).zip([&taken[..], &back[..], &rest[..]]) {
+            for (leg, (code, amount)) in (0..).zip(legs) {
+                self.leg(id, [n + 1, leg, commit + n], code, *amount);
+            }
+        }
+        let split = r#"[["m-50",3600,300,150,450],["m-51",2400,200,100,300]]"#;
+        let refunds = r#"[[1,3,2376,[["m-50",2400,200,100,300]],null,0,"",2,24],[2,3,0,[["m-50",0,0,50,0]],null,0,"",3]]"#;
+        let sql = "INSERT INTO payment VALUES (?1, NULL, 6, 0, 1, ?2, 'KRW', 6000, 6000, 6000, \
+                   2376, 0, 'sim', NULL, NULL, 0, 3, NULL, NULL, ?3, NULL, 0, 5)";
+        self.run(sql, params![id, split, refunds]);
+        for (step, topic) in [
+            (0, "payment.captured"),
+            (1, "payment.refund-requested"),
+            (1, "payment.refunded"),
+            (2, "payment.refunded"),
+        ] {
+            self.events.push((commit + step, topic, id, 1));
+        }
+        self.record(id, 1, 0, 6_000);
+        self.record(id, 5, 1, 2_376);
+        id
+    }
+
+    /// Adds a payment for points; its id.
+    pub(crate) fn bought(&mut self) -> i64 {
+        let (id, commit) = self.begin();
+        self.ask("client:point.charge", id);
+        self.leg(id, [1, 0, commit], "psp:sim:receivable", 500);
+        self.leg(id, [1, 1, commit], "points:paid", -500);
+        let sql = "INSERT INTO payment VALUES (?1, NULL, 6, 0, 1, '[]', 'KRW', 500, 500, 500, \
+                   0, 0, 'sim', NULL, NULL, 0, 1, NULL, NULL, '[]', NULL, 0, 5)";
+        self.run(sql, params![id]);
+        self.run("UPDATE payment SET points_of = 9 WHERE id = ?1", params![id]);
+        self.events.push((commit, "payment.captured", id, 1));
+        self.record(id, 1, 0, 500);
+        id
+    }
+
+    /// The id and the first commit of the next story.
+    fn begin(&mut self) -> (i64, i64) {
         let id = (91_000_000_000 + self.stories) << 22;
         let commit = 2 + (self.stories / self.batch) * 4;
         self.stories += 1;
+        (id, commit)
+    }
+
+    /// Adds a journal of two postings; its id.
+    pub(crate) fn journal(&mut self) -> i64 {
+        let (id, commit) = self.begin();
         self.ask("operator:ledger.journal", id);
         let sql = "INSERT INTO journal VALUES (?1, ?2, 'kim', 'statement', 2, 4, '[[2,\"fee\"]]')";
         self.run(sql, params![id, time(commit)]);
@@ -429,7 +497,7 @@ impl Shop {
         }
         for ((code, currency), [debits, credits]) in std::mem::take(&mut self.accounts) {
             let kind = match code.as_str() {
-                "psp:fee" => 5,
+                "psp:fee" | "promo:coupon" | "promo:points" => 5,
                 "bank" => 1,
                 code if code.starts_with("psp:") => 1,
                 _ => 2,
@@ -486,8 +554,22 @@ impl Shop {
     }
 
     fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) {
+        let table = sql.strip_prefix("INSERT INTO ").and_then(|rest| rest.split_once(" VALUES"));
+        let named = table.and_then(|(table, values)| {
+            let columns = self.columns.get(table)?;
+            Some(format!("INSERT INTO {table} ({columns}) VALUES{values}"))
+        });
+        let sql = named.as_deref().unwrap_or(sql);
         self.db.prepare_cached(sql).unwrap().execute(values).unwrap();
     }
+}
+
+fn columns(db: &Connection) -> BTreeMap<String, String> {
+    let sql = "SELECT m.name, group_concat(c.name, ', ' ORDER BY c.cid) FROM sqlite_schema m, \
+               pragma_table_info(m.name) c WHERE m.type = 'table' GROUP BY m.name";
+    let mut tables = db.prepare(sql).unwrap();
+    let tables = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    tables.map(Result::unwrap).collect()
 }
 
 impl Back {

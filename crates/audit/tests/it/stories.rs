@@ -240,5 +240,7 @@ pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
     ];
     let mut names: Vec<_> = all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect();
     names.push(("charged", shop.charge()));
+    names.push(("shared", shop.shared()));
+    names.push(("bought", shop.bought()));
     names
 }
