@@ -131,6 +131,38 @@ pub enum Fact<'a> {
         /// Number of their legs.
         entries: i64,
     },
+    /// `point.changed`: every movement of points of a commit.
+    PointChanged {
+        /// By account, in their order.
+        moves: Vec<PointMove>,
+    },
+}
+
+/// A movement of points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointMove {
+    /// Whose.
+    pub user: i64,
+    /// Why: number of a [`What`](jangbu_domain::point::command::What).
+    pub what: i64,
+    /// The order, grant or payment behind it; 0: time.
+    pub about: i64,
+    /// Paid points that came, or went.
+    pub paid: i64,
+    /// Earned points that came, or went.
+    pub earned: i64,
+    /// Number of its own posting in the ledger; 0: it has none.
+    pub seq: i64,
+    /// Points after it.
+    pub balance: i64,
+}
+
+impl PointMove {
+    /// Source and number of its own posting in the ledger, if it has one.
+    pub fn posting(&self) -> Option<(i64, i64)> {
+        let source = if self.about == 0 { self.user } else { self.about };
+        (self.seq > 0).then_some((source, self.seq))
+    }
 }
 
 impl<'a> Fact<'a> {
@@ -152,6 +184,7 @@ impl<'a> Fact<'a> {
             Self::PaymentSetAside { .. } => "payment.set-aside",
             Self::PaymentReleased { .. } => "payment.released",
             Self::JournalPosted { .. } => "journal.posted",
+            Self::PointChanged { .. } => "point.changed",
         }
     }
 

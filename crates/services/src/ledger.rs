@@ -76,6 +76,8 @@ pub static JOURNAL: Table = Table {
 /// The entries that an event has made.
 pub(crate) struct Made {
     event: i64,
+    /// Places of the event's entries that stand before these.
+    before: i64,
     from: Key,
     to: Key,
     /// About how many.
@@ -103,7 +105,13 @@ impl Made {
             }
             _ => return None,
         };
-        Some(Self { event, from, to, entries })
+        Some(Self { event, before: 0, from, to, entries })
+    }
+
+    /// Those of one of the postings of points that event number `event` tells together.
+    pub(crate) fn of_points(event: i64, place: i64, (source, seq): (i64, i64)) -> Self {
+        let (from, to) = ([source, seq, 0], [source, seq, i64::MAX]);
+        Self { event, before: 2 * place, from, to, entries: 2 }
     }
 
     /// Reads them, in their order.
@@ -114,7 +122,7 @@ impl Made {
 
     /// The number of the entry at this place among them.
     pub(crate) const fn number(&self, place: i64) -> i64 {
-        (self.event << Self::PLACES) | place
+        (self.event << Self::PLACES) | (self.before + place)
     }
 }
 

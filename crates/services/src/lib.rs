@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`adapter`], [`bound`] | the one adapter between a domain and the loop; its rows and the store |
-//! | [`catalog`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
+//! | [`catalog`], [`inventory`], [`point`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`registry`] | the list of units and tables, and the schema |
 //! | [`events`] | what leaves through the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod order;
 mod packed;
 pub mod payment;
+pub mod point;
 pub mod projections;
 pub mod queries;
 pub mod registry;

@@ -11,6 +11,7 @@ use jangbu_domain::payment::Payments;
 use jangbu_domain::payment::Rows;
 use jangbu_domain::payment::command::{About, Command, Event, Purpose, Reject, Reply};
 use jangbu_domain::payment::model::{Mode, Op, Payment, RefundState, State};
+use jangbu_domain::point::command as point;
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Signal, Sink};
 use jangbu_kernel::domain::Coded;
@@ -186,6 +187,7 @@ impl Service for PaymentService {
         if let Some(post) = ledger::rules::postings(&event, ctx.now) {
             sink.effects.push_back(Envelope::new(ledger::UNIT, Origin::Event, post));
         }
+        sink.effects.extend(bought(&event));
         match about.order {
             Some(order) => {
                 sink.effects.extend(heard(event).map(|event| order::hear(order, event)));
@@ -193,6 +195,15 @@ impl Service for PaymentService {
             None => sink.signals.extend(settled(&event, rows, ctx)),
         }
     }
+}
+
+/// The command that gives a customer the points that were paid.
+fn bought(event: &Event) -> Option<Envelope> {
+    let Event::Captured { about, amount, .. } = event else { return None };
+    let Purpose::Points { user } = about.purpose else { return None };
+    let (payment, amount, currency) = (about.payment, *amount, about.currency);
+    let charge = point::Command::Charge { payment, user, amount, currency };
+    Some(Envelope::new(point::UNIT, Origin::Event, charge))
 }
 
 /// The signal of an event that is an answer, or the end of waiting for one.

@@ -33,11 +33,11 @@ use jangbu_kernel::Time;
 pub use parked::{Parked, ParkedKey};
 pub use parking::{Settled, Told, Unsettled, Verb};
 pub use tables::{
-    ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, TABLES, TIMELINE,
-    USER_ORDER,
+    ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, POINT_HISTORY, TABLES,
+    TIMELINE, USER_ORDER,
 };
 
-use crate::events::Fact;
+use crate::events::{Fact, PointMove};
 use crate::lag::{Pace, Progress};
 use crate::ledger::Made;
 
@@ -175,8 +175,11 @@ impl Projector {
             self.plan.row(&USER_ORDER, Mode::Upsert).int(user).int(event.key).int(event.at);
         }
         let made = Made::of((event.seq, event.key), &fact);
-        let entries = made.as_ref().map_or(0, |made| made.entries);
+        let mut entries = made.as_ref().map_or(0, |made| made.entries);
         postings.extend(made);
+        if let Fact::PointChanged { moves } = &fact {
+            entries += self.points(event, moves, postings);
+        }
         if let Some(detail) = detail(&fact) {
             self.plan
                 .row(&TIMELINE, Mode::Upsert)
@@ -187,6 +190,20 @@ impl Projector {
                 .text(&detail);
         }
         Ok(entries)
+    }
+
+    /// Puts movements of points into the plan, and names the postings of their own.
+    fn points(&mut self, event: &Event, moves: &[PointMove], postings: &mut Vec<Made>) -> i64 {
+        for (line, place) in moves.iter().zip(0_i64..) {
+            let n = (event.seq << 16) | place;
+            let PointMove { user, what, about, paid, earned, seq: _, balance } = *line;
+            let mut row = self.plan.row(&POINT_HISTORY, Mode::Upsert);
+            row.int(user).int(n).int(event.at).int(what).int(about);
+            row.int(paid).int(earned).int(balance);
+            let posting = line.posting();
+            postings.extend(posting.map(|posting| Made::of_points(event.seq, place, posting)));
+        }
+        i64::try_from(2 * moves.len()).unwrap_or(i64::MAX)
     }
 
     /// Adds the entries of postings to their accounts; says which accounts.
@@ -247,6 +264,7 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         | Fact::PaymentCaptured { .. }
         | Fact::ProductChanged { .. }
         | Fact::StockChanged { .. }
+        | Fact::PointChanged { .. }
         | Fact::JournalPosted { .. } => return None,
     })
 }

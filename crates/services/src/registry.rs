@@ -1,7 +1,7 @@
 //! The list of everything that a cell can have. A new domain is one line in [`units`], one in
 //! [`TABLES`], and its module.
 
-use jangbu_domain::{catalog, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
@@ -18,12 +18,18 @@ pub struct Rules {
     pub order: order::saga::Rules,
     /// Of payments.
     pub payment: payment::Rules,
+    /// Of points.
+    pub point: point::rules::Rules,
 }
 
 impl Rules {
     /// The usual patience with gateway `psp`.
     pub fn new(psp: &str) -> Self {
-        Self { order: order::saga::Rules::default(), payment: payment::Rules::new(psp) }
+        Self {
+            order: order::saga::Rules::default(),
+            payment: payment::Rules::new(psp),
+            point: point::rules::Rules::default(),
+        }
     }
 
     /// Every deadline and pause multiplied by `percent`: drills and tests cannot wait a minute
@@ -55,6 +61,7 @@ impl Rules {
 pub const UNITS: &[UnitId] = &[
     catalog::command::UNIT,
     inventory::command::UNIT,
+    point::command::UNIT,
     order::command::UNIT,
     payment::UNIT,
     ledger::UNIT,
@@ -65,6 +72,7 @@ pub const UNITS: &[UnitId] = &[
 pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let orders = order::Rows { rules: rules.order.clone(), ..order::Rows::default() };
     let payments = payment::Rows::new(rules.payment.clone());
+    let points = point::model::Rows { rules: rules.point.clone(), ..Default::default() };
     let all: Vec<Box<dyn Unit>> = vec![
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
@@ -72,6 +80,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
         Box::new(DomainUnit::<crate::inventory::InventoryService>::new(
             inventory::model::Rows::default(),
         )),
+        Box::new(DomainUnit::<crate::point::PointService>::new(points)),
         Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
         Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
         Box::new(DomainUnit::<crate::ledger::LedgerService>::new(ledger::Rows::default())),
@@ -93,6 +102,10 @@ pub const TABLES: &[&Table] = &[
     &crate::inventory::STOCK,
     &crate::inventory::MOVEMENT,
     &crate::inventory::RESERVATION,
+    &crate::point::ACCOUNT,
+    &crate::point::TIMER,
+    &crate::point::CREDIT,
+    &crate::point::USE,
     &crate::order::OFFER,
     &crate::order::ORDERS,
     &crate::payment::PAYMENT,

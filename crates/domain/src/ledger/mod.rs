@@ -41,6 +41,7 @@ pub mod command;
 mod decide;
 pub mod journal;
 pub mod model;
+pub mod points;
 pub mod rules;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! Which postings the events of payments and points make (DESIGN section 6).
+//! Which postings the events of payments make (DESIGN section 6). Those of points that no payment
+//! carries are in [`points`](super::points).
 //!
 //! | event | debit | credit |
 //! |---|---|---|
@@ -7,18 +8,15 @@
 //! | refunded | `merchant:{m}:payable` all shares of the part | `psp:{x}:receivable` amount · `promo:points` deducted · `points:paid` · `points:earned` · `promo:coupon` |
 //! | set aside | `merchant:{m}:payable` all shares of the part | `customer:refundable` amount · the others as refunded |
 //! | released | the reverse | the reverse |
-//! | points granted, earned, a claw-back undone | `promo:points` | `points:earned` |
-//! | points clawed back, earned ones expired | `points:earned` | `promo:points` |
-//! | paid points expired | `points:paid` | `breakage` |
 //!
 //! Nothing else moves money. What a capture or a refund has none of gets no leg, and a payment of
 //! nothing at all posts nothing. Points are worth one minor unit.
 
-use jangbu_kernel::{Currency, Time, UserId};
+use jangbu_kernel::Time;
 
 use super::chart::{
-    BREAKAGE, CUSTOMER_REFUNDABLE, POINTS_EARNED, POINTS_PAID, PROMO_COUPON, PROMO_POINTS,
-    merchant_payable, psp_receivable,
+    CUSTOMER_REFUNDABLE, POINTS_EARNED, POINTS_PAID, PROMO_COUPON, PROMO_POINTS, merchant_payable,
+    psp_receivable,
 };
 use super::command::{Command, Leg};
 use crate::payment::command::{Event, Part, Purpose};
@@ -91,43 +89,12 @@ fn between(debit: Box<str>, credit: &str, amount: i64) -> Vec<Leg> {
     vec![Leg { code: debit, amount }, credit]
 }
 
-/// How points of a customer move when no payment carries them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PointMove {
-    /// Given away, or earned by an order.
-    Earned,
-    /// Earned ones are taken back, because what earned them was refunded.
-    ClawedBack,
-    /// The refund was refused: they are given again.
-    UnClawed,
-    /// Earned ones have expired.
-    EarnedExpired,
-    /// Paid ones have expired: nobody has a claim any more.
-    PaidExpired,
-}
-
-/// The posting number `seq` of the points of `user`; `amount` is above 0.
-pub fn point_posting(
-    (user, seq): (UserId, i64),
-    moved: PointMove,
-    (amount, currency): (i64, Currency),
-    at: Time,
-) -> Command {
-    let (debit, credit) = match moved {
-        PointMove::Earned | PointMove::UnClawed => (PROMO_POINTS, POINTS_EARNED),
-        PointMove::ClawedBack | PointMove::EarnedExpired => (POINTS_EARNED, PROMO_POINTS),
-        PointMove::PaidExpired => (POINTS_PAID, BREAKAGE),
-    };
-    let legs = between(debit.into(), credit, amount);
-    Command::Post { source: user.0, seq, currency, at, legs }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use jangbu_kernel::time::Span;
-    use jangbu_kernel::{Ctx, Currency, Domain, OrderId, Out, PaymentId, RowSet, Secret};
+    use jangbu_kernel::{Ctx, Currency, Domain, OrderId, Out, PaymentId, RowSet, Secret, UserId};
 
     use super::*;
     use crate::payment;
@@ -216,26 +183,6 @@ mod tests {
         let about = About { order: None, purpose: Purpose::Points { user: UserId(3) }, ..about() };
         let event = Event::Captured { about, seq: 1, amount: 500, split: Vec::new() };
         assert_eq!(posted(&event), "7/1 KRW psp:sim:receivable=500 points:paid=-500");
-    }
-
-    #[test]
-    fn points_that_move_alone_are_posted_under_their_user() {
-        let told = |moved| {
-            let money = (40, Currency::KRW);
-            let Command::Post { source, seq, legs, .. } =
-                point_posting((UserId(3), 8), moved, money, NOW)
-            else {
-                panic!("no posting")
-            };
-            let [debit, credit] = &*legs else { panic!("{legs:?}") };
-            assert_eq!((source, seq, debit.amount, credit.amount), (3, 8, 40, -40));
-            format!("{} / {}", debit.code, credit.code)
-        };
-        assert_eq!(told(PointMove::Earned), "promo:points / points:earned");
-        assert_eq!(told(PointMove::UnClawed), "promo:points / points:earned");
-        assert_eq!(told(PointMove::ClawedBack), "points:earned / promo:points");
-        assert_eq!(told(PointMove::EarnedExpired), "points:earned / promo:points");
-        assert_eq!(told(PointMove::PaidExpired), "points:paid / breakage");
     }
 
     #[test]

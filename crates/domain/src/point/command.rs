@@ -213,6 +213,8 @@ pub struct Move {
     pub paid: i64,
     /// Earned points that came (or went).
     pub earned: i64,
+    /// Number of its own posting in the ledger; 0: a payment's posting has it.
+    pub seq: i64,
     /// Points in the account after it.
     pub balance: i64,
 }

@@ -1,7 +1,7 @@
 //! Point: how many points each user has, where they come from and until when they live.
 //!
 //! One row per account with its lots, one row per order that has anything to do with points, one
-//! row per charge and grant. A lot is all points of one kind with one expiry.
+//! row per charge and grant, one row per account that says when to wake it. A lot is all points of one kind with one expiry.
 //!
 //! ```text
 //!    Charge, Grant, Earn            Spend                    (no more way back)
@@ -31,11 +31,19 @@
 //!    that they are forgiven.
 //! 8. An account that only orders and their refunds move has at most 17 lots
 //!    (test: `five_thousand_orders_have_few_lots`).
-//! 9. What was carried out is answered again in the same words and changes nothing.
+//! 9. An account with lots that end has a timer that wakes it no later than the first of them.
+//! 10. What was carried out is answered again in the same words and changes nothing.
 
+pub mod account;
+mod claw;
 pub mod command;
+pub mod decide;
 pub mod model;
 pub mod rules;
+mod spend;
+
+#[cfg(test)]
+mod tests;
 
 /// The bounded context of points.
 #[derive(Clone, Copy, Debug)]

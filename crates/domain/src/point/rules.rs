@@ -110,7 +110,6 @@ fn first_of_month(day: i64) -> i64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "test oracles count in plain numbers")]
 mod tests {
     use super::*;
 

@@ -93,9 +93,35 @@ pub static PARKED_EVENT: Table = Table {
     lists: &[],
 };
 
+/// Movements of points by user.
+pub static POINT_HISTORY: Table = Table {
+    rank: 12,
+    name: "point_history",
+    key: &["user_id", "n"],
+    cols: &[
+        Col::int("at"),
+        Col::int("what"),
+        Col::int("about"),
+        Col::int("paid"),
+        Col::int("earned"),
+        Col::int("balance"),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
 /// The tables of `derived.db`.
-pub const TABLES: &[&Table] =
-    &[&OFFSET, &USER_ORDER, &TIMELINE, &ACCOUNT_ENTRY, &ACCOUNT_TAIL, &PARKED, &PARKED_EVENT];
+pub const TABLES: &[&Table] = &[
+    &OFFSET,
+    &USER_ORDER,
+    &TIMELINE,
+    &ACCOUNT_ENTRY,
+    &ACCOUNT_TAIL,
+    &PARKED,
+    &PARKED_EVENT,
+    &POINT_HISTORY,
+];
 
 /// Its schema.
 pub const MIGRATIONS: &[Migration] = &[

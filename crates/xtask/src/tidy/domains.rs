@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &str, &str, &str)] = &[
     ("order/", "*", "command", "the saga sends commands to its participants, as data"),
     ("ledger/rules.rs", "payment", "command", "postings are rules over payment's events"),
     ("ledger/rules.rs", "payment", "Event", "postings are rules over payment's events"),
+    ("ledger/points.rs", "point", "command", "postings are rules over the events of points"),
 ];
 
 /// Files that every domain folder has.
