@@ -147,6 +147,8 @@ pub struct Conditions {
     pub products: usize,
     /// Coupons that buyers had when the run began.
     pub coupons: usize,
+    /// Whether each order came with a session of its user, and not with the shop's key.
+    pub sessions: bool,
     /// Further arguments of the server.
     pub server_args: Vec<String>,
     /// Settings that the preset gave the server, as environment variables.

@@ -103,6 +103,7 @@ fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured
         warmup_s: args.warmup.as_secs_f64(),
         products: 0,
         coupons: 0,
+        sessions: false,
         server_args: args.server_arg.clone(),
         settings: stage.settings(args),
         binary_mb: stage.binary_mb,

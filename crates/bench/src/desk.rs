@@ -269,7 +269,7 @@ mod tests {
         let path = dir.path().join("acks.csv");
         let product = Product { sku: *b"sku_0000000000001", price: 1_000 };
         let door = Door { host: "h", client_key: "k" };
-        let goods = Goods { products: vec![product], purse: Purse::empty(100) };
+        let goods = Goods { products: vec![product], purse: Purse::empty(100), passes: None };
         let world = World::new(1, "t".to_owned(), goods, &door);
         let mut desk = Desk::new(world, Journal::create(&path).unwrap());
         desk.begin(Mix::Only(0), Tally::new(0, 10));

@@ -34,6 +34,7 @@ mod marks;
 mod outcome;
 mod overload;
 mod page;
+mod passes;
 mod payment_requests;
 mod payments;
 mod plot;

@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::journals::{Journals, Shape};
 use crate::load::Load;
 use crate::marks::{Aim, marks};
+use crate::passes::Passes;
 use crate::payment_requests::{MERCHANTS, Requests};
 use crate::payments::Payments;
 use crate::progress::bar;
@@ -61,6 +62,7 @@ fn orders(
     let tag = tag(args);
     let goods = goods(args, stage, &tag)?;
     let (products, coupons) = (goods.products.len(), goods.purse.coupons());
+    let sessions = goods.passes.is_some();
     let door = Door { host: &stage.address.host, client_key: &stage.client_key };
     let desk = Desk::new(World::new(args.seed, tag, goods, &door), journal);
     let mut load = Load::new(args, stage, desk)?;
@@ -75,6 +77,7 @@ fn orders(
     certificate.aged = aged;
     certificate.conditions.products = products;
     certificate.conditions.coupons = coupons;
+    certificate.conditions.sessions = sessions;
     certificate.search = load.probes;
     Ok(certificate)
 }
@@ -162,7 +165,11 @@ fn goods(args: &Args, stage: &Stage, tag: &str) -> Result<Goods, Error> {
     let products = seed::products(&seeding, &stock, &bar)?;
     bar.finish_and_clear();
     let purse = if args.is_full() { purse(args, &seeding)? } else { Purse::empty(args.users) };
-    Ok(Goods { products, purse })
+    let passes = stage.keys().filter(|_| args.is_full()).map(|keys| {
+        let now = jiff::Timestamp::now().as_second();
+        Passes::mint(&keys, args.users, now)
+    });
+    Ok(Goods { products, purse, passes: passes.transpose()? })
 }
 
 /// Points for every user, and coupons for three orders of ten.

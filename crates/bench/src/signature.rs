@@ -20,14 +20,14 @@ const BLOCK: usize = 64;
 
 /// A key in two halves: hashes that have taken in the padded secret.
 #[derive(Debug, Clone)]
-struct Key {
+pub(crate) struct Key {
     inner: Sha256,
     outer: Sha256,
 }
 
 impl Key {
     /// A secret of at most one block.
-    fn new(secret: &[u8]) -> Self {
+    pub(crate) fn new(secret: &[u8]) -> Self {
         let padded = |pad: u8| {
             let mut block = [pad; BLOCK];
             for (byte, secret) in block.iter_mut().zip(secret) {
@@ -38,7 +38,7 @@ impl Key {
         Self { inner: padded(0x36), outer: padded(0x5C) }
     }
 
-    fn sign(&self, text: &[u8]) -> [u8; 32] {
+    pub(crate) fn sign(&self, text: &[u8]) -> [u8; 32] {
         let inner = self.inner.clone().chain_update(text).finalize();
         self.outer.clone().chain_update(inner).finalize().into()
     }

@@ -111,6 +111,11 @@ impl Stage {
         self.home.path.join("acks.csv")
     }
 
+    /// The directory of keys of the own server.
+    pub(crate) fn keys(&self) -> Option<PathBuf> {
+        self.server.as_ref().map(|_| self.home.data().join("keys"))
+    }
+
     /// The directory of the run.
     pub(crate) fn path(&self) -> &Path {
         &self.home.path

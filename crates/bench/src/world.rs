@@ -4,6 +4,7 @@
 //! request (same key, same body) means rendering `n` again.
 
 use crate::dice::{Dice, Zipf};
+use crate::passes::Passes;
 use crate::purse::Purse;
 
 /// Most lines that one order has.
@@ -28,6 +29,7 @@ pub(crate) struct Product {
 pub(crate) struct Goods {
     pub(crate) products: Vec<Product>,
     pub(crate) purse: Purse,
+    pub(crate) passes: Option<Passes>,
 }
 
 /// Which products the orders of a phase want.
@@ -48,8 +50,11 @@ pub(crate) struct World {
     zipf: Zipf,
     /// Start of every idempotency key of this run.
     tag: String,
-    /// Request head up to the idempotency key, for orders.
-    place_head: Vec<u8>,
+    /// Request head up to the bearer's token, for orders; and from there to the idempotency key.
+    place_head: [Vec<u8>; 2],
+    client_key: Vec<u8>,
+    /// The buyers' sessions; none: the shop's server orders for them.
+    passes: Option<Passes>,
     /// Everything after the id of the order in a look-up.
     look_tail: Vec<u8>,
 }
@@ -57,11 +62,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, tag: String, goods: Goods, at: &Door<'_>) -> Self {
         let Door { host, client_key } = at;
-        let Goods { products, purse } = goods;
-        let place_head = format!(
-            "POST /api/v1/orders HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {client_key}\r\n\
-             Content-Type: application/json\r\nIdempotency-Key: "
-        );
+        let Goods { products, purse, passes } = goods;
+        let place_head = [
+            format!("POST /api/v1/orders HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer "),
+            "\r\nContent-Type: application/json\r\nIdempotency-Key: ".to_owned(),
+        ];
         let look_tail =
             format!(" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {client_key}\r\n\r\n");
         Self {
@@ -70,7 +75,9 @@ impl World {
             products,
             purse,
             tag,
-            place_head: place_head.into_bytes(),
+            place_head: place_head.map(String::into_bytes),
+            client_key: client_key.as_bytes().to_vec(),
+            passes,
             look_tail: look_tail.into_bytes(),
         }
     }
@@ -89,11 +96,18 @@ impl World {
 
     /// Renders the request that places order `n`; gives back its total.
     pub(crate) fn place(&self, mix: Mix, n: u64, out: &mut Vec<u8>) -> i64 {
-        out.extend_from_slice(&self.place_head);
+        let mut dice = Dice::of(self.seed, n);
+        let drawn = dice.below(self.purse.users());
+        let user = self.coupon(mix, n).map_or(drawn, |coupon| self.purse.owner(coupon));
+        let bearer = self.passes.as_ref().map_or(&*self.client_key, |passes| passes.of(user));
+        let [before, after] = &self.place_head;
+        for part in [before, bearer, after] {
+            out.extend_from_slice(part);
+        }
         self.push_key(n, out);
         out.extend_from_slice(b"\r\nContent-Length: 0000\r\n\r\n");
         let body = out.len();
-        let total = self.place_body(mix, n, out);
+        let total = self.place_body(mix, n, (user, dice), out);
         let length = out.len() - body;
         // Lines are few, so four digits are always enough.
         for (at, power) in (body - 8..body - 4).zip([1_000, 100, 10, 1]) {
@@ -119,14 +133,16 @@ impl World {
         (mix == Mix::Spread).then(|| self.purse.points_of(n)).flatten()
     }
 
-    fn place_body(&self, mix: Mix, n: u64, out: &mut Vec<u8>) -> i64 {
-        let mut dice = Dice::of(self.seed, n);
-        let drawn = dice.below(self.purse.users());
-        let coupon = self.coupon(mix, n);
-        let user = coupon.map_or(drawn, |coupon| self.purse.owner(coupon));
+    fn place_body(
+        &self,
+        mix: Mix,
+        n: u64,
+        (user, mut dice): (u64, Dice),
+        out: &mut Vec<u8>,
+    ) -> i64 {
         out.extend_from_slice(b"{\"userId\":\"");
         out.extend_from_slice(&crate::purse::user(user));
-        if let Some(coupon) = coupon {
+        if let Some(coupon) = self.coupon(mix, n) {
             out.extend_from_slice(b"\",\"couponId\":\"");
             out.extend_from_slice(&self.purse.coupon(coupon));
         }
@@ -233,7 +249,7 @@ mod tests {
             .map(|(i, number)| Product { sku: id(*b"sku_", number), price: price(i) })
             .collect();
         let coupons = (1..=900).map(|number| id(*b"cpn_", number)).collect();
-        let goods = Goods { products, purse: Purse::full((1, 100_000), coupons) };
+        let goods = Goods { products, purse: Purse::full((1, 100_000), coupons), passes: None };
         World::new(1, "t".to_owned(), goods, &Door { host: "h", client_key: "jbc_x" })
     }
 

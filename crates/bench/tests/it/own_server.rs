@@ -22,6 +22,8 @@ fn toy_server_process() {
     std::fs::create_dir_all(&keys).unwrap();
     std::fs::write(keys.join("client.key"), "jbc_test\n").unwrap();
     std::fs::write(keys.join("operator.key"), "jbo_test\n").unwrap();
+    std::fs::create_dir_all(keys.join("sessions")).unwrap();
+    std::fs::write(keys.join("sessions/first.key"), "jbs_test\n").unwrap();
     let toy = Toy::open(Ways::default());
     writeln!(std::io::stdout(), "\nready {} in 5 ms", toy.url).unwrap();
     loop {
@@ -48,7 +50,7 @@ fn script(dir: &Path) -> PathBuf {
 /// Runs against the script; gives what the prover saw: data directory and journal.
 fn with_server(dir: &Path, lost: u64) -> (jangbu_bench::Done, PathBuf, String) {
     let line = format!(
-        "spread --rate 200 --duration 500ms --warmup 100ms --products 10 --dir {0} --server-bin {1}",
+        "spread --rate 200 --duration 500ms --warmup 100ms --products 10 --users 20 --dir {0} --server-bin {1}",
         dir.display(),
         script(dir).display(),
     );
