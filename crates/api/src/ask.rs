@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jangbu_engine::mailbox::Answer;
-use jangbu_kernel::{Envelope, Lane, Origin, Payload, UnitId};
+use jangbu_kernel::{Envelope, IdemKey, Lane, Origin, Payload, UnitId};
 use tokio::sync::oneshot;
 
 use crate::call::Call;
@@ -66,6 +66,9 @@ impl Api {
         self.shop.ask(envelope, Box::new(waiter));
         match told.await {
             Ok((answer, at)) => {
+                if let Answer::KeyExpired { resource } = answer {
+                    return Err(expired(key.as_ref(), resource));
+                }
                 let reused = self.repeats.note(&answer, key, (self.shop.now(), correlation));
                 read(answer, at).map_err(|mut problem| {
                     problem.reused = reused.map(Box::new);
@@ -101,6 +104,16 @@ fn read<R: Any>(answer: Answer, accepted: Instant) -> Result<Asked<R>, Problem> 
             Own::KeyReused,
             "this Idempotency-Key came before with another body; use a new one",
         )),
+        Answer::KeyExpired { resource } => Err(expired(None, resource)),
         Answer::NotRun(why) => Err(Problem::not_run(why)),
     }
+}
+
+/// The key is too old; what its request made is still there.
+fn expired(key: Option<&IdemKey>, resource: i64) -> Problem {
+    let operation = key.and_then(|key| key.scope.rsplit(':').next()).unwrap_or_default();
+    let made = crate::explain_key::resource(operation, resource);
+    let detail = "this Idempotency-Key came first more than 15 days ago: look at what it made, and \
+                  use a new key for a new request";
+    Problem::of(Own::KeyExpired, detail).at("resource", made)
 }

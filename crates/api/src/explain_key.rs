@@ -153,7 +153,7 @@ impl From<Conflict> for ConflictOut {
 }
 
 /// The id of what an operation makes, as its own endpoint shows it.
-fn resource(operation: &str, id: i64) -> String {
+pub(crate) fn resource(operation: &str, id: i64) -> String {
     match operation.split('.').next().unwrap_or_default() {
         "order" | "saga" => OrderId(id).to_string(),
         "payment" => PaymentId(id).to_string(),

@@ -166,7 +166,7 @@ mod tests {
         let memory = Memory::new();
         let found = |plan: &mut WritePlan| {
             let mut row = plan.row(&SHARD, Mode::Insert);
-            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
+            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(0).int(0).int(1);
         };
         let mut write = |store: &mut dyn jangbu_engine::port::Store| {
             let (mut tx, mut plan) = (store.begin().unwrap(), WritePlan::default());

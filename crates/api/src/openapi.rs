@@ -269,7 +269,7 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
         own.push(Own::NotFound);
     }
     if route.keyed {
-        own.extend([Own::KeyRequired, Own::KeyInvalid, Own::KeyReused]);
+        own.extend([Own::KeyRequired, Own::KeyInvalid, Own::KeyReused, Own::KeyExpired]);
         own.extend([Own::Shed, Own::TooLate, Own::ReadOnly, Own::StoreFailed, Own::Poisoned]);
         own.extend([Own::Stopping, Own::Unanswered]);
     } else if route.role > Role::Anybody && route.method == "GET" || route.name == "metrics" {

@@ -103,7 +103,10 @@ impl Repeats {
         let (key, resource) = match answer {
             Answer::Done { replayed: true, .. } => (key?, None),
             Answer::KeyReused { resource } => (key?, Some(*resource)),
-            Answer::Done { .. } | Answer::Refused(_) | Answer::NotRun(_) => return None,
+            Answer::Done { .. }
+            | Answer::Refused(_)
+            | Answer::KeyExpired { .. }
+            | Answer::NotRun(_) => return None,
         };
         let mut memory = self.0.lock();
         let Some(resource) = resource else {

@@ -21,6 +21,7 @@ rules! {
     IDEM_ORPHAN = "idem.orphan", Mismatched, "Every remembered hash leads to a request with that scope and key.";
     KEY_DOUBLED = "request.doubled", Doubled, "One key of one scope has one request.";
     BODY = "request.body", Mismatched, "A request keeps version 1 and 16 bytes of its command's hash.";
+    PURGED = "request.purged", Lost, "The requests up to `purged`, and no others, have lost their keys, fifteen days old.";
     RESOURCE = "request.resource", Lost, "What a request made exists.";
     UNASKED = "order.unasked", Mismatched, "Every order was asked for by a request.";
     ASKED_TWICE = "order.asked-twice", Mismatched, "An order was asked for once.";
@@ -41,6 +42,10 @@ pub(crate) struct Shard {
     pub(crate) events: i64,
     pub(crate) requests: i64,
     pub(crate) clock: i64,
+    /// Events up to this number are trimmed.
+    pub(crate) trimmed: i64,
+    /// Requests up to this number have lost their keys.
+    purged: i64,
     key: [u8; 16],
 }
 
@@ -73,6 +78,31 @@ impl Made {
     }
 }
 
+/// For so long a request keeps its key, in microseconds: fifteen days.
+const KEPT: i64 = 15 * 86_400_000_000;
+
+/// Requests without a key, from 1 on: whether a hash leads to each. Which hash it should be nobody
+/// can tell any more.
+#[derive(Debug)]
+struct Bare(Vec<bool>);
+
+impl Bare {
+    fn new(purged: i64) -> Self {
+        Self(vec![false; usize::try_from(purged).unwrap_or(0).min(50_000_000)])
+    }
+
+    /// Takes down that a hash leads to `request`; false if it has its key, or one led to it before.
+    fn found(&mut self, request: i64) -> bool {
+        let at = usize::try_from(request).ok().and_then(|number| number.checked_sub(1));
+        let place = at.and_then(|at| self.0.get_mut(at));
+        place.is_some_and(|found| !std::mem::replace(found, true))
+    }
+
+    fn missing(&self) -> impl Iterator<Item = i64> + '_ {
+        (1_i64..).zip(&self.0).filter(|(_, found)| !**found).map(|(request, _)| request)
+    }
+}
+
 /// All requests, by resource.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
@@ -84,12 +114,14 @@ impl Shard {
     /// Reads the shard row.
     pub(crate) fn load(from: Source<'_>, book: &mut Book) -> Result<Self, Error> {
         let mut shard = Self::default();
-        let sql = "SELECT id, commits, events, requests, clock, idem_key FROM shard";
+        let sql =
+            "SELECT id, commits, events, requests, clock, idem_key, trimmed, purged FROM shard";
         let rows = scan(from, book, sql, |cells, book| {
             let id = cells.int()?;
             (shard.commits, shard.events) = (cells.int()?, cells.int()?);
             (shard.requests, shard.clock) = (cells.int()?, cells.int()?);
             let key = cells.blob()?;
+            (shard.trimmed, shard.purged) = (cells.int()?, cells.int()?);
             if id != 0 {
                 book.find(COUNTERS, "shard".to_owned(), format!("its row has the id {id}"));
             }
@@ -132,12 +164,19 @@ impl Asks {
         let room = usize::try_from(shard.requests).unwrap_or(0).min(50_000_000);
         asks.asks.reserve_exact(room);
         let mut hashes: Vec<(i64, i64)> = Vec::with_capacity(room);
+        let mut bare = Bare::new(shard.purged.min(shard.requests));
         let keyed = SipHasher24::new_with_key(&shard.key);
-        let sql = "SELECT id, scope, key, body, resource FROM request ORDER BY id";
+        let sql = "SELECT id, scope, key, body, resource, at FROM request ORDER BY id";
         scan(from, book, sql, |cells, book| {
             let (id, scope, key) = (cells.int()?, cells.text()?, cells.text()?);
             let body = cells.blob()?;
-            if body.len() != 17 || body[0] != 1 {
+            let purged = key.is_empty() && body.is_empty();
+            if purged != (id <= shard.purged) {
+                let upto = shard.purged;
+                let detail = format!("without its key: {purged}; purged are those up to {upto}");
+                book.find(PURGED, format!("request {id}"), detail);
+            }
+            if !purged && (body.len() != 17 || body[0] != 1) {
                 let detail = format!("{} bytes, beginning with {:?}", body.len(), body.first());
                 book.find(BODY, format!("request {id}"), detail);
             }
@@ -145,15 +184,22 @@ impl Asks {
             hasher.write(scope.as_bytes());
             hasher.write(&[0]);
             hasher.write(key.as_bytes());
-            hashes.push((hasher.finish().cast_signed(), id));
+            if !purged {
+                hashes.push((hasher.finish().cast_signed(), id));
+            }
             let made = Made::by(scope);
             let key = key_hash(key);
             asks.asks.push(Ask { resource: cells.int()?, request: id, key, made });
+            let at = cells.int()?;
+            if purged && at > shard.clock - KEPT {
+                let detail = format!("lost its key although it is of {at}");
+                book.find(PURGED, format!("request {id}"), detail);
+            }
             asks.last = id;
             Ok(())
         })?;
         hashes.sort_unstable();
-        match_hashes(from, &hashes, book)?;
+        match_hashes(from, &hashes, &mut bare, book)?;
         asks.asks.sort_unstable_by_key(|ask| (ask.resource, ask.request));
         Ok(asks)
     }
@@ -222,7 +268,12 @@ pub(crate) fn refunds(asks: &Asks, mut given: Vec<i64>, book: &mut Book) {
 }
 
 /// Merges the hashes that the requests should have with the stored ones, both ascending.
-fn match_hashes(from: Source<'_>, wanted: &[(i64, i64)], book: &mut Book) -> Result<(), Error> {
+fn match_hashes(
+    from: Source<'_>,
+    wanted: &[(i64, i64)],
+    bare: &mut Bare,
+    book: &mut Book,
+) -> Result<(), Error> {
     let mut next = 0;
     let missing = |(_, request): (i64, i64), book: &mut Book| {
         let detail = "no hash leads to it; a retry would run it again".to_owned();
@@ -244,6 +295,9 @@ fn match_hashes(from: Source<'_>, wanted: &[(i64, i64)], book: &mut Book) -> Res
             let detail = format!("request {} has the scope and key of {first}", second.1);
             book.find(KEY_DOUBLED, format!("request {}", second.1), detail);
         }
+        if bare.found(request) {
+            return Ok(());
+        }
         if !same.iter().any(|(_, theirs)| *theirs == request) {
             let detail = format!("leads to request {request}, which has not that scope and key");
             book.find(IDEM_ORPHAN, format!("hash {hash}"), detail);
@@ -252,6 +306,9 @@ fn match_hashes(from: Source<'_>, wanted: &[(i64, i64)], book: &mut Book) -> Res
     })?;
     for left in &wanted[next..] {
         missing(*left, book);
+    }
+    for request in bare.missing() {
+        missing((0, request), book);
     }
     Ok(())
 }

@@ -28,6 +28,12 @@ pub(crate) fn read(prefix: &str, text: &str) -> Option<i64> {
     i64::try_from(value).ok()
 }
 
+/// When an id was minted, in microseconds: its upper 41 bits are milliseconds since 2024.
+pub(crate) fn minted_at(id: i64) -> i64 {
+    const BEGIN: i64 = 1_704_067_200_000;
+    ((id >> 22) + BEGIN).saturating_mul(1_000)
+}
+
 /// An order's public id.
 pub(crate) fn order(id: i64) -> String {
     show("ord", id)

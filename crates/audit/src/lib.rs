@@ -196,7 +196,7 @@ impl Audit {
         let mut laws = Laws::load(from, book)?;
         let mut ledger = Ledger::load(from, book)?;
         let asks = Asks::load(from, &shard, book)?;
-        let outbox = Outbox::load(from, shard.events, book)?;
+        let outbox = Outbox::load(from, &shard, book)?;
         let acks = Acks::load(acks, from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
         in_flight.poison = operator::check(from, shard.clock, book)?;
@@ -221,7 +221,7 @@ impl Audit {
             asks: Cursor::new(&asks.asks, |ask| ask.resource),
             acks: Cursor::new(&acks.acks, |ack| ack.order),
         };
-        let world = World { clock: shard.clock, catalog: &catalog };
+        let world = World { clock: shard.clock, catalog: &catalog, head: outbox.head };
         let mut given = Vec::new();
         let (laws_of, books) = (&mut laws, &mut ledger);
         let mut sums =

@@ -17,7 +17,7 @@ use crate::{
     journal::{self, Journal},
     ledger::{self, Ledger, Leg},
     order::{self, Order, state},
-    outbox::{self, Event},
+    outbox::{self, Event, Head},
     payment::{self, Payment, state as pay},
     psp_log::Record,
     report::{Conditions, InFlight},
@@ -44,6 +44,7 @@ pub(crate) struct Case<'c> {
 pub(crate) struct World<'w> {
     pub(crate) clock: i64,
     pub(crate) catalog: &'w Catalog,
+    pub(crate) head: Head,
 }
 
 /// The sequences that are in memory, each sorted by id.
@@ -155,7 +156,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     sums.ledger.walk(case, book);
     journal::check(case, book);
     gateway::check(case, book);
-    outbox::check(case, book);
+    outbox::check(case, world.head, book);
     engine::check(case, |id| world.catalog.knows(id) || sums.laws.knows(id), book);
     acks::check(case, book);
     let refunds = case.payment.iter().flat_map(|payment| &payment.refunds);

@@ -2,106 +2,23 @@
 //!
 //! Idempotency is looked up here, once, for every domain: `idem` finds a request by the 64-bit
 //! keyed hash of scope and key, and `request` holds the full key, the fingerprint of the command
-//! and the resource that it made. A repeat is answered from that resource as it is now. Refusals
-//! and faults leave no request: they are decided anew.
+//! and the resource that it made. A repeat is answered from that resource as it is now, for fifteen
+//! days; after that it is told that its key has expired, whether its row has lost it yet or not.
+//! Refusals and faults leave no request: they are decided anew.
+
+mod tables;
 
 use std::hash::Hasher;
 
 use jangbu_kernel::{Correlation, IdemKey, Operator, Time, UnitId};
 use siphasher::sip::SipHasher24;
 
+use crate::keep::KEYS;
 pub use crate::poison::POISON;
-use crate::port::{By, Col, Fault, Fields, Mode, Read, Table, Tx, WritePlan};
+use crate::port::{By, Fault, Fields, Mode, Read, Tx, WritePlan};
 use crate::unit::Sink;
 
-/// Counters and clock of the shard: one row.
-pub static SHARD: Table = Table {
-    rank: 900,
-    name: "shard",
-    key: &["id"],
-    cols: &[
-        Col::int("commits"),
-        Col::int("events"),
-        Col::int("requests"),
-        Col::int("clock"),
-        Col::blob("idem_key"),
-    ],
-    versioned: true,
-    due: false,
-    lists: &[],
-};
-
-/// Finds a request by the hash of its scope and key.
-pub static IDEM: Table = Table {
-    rank: 910,
-    name: "idem",
-    key: &["hash"],
-    cols: &[Col::int("request")],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// A client command that was carried out.
-pub static REQUEST: Table = Table {
-    rank: 911,
-    name: "request",
-    key: &["id"],
-    cols: &[
-        Col::text("scope"),
-        Col::text("key"),
-        Col::blob("body"),
-        Col::int("resource"),
-        Col::int("at"),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// Events in the order of their commits, numbered without gaps.
-pub static OUTBOX: Table = Table {
-    rank: 920,
-    name: "outbox",
-    key: &["seq"],
-    cols: &[
-        Col::int("commit_no"),
-        Col::int("at"),
-        Col::text("topic"),
-        Col::int("key"),
-        Col::int("version"),
-        Col::text("correlation").or_null(),
-        Col::blob("payload"),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// What operators did, in the order in which it was carried out, numbered without gaps. The schema
-/// refuses to change or delete a row.
-pub static AUDIT: Table = Table {
-    rank: 940,
-    name: "audit_log",
-    key: &["id"],
-    cols: &[
-        Col::int("at"),
-        Col::text("who"),
-        Col::text("operation"),
-        Col::text("unit"),
-        Col::text("resource"),
-        Col::text("why"),
-        Col::text("before").or_null(),
-        Col::text("after").or_null(),
-        Col::text("correlation").or_null(),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-};
-
-/// The tables of this module.
-pub const TABLES: [&Table; 6] = [&SHARD, &IDEM, &REQUEST, &OUTBOX, &POISON, &AUDIT];
+pub use tables::{AUDIT, IDEM, OUTBOX, REQUEST, SHARD, TABLES};
 
 /// The shard row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +33,10 @@ pub struct Shard {
     pub clock: Time,
     /// Key of the idempotency hash.
     pub idem_key: [u8; 16],
+    /// Events up to this number have been trimmed.
+    pub trimmed: i64,
+    /// Requests up to this number have lost their key.
+    pub purged: i64,
     version: i64,
 }
 
@@ -143,6 +64,20 @@ pub struct Request {
     pub key: IdemKey,
     /// What it made.
     pub resource: i64,
+    /// When.
+    pub at: Time,
+}
+
+impl Request {
+    /// Whether its key is too old to be answered by it at `now`.
+    pub fn is_expired(&self, now: Time) -> bool {
+        now - self.at >= KEYS
+    }
+
+    /// Whether its key was taken off: nobody knows it any more but by its hash.
+    fn is_bare(&self) -> bool {
+        self.key.key.is_empty()
+    }
 }
 
 /// What the loop knows of the engine's rows within one transaction.
@@ -204,7 +139,9 @@ impl Books {
                 requests: row.int(3),
                 clock: Time(row.int(4)),
                 idem_key,
-                version: row.int(6),
+                trimmed: row.int(6),
+                purged: row.int(7),
+                version: row.int(8),
             });
         })?;
         let shard = found.ok_or_else(|| Fault::Fatal("the shard row is missing".to_owned()))?;
@@ -251,7 +188,7 @@ impl Books {
 
     /// Finds the earlier requests of `keys`: two reads, whatever their number. Keys that share a
     /// hash live side by side, the later one under the next free number; only then is there more
-    /// to read.
+    /// to read. A request that has lost its key speaks for the one whose hash leads to it.
     pub fn look_up<'a>(
         &mut self,
         tx: &mut dyn Tx,
@@ -269,20 +206,30 @@ impl Books {
             }
             self.load(tx, &hits)?;
             // A slot that another key holds: this key may stand under the next number.
-            probes.retain_mut(|(key, slot)| {
-                let taken = self.found.iter().any(|(at, r)| at == slot && !r.key.is_same(key));
-                *slot = slot.wrapping_add(1);
-                taken
-            });
+            probes.retain_mut(|(key, slot)| self.goes_on(key, slot));
         }
         Ok(())
+    }
+
+    /// Whether the search for a key goes on with the next number: another key stands under this one.
+    fn goes_on(&mut self, key: &IdemKey, slot: &mut i64) -> bool {
+        let mut here = self.found.iter().filter(|(at, _)| at == slot).map(|(_, request)| request);
+        if let Some(bare) = here.clone().find(|request| request.is_bare()) {
+            let request = Request { key: key.clone(), ..*bare };
+            self.found.push((*slot, request));
+            return false;
+        }
+        let taken = here.any(|request| !request.key.is_same(key));
+        *slot = slot.wrapping_add(1);
+        taken
     }
 
     fn load(&mut self, tx: &mut dyn Tx, hits: &[(i64, i64)]) -> Result<(), Fault> {
         let ids = hits.iter().map(|(_, id)| [*id, 0, 0]).collect();
         let found = &mut self.found;
         tx.read(&[Read { table: &REQUEST, by: By::Keys(ids) }], &mut |_, row| {
-            let request = Request { key: key_of(row), resource: row.int(4) };
+            let (resource, at) = (row.int(4), Time(row.int(5)));
+            let request = Request { key: key_of(row), resource, at };
             for (slot, _) in hits.iter().filter(|(_, id)| *id == row.int(0)) {
                 found.push((*slot, request.clone()));
             }
@@ -313,7 +260,8 @@ impl Books {
         while self.new.iter().chain(&self.found).any(|(taken, _)| *taken == slot) {
             slot = slot.wrapping_add(1);
         }
-        self.new.push((slot, Request { key: key.clone(), resource }));
+        let at = self.shard.clock;
+        self.new.push((slot, Request { key: key.clone(), resource, at }));
     }
 
     /// Puts requests, events and the shard row into the plan.
@@ -351,6 +299,8 @@ impl Books {
             .int(shard.requests)
             .int(shard.clock.0)
             .blob(&shard.idem_key)
+            .int(shard.trimmed)
+            .int(shard.purged)
             .int(shard.version);
     }
 

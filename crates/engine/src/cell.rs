@@ -20,10 +20,12 @@
 //! | `decide` | load and decide: everything before the first write |
 //! | `timers` | due rows become commands |
 //! | `mend` | what happens on a fault; the table is at [`Cell::step`] |
+//! | `turns` | a slice of long work when its turn has come |
 
 mod decide;
 mod mend;
 mod timers;
+mod turns;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -31,11 +33,16 @@ use std::sync::Arc;
 use jangbu_kernel::{Envelope, Job, Time, UnitId};
 
 use crate::books::Books;
+use crate::chore::Chores;
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::{Answer, Item, Mailbox, Waiter, Why};
 use crate::port::{CommitError, Fault, Read, Store, WritePlan};
 use crate::unit::{Signal, Sink, Unit};
+use turns::Turns;
+
+pub use mend::Fill;
+pub use turns::Turn;
 
 /// How often due rows are looked for.
 const POLL: i64 = 20_000;
@@ -107,6 +114,7 @@ pub struct Cell {
     unsure: Option<Unsure>,
     /// When a full store is tried again.
     next_probe: Time,
+    turns: Turns,
 }
 
 struct Unsure {
@@ -144,7 +152,15 @@ impl Cell {
             at: None,
             unsure: None,
             next_probe: Time(0),
+            turns: Turns::default(),
         }
+    }
+
+    /// The same with long work that is posted to `chores`.
+    #[must_use]
+    pub fn with_chores(mut self, chores: Arc<Chores>) -> Self {
+        self.turns.posted = chores;
+        self
     }
 
     /// Carries out what has gathered, and what is due at `now`.
@@ -168,6 +184,7 @@ impl Cell {
         self.mailbox.take(&mut batch);
         if now >= self.next_poll || now.0 < self.next_poll.0 - POLL {
             self.next_poll = Time(now.0 + POLL);
+            self.turns.collect();
             match self.due(store, now) {
                 Ok(due) => batch.extend(due.into_iter().map(Item::alone)),
                 Err(Fault::Transient(_) | Fault::Full(_)) => {}
@@ -176,11 +193,11 @@ impl Cell {
         }
         if batch.is_empty() {
             self.probe(store, now);
-            return Ok(Step::Idle);
+            return self.turn(store, now, true);
         }
         self.counters.batch(batch.len());
         match self.carry_out(store, batch, now) {
-            Ok(()) => Ok(Step::Worked),
+            Ok(()) => self.turn(store, now, false),
             Err((batch, fault)) => self.give_back(batch, fault),
         }
     }

@@ -77,6 +77,16 @@ counters! {
     between_ns,
     /// Nanoseconds handing out answers, calls and messages.
     deliver_ns,
+    /// Slices of long work: copies, trimming.
+    chore_slices,
+    /// Nanoseconds in them, their commits included.
+    chore_ns,
+    /// The longest of them in nanoseconds.
+    chore_longest_ns,
+    /// Events that were trimmed from the outbox.
+    trimmed,
+    /// Requests that lost their idempotency key.
+    purged,
 }
 
 impl Counters {

@@ -11,6 +11,8 @@
 //! | [`desk`] | what operators ask of the engine itself |
 //! | [`poison`] | what is kept of commands that could not be processed |
 //! | [`owner`] | the thread that drives a cell |
+//! | [`chore`] | long work of the owner, in slices between commits |
+//! | [`keep`] | how long the engine's own rows are kept |
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
 //! | [`counters`] | what the loop has done, phase by phase |
@@ -19,10 +21,12 @@
 pub mod books;
 pub mod breaker;
 pub mod cell;
+pub mod chore;
 pub mod clock;
 pub mod counters;
 pub mod desk;
 pub mod executor;
+pub mod keep;
 pub mod mailbox;
 pub mod owner;
 pub mod poison;

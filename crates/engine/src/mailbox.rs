@@ -35,6 +35,11 @@ pub enum Answer {
         /// The resource of the first command.
         resource: i64,
     },
+    /// The idempotency key is too old: what its request made is all that is still known.
+    KeyExpired {
+        /// The resource of the first command.
+        resource: i64,
+    },
     /// Nothing was done.
     NotRun(Why),
 }

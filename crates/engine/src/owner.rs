@@ -81,7 +81,8 @@ fn no_store() -> Fault {
     Fault::Fatal("no store".to_owned())
 }
 
-/// Steps until the mailbox is closed and empty, or writing has to stop.
+/// Steps until the mailbox is closed and empty, writing has to stop, or the copy that is open is
+/// no longer worked at.
 fn drive(
     cell: &mut Cell,
     store: &mut dyn Store,
@@ -89,6 +90,7 @@ fn drive(
     clock: &dyn Clock,
     counters: &Counters,
 ) -> Result<(), Fault> {
+    let copying = cell.copies();
     loop {
         match cell.step(store, clock.now())? {
             Step::Worked => {
@@ -102,6 +104,18 @@ fn drive(
                 store.between()?;
                 mailbox.wait(NAP);
             }
+        }
+        if copying && !cell.copies() {
+            return Ok(());
+        }
+        if let Some(to) = cell.wants_copy() {
+            let mut ended = Ok(());
+            let copied = store.copying(&to, &mut |store| {
+                cell.begin_copy(&to);
+                ended = drive(cell, store, mailbox, clock, counters);
+            });
+            cell.end_copy(&to, &copied);
+            ended?;
         }
     }
 }

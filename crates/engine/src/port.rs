@@ -9,6 +9,7 @@
 //! statements for that thread's life.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use jangbu_kernel::Time;
 
@@ -201,6 +202,8 @@ pub enum Mode {
     Upsert,
     /// No row of this key any more; it need not have been there.
     Delete,
+    /// No row any more whose key is at most this one. Only for tables whose key is one integer.
+    Trim,
 }
 
 /// A value in a [`WritePlan`].
@@ -297,7 +300,10 @@ const INSERT: std::mem::Discriminant<Mode> = std::mem::discriminant(&Mode::Inser
 
 impl Row {
     fn width(&self) -> usize {
-        if self.mode == Mode::Delete { self.table.key.len() } else { self.table.width() }
+        match self.mode {
+            Mode::Delete | Mode::Trim => self.table.key.len(),
+            Mode::Insert | Mode::Update { .. } | Mode::Upsert => self.table.width(),
+        }
     }
 }
 
@@ -434,6 +440,15 @@ pub struct StoreCounters {
     pub checkpoints: u64,
 }
 
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Pages of the database.
+    pub pages: u64,
+    /// Pages that are still to be copied; 0: the copy is whole.
+    pub left: u64,
+}
+
 /// A database, owned by the thread that opened it.
 pub trait Store {
     /// Begins the one transaction of a batch.
@@ -443,6 +458,19 @@ pub trait Store {
     /// finishing pass of a checkpoint.
     fn between(&mut self) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// Begins a copy into the new file `to`, and calls `run` with this store, whose
+    /// [`Store::copy`] works as long as `run` does. When [`Copied::left`] is 0 and `run` has
+    /// returned, the file is the database as of the last commit before that slice.
+    fn copying(&mut self, to: &Path, _run: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
+        Err(Fault::Fatal(format!("this store cannot be copied to {}", to.display())))
+    }
+
+    /// Moves the next pages of the copy that was begun: about a millisecond of work, between two
+    /// transactions. What is committed meanwhile goes into the copy by itself.
+    fn copy(&mut self) -> Result<Copied, Fault> {
+        Err(Fault::Fatal("no copy was begun".to_owned()))
     }
 
     /// What it has done so far.

@@ -78,6 +78,7 @@ impl LagSnapshot {
 #[derive(Debug, Default)]
 pub struct Progress {
     pub(crate) seq: AtomicI64,
+    pub(crate) floor: AtomicI64,
     pub(crate) parked: AtomicU64,
     /// How far it is behind.
     pub lag: Lag,
@@ -87,6 +88,12 @@ impl Progress {
     /// The last event that was taken in.
     pub fn seq(&self) -> i64 {
         self.seq.load(Ordering::Relaxed)
+    }
+
+    /// The last event that it needs no more: everything up to it is taken in, and none of it waits
+    /// under a parked key. 0 until that is known.
+    pub fn floor(&self) -> i64 {
+        self.floor.load(Ordering::Relaxed)
     }
 
     /// Keys that wait for an operator.

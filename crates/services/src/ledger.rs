@@ -120,6 +120,11 @@ impl Made {
         Read { table: &ENTRY, by: By::Range { from, to, descending: false, limit } }
     }
 
+    /// The first and the last key that they can have.
+    pub(crate) const fn keys(&self) -> (Key, Key) {
+        (self.from, self.to)
+    }
+
     /// The number of the entry at this place among them.
     pub(crate) const fn number(&self, place: i64) -> i64 {
         (self.event << Self::PLACES) | (self.before + place)

@@ -1,7 +1,7 @@
 //! The first projections, in `derived.db`: orders by user, timelines, account entries with their
 //! running balance. Fed from the outbox in its order; the offset moves in the same transaction as
 //! the rows, so nothing is taken in twice or left out. Everything here can be dropped and rebuilt:
-//! the outbox is the log.
+//! from the outbox, and from the rows of the truth as far as the outbox has been trimmed.
 //!
 //! ```text
 //! outbox (truth) ──read after offset──▶ rows + offset ──one commit──▶ derived.db
@@ -11,34 +11,37 @@
 //! |---|---|
 //! | `tables` | what is stored |
 //! | `parking`, `parked` | events that cannot be taken in; how they are kept and listed |
+//! | `refill` | what trimmed events said, from rows |
+//! | `running` | the thread that follows the outbox |
 
 mod parked;
 mod parking;
+mod refill;
+mod running;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use jangbu_engine::books::OUTBOX;
-use jangbu_engine::clock::{Clock, Stopwatch};
+use jangbu_engine::books::{OUTBOX, SHARD};
+use jangbu_engine::clock::Clock;
 use jangbu_engine::port::{
-    Backend, By, CommitError, Fault, Fields, Mode, Read, Reader, Store, Tx, WritePlan,
+    By, CommitError, Fault, Fields, Mode, Read, Reader, Store, Tx, WritePlan,
 };
 use jangbu_kernel::Time;
 
 pub use parked::{Parked, ParkedKey};
 pub use parking::{Settled, Told, Unsettled, Verb};
+pub use refill::{Standing, refill, standing};
+pub use running::{Handle, Projections};
 pub use tables::{
     ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, POINT_HISTORY, TABLES,
     TIMELINE, USER_ORDER,
 };
 
 use crate::events::{Fact, PointMove};
-use crate::lag::{Pace, Progress};
+use crate::lag::Progress;
 use crate::ledger::Made;
 
 /// Events in one transaction of `derived.db`.
@@ -95,7 +98,19 @@ impl Projector {
         Self { truth, clock, progress, seq: 0, balances, parked, known: false, plan }
     }
 
-    /// Reads where the store stands.
+    /// Says how far it has come, and which events it needs no more: those that wait under a parked
+    /// key are read again.
+    fn tell_progress(&self) {
+        if !self.known {
+            return;
+        }
+        let parked = self.parked.values().map(|parked| parked.seq - 1).min();
+        let floor = parked.map_or(self.seq, |parked| parked.min(self.seq));
+        self.progress.seq.store(self.seq, Ordering::Relaxed);
+        self.progress.floor.store(floor, Ordering::Relaxed);
+    }
+
+    /// Reads where the store stands. An outbox that has been trimmed beyond it cannot be followed.
     fn load(&mut self, store: &mut dyn Store) -> Result<(), Fault> {
         let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
         let all = By::Range { from, to, descending: false, limit: u32::MAX };
@@ -110,7 +125,21 @@ impl Projector {
                 balances.insert(row.int(0), row.int(1));
             }
         })?;
+        self.check_head()?;
         self.load_parked(store)
+    }
+
+    fn check_head(&mut self) -> Result<(), Fault> {
+        let mut trimmed = 0;
+        let read = [Read { table: &SHARD, by: By::Keys(vec![[0; 3]]) }];
+        self.truth.read(&read, &mut |_, row| trimmed = row.int(6))?;
+        if trimmed <= self.seq {
+            return Ok(());
+        }
+        Err(Fault::Fatal(format!(
+            "derived.db has taken in {} events, and {trimmed} are trimmed: stop, `jangbu rebuild`",
+            self.seq
+        )))
     }
 
     /// Takes in the next events.
@@ -267,127 +296,4 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         | Fact::PointChanged { .. }
         | Fact::JournalPosted { .. } => return None,
     })
-}
-
-/// A running projector.
-#[derive(Debug)]
-pub struct Projections {
-    handle: Handle,
-    thread: JoinHandle<Result<(), Fault>>,
-}
-
-/// What the projector is asked besides.
-enum Errand {
-    /// Take in what is there and end.
-    Stop,
-    /// Settle a parked key.
-    Settle(i64, Verb, Told),
-}
-
-/// The way to a running projector.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    progress: Arc<Progress>,
-    errands: Sender<Errand>,
-}
-
-impl Handle {
-    /// How far it has come.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// Does with a parked key what an operator wants, and tells what became of it.
-    pub fn settle(&self, key: i64, verb: Verb, told: Told) {
-        let sent = self.errands.send(Errand::Settle(key, verb, told));
-        if let Err(SendError(Errand::Settle(_, _, told))) = sent {
-            told(Err(Unsettled::Stopped));
-        }
-    }
-}
-
-impl Projections {
-    /// Follows the outbox of `truth` on a thread of its own; `clock` tells how far behind it is.
-    pub fn follow(
-        truth: &dyn Backend,
-        derived: Arc<dyn Backend>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Fault> {
-        let reader = truth.reader()?;
-        let progress = Arc::new(Progress::default());
-        let projector = Projector::new(reader, clock, Arc::clone(&progress));
-        let (errands, asked) = channel();
-        let run = move || run(projector, &*derived, &asked);
-        let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
-        let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
-        Ok(Self { handle: Handle { progress, errands }, thread })
-    }
-
-    /// The last event that was taken in.
-    pub fn seq(&self) -> i64 {
-        self.handle.progress.seq()
-    }
-
-    /// For whoever watches it, or settles a parked key.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// Whether the thread is alive; a fault ends it.
-    pub fn is_running(&self) -> bool {
-        !self.thread.is_finished()
-    }
-
-    /// Takes in what is there and ends.
-    pub fn stop(self) -> Result<(), Fault> {
-        // One that has ended already says so when it is joined.
-        drop(self.handle.errands.send(Errand::Stop));
-        let died = |_| Err(Fault::Fatal("the projector panicked".to_owned()));
-        self.thread.join().unwrap_or_else(died)
-    }
-}
-
-fn run(projector: Projector, derived: &dyn Backend, asked: &Receiver<Errand>) -> Result<(), Fault> {
-    let mut projector = Some(projector);
-    let mut ended = Ok(());
-    let opened = derived.with(&mut |store| {
-        if let Some(projector) = projector.take() {
-            ended = follow(projector, store, asked);
-        }
-    });
-    let ended = opened.and(ended);
-    if let Err(fault) = &ended {
-        tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
-    }
-    ended
-}
-
-fn follow(
-    mut projector: Projector,
-    store: &mut dyn Store,
-    asked: &Receiver<Errand>,
-) -> Result<(), Fault> {
-    let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
-    let mut stopping = false;
-    loop {
-        let taken = match projector.step(store) {
-            Err(Fault::Transient(why) | Fault::Full(why)) => {
-                tracing::warn!(why, "the projections wait");
-                Taken::default()
-            }
-            other => other?,
-        };
-        projector.progress.seq.store(projector.seq, Ordering::Relaxed);
-        store.between()?;
-        if taken.weight == 0 && stopping {
-            return Ok(());
-        }
-        let rest = pace.rest(taken.weight, watch.lap());
-        let rest = if taken.full || stopping { Duration::ZERO } else { rest };
-        match asked.recv_timeout(rest) {
-            Ok(Errand::Settle(key, verb, told)) => told(projector.settle(store, key, verb)),
-            Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
 }

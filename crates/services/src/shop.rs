@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_engine::cell::{Cell, Outlet};
+use jangbu_engine::chore::{Chore, Chores};
 use jangbu_engine::clock::Clock;
 use jangbu_engine::counters::{Counters, Snapshot};
 use jangbu_engine::executor::{Executor, ExecutorLimits, ExecutorStats, Ticker};
+use jangbu_engine::keep::{Floor, Keep, Keeper, Kept};
 use jangbu_engine::mailbox::{Answer, Limits, Mailbox, Waiter, Why};
 use jangbu_engine::owner::Owner;
 use jangbu_engine::port::{Backend, Fault};
@@ -178,6 +180,8 @@ pub struct Shop {
     directory: Directory,
     owners: Mutex<Vec<Owner>>,
     counters: Vec<Arc<Counters>>,
+    chores: Vec<Arc<Chores>>,
+    kept: Arc<Kept>,
     executor: Executor,
     ticker: Mutex<Option<Ticker>>,
     hub: Arc<Hub>,
@@ -211,6 +215,8 @@ impl Shop {
             directory: directory.clone(),
             owners: Mutex::default(),
             counters: Vec::new(),
+            chores: Vec::new(),
+            kept: Arc::default(),
             executor: executor.clone(),
             ticker: Mutex::new(Some(ticker)),
             hub: Arc::clone(&hub),
@@ -227,8 +233,11 @@ impl Shop {
             };
             let (units, rules) = (cell.units, rules.clone());
             let (of_cell, box_of_cell) = (Arc::clone(&counters), Arc::clone(&mailbox));
+            let chores: Arc<Chores> = Arc::default();
+            shop.chores.push(Arc::clone(&chores));
             let make = move || {
-                Cell::new(registry::units(&units, &rules), box_of_cell, Box::new(exit), of_cell)
+                let units = registry::units(&units, &rules);
+                Cell::new(units, box_of_cell, Box::new(exit), of_cell).with_chores(chores)
             };
             let of_owner = Arc::clone(&counters);
             let owner = Owner::start(cell.backend, mailbox, Arc::clone(&clock), of_owner, make)?;
@@ -261,6 +270,24 @@ impl Shop {
     /// Who waits for orders and payments.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// Gives the owner of the first cell long work to do, in slices between its commits. Embedded,
+    /// it is the only one.
+    pub fn post(&self, chore: Box<dyn Chore>) {
+        if let Some(chores) = self.chores.first() {
+            chores.post(chore);
+        }
+    }
+
+    /// Trims and purges old rows from now on, but no event beyond `floor`.
+    pub fn keep(&self, keep: Keep, floor: Floor) {
+        self.post(Box::new(Keeper::new(keep, floor, Arc::clone(&self.kept))));
+    }
+
+    /// What has been trimmed, and what waits for it.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The counters of each cell.

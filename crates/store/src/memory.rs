@@ -158,6 +158,10 @@ impl MemoryTx<'_> {
                     table.name
                 )));
             }
+            Mode::Trim => {
+                self.trim(table, key);
+                return Ok(());
+            }
             Mode::Insert | Mode::Update { .. } | Mode::Upsert | Mode::Delete => {}
         }
         let row = (mode != Mode::Delete).then(|| row_of(table, values)).transpose()?;
@@ -172,6 +176,18 @@ impl MemoryTx<'_> {
         }
         let shared = self.store.memory.shared.lock();
         shared.tables.get(table.name).and_then(|t| t.rows.get(&key)).cloned()
+    }
+
+    /// Takes out every row up to `last`.
+    fn trim(&mut self, table: &'static Table, last: Key) {
+        let shared = self.store.memory.shared.lock();
+        let rows = shared.tables.get(table.name).map(|table| &table.rows);
+        let stored: Vec<Key> =
+            rows.into_iter().flat_map(|rows| rows.range(..=last)).map(|(key, _)| *key).collect();
+        drop(shared);
+        let overlay = self.overlay_of(table);
+        overlay.range_mut(..=last).for_each(|(_, row)| *row = None);
+        overlay.extend(stored.into_iter().map(|key| (key, None)));
     }
 
     fn overlay_of(&mut self, table: &'static Table) -> &mut Overlay {

@@ -94,7 +94,7 @@ fn in_memory() -> Memory {
             let mut tx = store.begin().unwrap();
             let mut plan = WritePlan::default();
             let mut row = plan.row(&SHARD, Mode::Insert);
-            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
+            row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(0).int(0).int(1);
             tx.write(&plan).unwrap();
             tx.commit().unwrap();
         })

@@ -35,6 +35,18 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "request 9999",
     ),
     ("request.body", "UPDATE request SET body = x'02' WHERE id = 1", "request 1"),
+    (
+        "request.purged",
+        "UPDATE request SET scope = 'order.place', key = '', body = x'' WHERE id = 1",
+        "request 1",
+    ),
+    ("request.purged", "UPDATE shard SET purged = 1", "request 1"),
+    (
+        "request.purged",
+        "UPDATE request SET scope = 'order.place', key = '', body = x'', at = 9000000000000000 \
+         WHERE id = 1; UPDATE shard SET purged = 1",
+        "request 1",
+    ),
     ("request.resource", "UPDATE request SET resource = 12345 WHERE id = 1", "request 1"),
     (
         "request.resource",
@@ -69,6 +81,21 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ),
     // outbox
     ("outbox.gap", "DELETE FROM outbox WHERE seq = 3", "event 3"),
+    ("outbox.gap", "UPDATE shard SET trimmed = 2", "event 3"),
+    ("outbox.gap", "DELETE FROM outbox WHERE seq <= 2", "event 1"),
+    ("outbox.gap", "DELETE FROM outbox WHERE seq <= 3; UPDATE shard SET trimmed = 2", "event 3"),
+    (
+        "event.missing",
+        "DELETE FROM outbox WHERE seq <= 2; UPDATE shard SET trimmed = 2; \
+         UPDATE outbox SET topic = 'order.advanced' WHERE key = $sold AND topic = 'payment.captured'",
+        "pay $sold",
+    ),
+    (
+        "idem.missing",
+        "UPDATE request SET scope = 'x.y', key = '', body = x'' WHERE id = 1; \
+         UPDATE shard SET purged = 1; DELETE FROM idem WHERE request = 1",
+        "request 1",
+    ),
     ("outbox.order", "UPDATE outbox SET commit_no = 99 WHERE seq = 2", "event 3"),
     ("outbox.topic", "UPDATE outbox SET topic = 'order.lost' WHERE seq = 1", "event 1"),
     ("event.product", "UPDATE outbox SET key = 77 WHERE seq = 1", "prd 77"),

@@ -40,6 +40,35 @@ fn one_order_of_each_kind_is_clean() {
     assert_eq!(report.in_flight, in_flight);
 }
 
+/// The shop as its own retention leaves it: events up to one number gone, and the keys of requests.
+fn trim(dir: &std::path::Path, events: i64, requests: i64) {
+    let db = rusqlite::Connection::open(dir.join("jangbu.db")).unwrap();
+    db.execute("DELETE FROM outbox WHERE seq <= ?1", [events]).unwrap();
+    let bare = "UPDATE request SET scope = substr(scope, instr(scope, ':') + 1), key = '', \
+                body = x'' WHERE id <= ?1";
+    db.execute(bare, [requests]).unwrap();
+    let kept = "UPDATE shard SET trimmed = ?1, purged = ?2";
+    db.execute(kept, [events, requests]).unwrap();
+}
+
+fn count(dir: &std::path::Path, table: &str) -> i64 {
+    let db = rusqlite::Connection::open(dir.join("jangbu.db")).unwrap();
+    db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_retention_leaves_is_clean_wherever_the_outbox_begins() {
+    let (dir, _) = whole_shop();
+    let (events, requests) = (count(dir.path(), "outbox"), count(dir.path(), "request"));
+    assert!(events > 40 && requests > 10, "{events} events, {requests} requests");
+    for trimmed in 1..=events {
+        trim(dir.path(), trimmed, trimmed.min(requests));
+        let report = prove(&Options::new(dir.path())).unwrap();
+        assert!(report.clean(), "{trimmed} trimmed: {report}");
+        assert_eq!(report.conditions.events, (events - trimmed).unsigned_abs());
+    }
+}
+
 #[test]
 fn an_empty_shop_is_clean() {
     let dir = TempDir::new().unwrap();

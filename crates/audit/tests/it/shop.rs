@@ -273,7 +273,7 @@ impl Shop {
 
     /// The id and the first commit of the next story.
     fn begin(&mut self) -> (i64, i64) {
-        let id = (91_000_000_000 + self.stories) << 22;
+        let id = (55_932_800_000 + self.stories) << 22;
         let commit = 2 + (self.stories / self.batch) * 4;
         self.stories += 1;
         (id, commit)

@@ -15,6 +15,17 @@ use crate::unit::{Refusal, Verdict, When};
 /// must not be dropped: a posting to the ledger could be among them.)
 const CASCADE: usize = 64;
 
+/// What a key that came before is worth now.
+#[derive(Clone, Copy)]
+enum Earlier {
+    /// The same request: it gets the answer of the first one.
+    Same,
+    /// Another command had it, and made this.
+    Other(i64),
+    /// It is too old to be answered by what it made.
+    Expired(i64),
+}
+
 impl Cell {
     /// Load and decide: everything between `begin` and the first write.
     pub(super) fn decide_all(
@@ -86,16 +97,20 @@ impl Cell {
         }
     }
 
-    /// Points a repeated command at what its first run made. Returns that request's fingerprint.
-    fn adopt(&mut self, envelope: &mut Envelope) -> Option<([u8; 17], i64)> {
+    /// Points a repeated command at what its first run made; says what its key is worth.
+    fn adopt(&mut self, envelope: &mut Envelope) -> Option<Earlier> {
         let key = envelope.key.as_deref()?;
         let request = self.books.as_ref()?.recall(key)?;
-        let (first, resource) = (request.key.body, request.resource);
-        if first == key.body {
-            let unit = self.unit(envelope.to)?;
-            self.units[unit].adopt(&mut *envelope.body, resource);
+        let resource = request.resource;
+        if request.is_expired(envelope.now) {
+            return Some(Earlier::Expired(resource));
         }
-        Some((first, resource))
+        if request.key.body != key.body {
+            return Some(Earlier::Other(resource));
+        }
+        let unit = self.unit(envelope.to)?;
+        self.units[unit].adopt(&mut *envelope.body, resource);
+        Some(Earlier::Same)
     }
 
     /// Reads what the units want and do not hold.
@@ -135,11 +150,13 @@ impl Cell {
             panic!("{:?} is not in this cell", envelope.to)
         };
         let waited = item.waiter.is_some();
-        if let Some((first, resource)) = self.adopt(envelope) {
+        if let Some(earlier) = self.adopt(envelope) {
             Counters::add(&self.counters.replays, 1);
-            let same = envelope.key.as_ref().is_some_and(|key| key.body == first);
-            let reused = || Answer::KeyReused { resource };
-            let answer = || if same { self.reply(unit, envelope, true) } else { reused() };
+            let answer = || match earlier {
+                Earlier::Same => self.reply(unit, envelope, true),
+                Earlier::Other(resource) => Answer::KeyReused { resource },
+                Earlier::Expired(resource) => Answer::KeyExpired { resource },
+            };
             return Ok(waited.then(answer));
         }
         let ctx = self.ctx(envelope);

@@ -16,7 +16,7 @@ use crate::unit::Sink;
 const PROBE: i64 = 500_000;
 
 /// Adds rows of the engine itself to a commit that has nothing else.
-type Fill<'a> = dyn FnMut(&mut dyn Tx, &mut Books, &mut WritePlan) -> Result<(), Fault> + 'a;
+pub type Fill<'a> = dyn FnMut(&mut dyn Tx, &mut Books, &mut WritePlan) -> Result<(), Fault> + 'a;
 
 impl Cell {
     /// One of these items is not acceptable: runs the first half, and gives back the second.
@@ -114,7 +114,7 @@ impl Cell {
         Ok(batch)
     }
 
-    /// A commit of the engine's own rows: what `fill` adds, and the shard row.
+    /// A commit of the engine's own rows, after a fault: what `fill` adds, and the shard row.
     fn write_books(
         &mut self,
         store: &mut dyn Store,
@@ -122,13 +122,35 @@ impl Cell {
         fill: &mut Fill<'_>,
     ) -> Result<(), Fault> {
         self.forget();
+        let mut marked = |tx: &mut dyn Tx, books: &mut Books, plan: &mut WritePlan| {
+            fill(tx, books, plan)?;
+            books.save(&Sink::default(), plan);
+            Ok(())
+        };
+        self.write_own(store, now, &mut marked)
+    }
+
+    /// A commit of what `fill` puts into the plan; it saves the shard row itself, if it changes
+    /// anything. Nothing in the plan: no commit. On a fault the caller forgets what is held.
+    pub(super) fn write_own(
+        &mut self,
+        store: &mut dyn Store,
+        now: Time,
+        fill: &mut Fill<'_>,
+    ) -> Result<(), Fault> {
         let mut tx = store.begin()?;
         self.open(&mut *tx)?;
+        self.plan.clear();
         if let Some(books) = &mut self.books {
             books.begin(now);
             fill(&mut *tx, books, &mut self.plan)?;
-            books.save(&Sink::default(), &mut self.plan);
         }
+        if self.plan.is_empty() {
+            drop(tx);
+            self.books().aborted();
+            return Ok(());
+        }
+        self.plan.sort();
         tx.write(&self.plan)?;
         let committing = self.books().shard.commits;
         match tx.commit() {

@@ -10,6 +10,7 @@ mod faults;
 mod gateway;
 mod history;
 mod idem;
+mod keep;
 mod lists;
 mod outbox;
 mod parking;

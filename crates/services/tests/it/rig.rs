@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_engine::books::SHARD;
 use jangbu_engine::cell::{Cell, Outlet, Step};
+use jangbu_engine::chore::{Chore, Chores};
 use jangbu_engine::clock::Clock;
 use jangbu_engine::counters::Counters;
 use jangbu_engine::mailbox::{Answer, Limits, Mailbox, Waiter, Why};
@@ -51,6 +52,7 @@ pub(crate) enum Seen {
     Done { reply: String, replayed: bool },
     Refused(&'static str, String),
     KeyReused(i64),
+    KeyExpired(i64),
     NotRun(Why),
 }
 
@@ -60,6 +62,7 @@ impl Seen {
             Answer::Done { reply, replayed } => Self::Done { reply: reply_text(&*reply), replayed },
             Answer::Refused(refusal) => Self::Refused(refusal.code, reject_text(&*refusal.reject)),
             Answer::KeyReused { resource } => Self::KeyReused(resource),
+            Answer::KeyExpired { resource } => Self::KeyExpired(resource),
             Answer::NotRun(why) => Self::NotRun(why),
         }
     }
@@ -149,6 +152,7 @@ struct Station {
     units: Vec<UnitId>,
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
+    chores: Arc<Chores>,
     cell: Cell,
 }
 
@@ -189,7 +193,9 @@ impl Rig {
             let wire = Box::new(Wire(Arc::clone(record)));
             let parts = registry::units(units, &Rules::new("sim"));
             let cell = Cell::new(parts, Arc::clone(&mailbox), wire, Arc::clone(&counters));
-            Station { units: units.to_vec(), mailbox, counters, cell }
+            let chores: Arc<Chores> = Arc::default();
+            let cell = cell.with_chores(Arc::clone(&chores));
+            Station { units: units.to_vec(), mailbox, counters, chores, cell }
         };
         self.stations = self.layout.iter().map(station).collect();
     }
@@ -223,6 +229,11 @@ impl Rig {
     /// The mailbox of the cell that has `unit`.
     pub(crate) fn mailbox(&self, unit: UnitId) -> &Arc<Mailbox> {
         &self.stations.iter().find(|station| station.units.contains(&unit)).unwrap().mailbox
+    }
+
+    /// Gives the first cell long work to do.
+    pub(crate) fn post(&self, chore: Box<dyn Chore>) {
+        self.stations[0].chores.post(chore);
     }
 
     /// The counters of the first cell.
@@ -389,7 +400,7 @@ pub(crate) fn write(backend: &dyn Backend, fill: &dyn Fn(&mut WritePlan)) {
 fn found(backend: &dyn Backend) {
     write(backend, &|plan| {
         let mut row = plan.row(&SHARD, Mode::Upsert);
-        row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(1);
+        row.int(0).int(0).int(0).int(0).int(0).blob(&[7; 16]).int(0).int(0).int(1);
     });
 }
 

@@ -235,7 +235,7 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
         "INSERT INTO journal VALUES (1, 1, '', 'x', 1, 2, '[]')",
         "INSERT INTO journal VALUES (1, 1, 'kim', '', 1, 2, '[]')",
         "INSERT INTO journal VALUES (1, 1, 'kim', 'x', 1, 1, '[]')",
-        "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1)",
+        "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1, 0, 0)",
     ];
     for sql in refused {
         let error = db.execute(sql, []).unwrap_err();

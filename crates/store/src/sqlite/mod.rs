@@ -5,6 +5,7 @@
 //! | `session` | the owner's store: one connection, statements held for its life, one transaction at a time |
 //! | `held` · `text` | the statements of a table, made from its const description |
 //! | `checkpoint` | a thread that moves the log into the file, and the owner's finishing pass |
+//! | `copy` | a copy of the whole file while the owner works on |
 //! | `reader` | more connections, read-only, each call in one short snapshot |
 //! | `migrate` | the schema, step by step, refused when it drifted |
 //! | `fault` · `diagnose` | what an error means, and where a damaged file is damaged |
@@ -18,6 +19,7 @@
 //! refused. 3. A commit is reported as failed only when it surely did not happen.
 
 mod checkpoint;
+mod copy;
 mod diagnose;
 mod fault;
 mod held;

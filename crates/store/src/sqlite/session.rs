@@ -1,6 +1,6 @@
 //! The owner's store: one connection on the owner's thread.
 
-use std::{ptr, time::Duration};
+use std::{path::Path, ptr, time::Duration};
 
 use jangbu_engine::port::{
     CommitError, Each, Fault, Mode, ReadPlan, Store, StoreCounters, Table, Tx, Values, WritePlan,
@@ -10,7 +10,7 @@ use rusqlite::{Connection, Error, ErrorCode, Statement};
 use super::{
     Durability, Sqlite,
     checkpoint::{Finisher, Progress},
-    diagnose,
+    copy, diagnose,
     fault::{fault_of, is_damage},
     held::{Held, bind, key_of, op_of, prepare, select},
     text::Op,
@@ -38,6 +38,11 @@ pub(super) struct Session<'c> {
 }
 
 impl<'c> Session<'c> {
+    /// The owner's connection.
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.conn
+    }
+
     pub(super) fn open(
         conn: &'c Connection,
         config: &'c Sqlite,
@@ -121,6 +126,10 @@ impl Store for Session<'_> {
         done.map_err(|fault| self.note(fault))
     }
 
+    fn copying(&mut self, to: &Path, run: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
+        copy::copying(self, to, run)
+    }
+
     fn counters(&self) -> StoreCounters {
         StoreCounters {
             checkpoints: self.progress.checkpoints(),
@@ -199,7 +208,7 @@ impl SessionTx<'_, '_> {
                 "{} is not in version {version}",
                 writing(table, values)
             ))),
-            Mode::Insert | Mode::Update { .. } | Mode::Upsert | Mode::Delete => Ok(()),
+            Mode::Insert | Mode::Update { .. } | Mode::Upsert | Mode::Delete | Mode::Trim => Ok(()),
         }
     }
 
@@ -215,6 +224,7 @@ impl SessionTx<'_, '_> {
             Mode::Update { .. } => Op::Update,
             Mode::Upsert => Op::Upsert,
             Mode::Delete => Op::Delete,
+            Mode::Trim => Op::Trim,
         };
         let statement = self.0.held.get(place, table, op)?;
         bind(statement, values)?;

@@ -16,6 +16,8 @@ pub(super) enum Op {
     Upsert,
     /// Deletes the row of a key.
     Delete,
+    /// Deletes the rows up to a key.
+    Trim,
     /// Selects the row of a key.
     Key,
     /// Selects due rows.
@@ -29,7 +31,7 @@ pub(super) enum Op {
 }
 
 /// Number of statements of a table.
-pub(super) const OPS: usize = 8 + LISTS;
+pub(super) const OPS: usize = 9 + LISTS;
 
 impl Op {
     /// Where its statement stands among those of a table.
@@ -43,7 +45,8 @@ impl Op {
             Self::Due => 5,
             Self::Up => 6,
             Self::Down => 7,
-            Self::Listed(list) => 8 + list,
+            Self::Trim => 8,
+            Self::Listed(list) => 9 + list,
         }
     }
 }
@@ -55,6 +58,7 @@ pub(super) fn text(table: &Table, op: Op) -> String {
         Op::Update => update(table),
         Op::Upsert => format!("{} {}", insert(table), on_conflict(table)),
         Op::Delete => format!("DELETE FROM \"{}\" WHERE {}", table.name, key_is(table)),
+        Op::Trim => format!("DELETE FROM \"{}\" WHERE {} <= ?1", table.name, table.key[0]),
         Op::Key => format!("{} WHERE {}", select(table), key_is(table)),
         Op::Due => {
             let key = table.key[0];
@@ -195,7 +199,7 @@ mod tests {
         )
         .unwrap();
         let rowid = "SEARCH item USING INTEGER PRIMARY KEY";
-        for op in [Op::Key, Op::Up, Op::Down, Op::Update, Op::Delete] {
+        for op in [Op::Key, Op::Up, Op::Down, Op::Update, Op::Delete, Op::Trim] {
             let steps = plan(&conn, &ITEM, op);
             assert!(steps.len() == 1 && steps[0].starts_with(rowid), "{op:?} {steps:?}");
         }

@@ -212,7 +212,30 @@ fn upserts_and_deletes(store: &mut dyn Store) {
     })
     .unwrap();
     assert_eq!(store.keys(&range(&LEG, [3, 0, 0], [3, 9, 9], false, 9)), [[0; 3]; 0]);
+    trims(store);
     assert_eq!(store.ids(&range(&MARK, [0; 3], [9, 0, 0], false, 9)), [7]);
+}
+
+/// Rows up to a key go, those of the same transaction, too; the others stay.
+fn trims(store: &mut dyn Store) {
+    let marks = range(&MARK, [0; 3], [90, 0, 0], false, 99);
+    let mark = |store: &mut dyn Store, mode: Mode, ids: &[i64]| {
+        let each = |plan: &mut _| ids.iter().for_each(|id| _ = row(plan, &MARK, mode, &[*id]));
+        commit(store, each).unwrap();
+    };
+    mark(store, Mode::Insert, &[50, 51, 56, 57, 58]);
+    commit(store, |plan| {
+        row(plan, &MARK, Mode::Insert, &[54]);
+        row(plan, &MARK, Mode::Insert, &[60]);
+        row(plan, &MARK, Mode::Trim, &[56]);
+        plan.sort();
+    })
+    .unwrap();
+    assert_eq!(store.ids(&marks), [57, 58, 60]);
+    mark(store, Mode::Trim, &[56]);
+    assert_eq!(store.ids(&marks), [57, 58, 60], "nothing to trim is fine");
+    mark(store, Mode::Delete, &[57, 58, 60]);
+    mark(store, Mode::Insert, &[7]);
 }
 
 fn readers_see_committed_rows_only(backend: &dyn Backend, store: &mut dyn Store) {

@@ -1,0 +1,139 @@
+//! The thread that follows the outbox, and what it is asked besides.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jangbu_engine::clock::{Clock, Stopwatch};
+use jangbu_engine::port::{Backend, Fault, Store};
+
+use super::parking::{Told, Unsettled, Verb};
+use super::{Projector, Taken};
+use crate::lag::{Pace, Progress};
+
+/// A running projector.
+#[derive(Debug)]
+pub struct Projections {
+    handle: Handle,
+    thread: JoinHandle<Result<(), Fault>>,
+}
+
+/// What the projector is asked besides.
+enum Errand {
+    /// Take in what is there and end.
+    Stop,
+    /// Settle a parked key.
+    Settle(i64, Verb, Told),
+}
+
+/// The way to a running projector.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    progress: Arc<Progress>,
+    errands: Sender<Errand>,
+}
+
+impl Handle {
+    /// How far it has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Does with a parked key what an operator wants, and tells what became of it.
+    pub fn settle(&self, key: i64, verb: Verb, told: Told) {
+        let sent = self.errands.send(Errand::Settle(key, verb, told));
+        if let Err(SendError(Errand::Settle(_, _, told))) = sent {
+            told(Err(Unsettled::Stopped));
+        }
+    }
+}
+
+impl Projections {
+    /// Follows the outbox of `truth` on a thread of its own; `clock` tells how far behind it is.
+    pub fn follow(
+        truth: &dyn Backend,
+        derived: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Fault> {
+        let reader = truth.reader()?;
+        let progress = Arc::new(Progress::default());
+        let projector = Projector::new(reader, clock, Arc::clone(&progress));
+        let (errands, asked) = channel();
+        let run = move || run(projector, &*derived, &asked);
+        let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
+        Ok(Self { handle: Handle { progress, errands }, thread })
+    }
+
+    /// The last event that was taken in.
+    pub fn seq(&self) -> i64 {
+        self.handle.progress.seq()
+    }
+
+    /// For whoever watches it, or settles a parked key.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Whether the thread is alive; a fault ends it.
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Takes in what is there and ends.
+    pub fn stop(self) -> Result<(), Fault> {
+        // One that has ended already says so when it is joined.
+        drop(self.handle.errands.send(Errand::Stop));
+        let died = |_| Err(Fault::Fatal("the projector panicked".to_owned()));
+        self.thread.join().unwrap_or_else(died)
+    }
+}
+
+fn run(projector: Projector, derived: &dyn Backend, asked: &Receiver<Errand>) -> Result<(), Fault> {
+    let mut projector = Some(projector);
+    let mut ended = Ok(());
+    let opened = derived.with(&mut |store| {
+        if let Some(projector) = projector.take() {
+            ended = follow(projector, store, asked);
+        }
+    });
+    let ended = opened.and(ended);
+    if let Err(fault) = &ended {
+        tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
+    }
+    ended
+}
+
+fn follow(
+    mut projector: Projector,
+    store: &mut dyn Store,
+    asked: &Receiver<Errand>,
+) -> Result<(), Fault> {
+    let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
+    let mut stopping = false;
+    loop {
+        let taken = match projector.step(store) {
+            Err(Fault::Transient(why) | Fault::Full(why)) => {
+                tracing::warn!(why, "the projections wait");
+                Taken::default()
+            }
+            other => other?,
+        };
+        projector.tell_progress();
+        store.between()?;
+        if taken.weight == 0 && stopping {
+            return Ok(());
+        }
+        let rest = pace.rest(taken.weight, watch.lap());
+        let rest = if taken.full || stopping { Duration::ZERO } else { rest };
+        match asked.recv_timeout(rest) {
+            Ok(Errand::Settle(key, verb, told)) => {
+                told(projector.settle(store, key, verb));
+                projector.tell_progress();
+            }
+            Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
