@@ -35,11 +35,22 @@ impl Mint {
 
     /// The next id at or after `now`.
     pub fn next(&self, now: Time) -> i64 {
+        self.take(now, 1)
+    }
+
+    /// The first of `count` ids at or after `now`; the others follow by [`Mint::block`].
+    pub fn take(&self, now: Time, count: u32) -> i64 {
         let floor = ((now.0 / 1_000 - EPOCH_MS).max(0)) << COUNTER_BITS;
-        let step = |last: i64| Some(floor.max(last + 1));
+        let step = |last: i64| Some(floor.max(last + 1) + i64::from(count.max(1)) - 1);
         let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
         let last = before.unwrap_or_else(|same| same);
         (floor.max(last + 1) << SLOT_BITS) | self.slot
+    }
+
+    /// The ids that were taken together with `first`, and all that could have been: what made them
+    /// needs to remember the first one alone.
+    pub fn block(first: i64) -> impl Iterator<Item = i64> {
+        std::iter::successors(Some(first), |id| id.checked_add(1 << SLOT_BITS))
     }
 }
 
@@ -184,6 +195,16 @@ mod tests {
         let c = mint.next(later);
         assert!(a < b && b < c, "{a} {b} {c}");
         assert_eq!(a & 1023, 3);
+    }
+
+    #[test]
+    fn ids_that_are_taken_together_follow_each_other_and_are_nobody_elses() {
+        let (mint, now) = (Mint::new(3), Time(1_800_000_000_000_000));
+        let first = mint.take(now, 3);
+        let block: Vec<_> = Mint::block(first).take(3).collect();
+        assert!(block.is_sorted() && block.iter().all(|id| id & 1023 == 3), "{block:?}");
+        let next = mint.next(now);
+        assert_eq!(Mint::block(first).nth(3), Some(next));
     }
 
     #[test]

@@ -41,12 +41,13 @@ pub enum Command {
     /// The order did not happen, or its last unit came back. On a Redeem never seen it leaves a
     /// tombstone.
     Restore { coupon: CouponId, order: OrderId },
-    /// Its time is over (told by [`Command::Sweep`]).
-    Expire { coupon: CouponId },
     /// An operator takes it back.
     Revoke { coupon: CouponId, reason: Box<str> },
-    /// The campaign's timer: expire what is due, a slice at a time.
+    /// The campaign's timer: coupons end in the order in which they were issued.
     Sweep { campaign: CampaignId },
+    /// The coupon at `position`, the next one to be looked at, ends if its time is over; then up to
+    /// `left` that follow it.
+    Expire { campaign: CampaignId, position: i64, left: u32 },
 }
 
 /// What coupon answers. The same command again gives the same answer.
@@ -169,8 +170,10 @@ pub enum Event {
     Changed {
         /// Ascending by campaign.
         campaigns: Vec<(CampaignId, Tally)>,
-        /// Ascending by coupon.
-        coupons: Vec<Holding>,
+        /// Issued in this commit, ascending by coupon.
+        issued: Vec<(CouponId, UserId)>,
+        /// Issued before it and changed in it, ascending by coupon.
+        moved: Vec<Holding>,
     },
 }
 

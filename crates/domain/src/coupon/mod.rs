@@ -21,9 +21,12 @@
 //! 5. Restore on an order that never redeemed leaves a tombstone, so that a late Redeem of it finds
 //!    nothing to use. A coupon that nobody ever issued needs none: it cannot be redeemed anyway.
 //! 6. A coupon that is given back after its time has expired, and is counted so.
-//! 7. What was carried out is answered again in the same words and changes nothing.
+//! 7. Coupons of a campaign expire in the order of their positions: its row remembers how far, and
+//!    has a timer as long as there are more. So the coupon of an order has no timer to be moved.
+//! 8. What was carried out is answered again in the same words and changes nothing.
 
 pub mod command;
+pub mod decide;
 pub mod model;
 pub mod terms;
 

@@ -1,6 +1,6 @@
 //! The rows of coupon and the only functions that change a counter.
 
-use std::fmt;
+use std::sync::Arc;
 
 use jangbu_kernel::{CampaignId, CouponId, OrderId, Time, UserId, coded, rows};
 
@@ -42,16 +42,16 @@ pub struct IssueKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Campaign {
     /// What it promises.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// Where its coupons are.
     pub tally: Tally,
     /// When an operator ended it.
     pub ended_at: Option<Time>,
-    /// Up to this position its timer has looked at its coupons.
+    /// Its timer has looked at the coupons up to this position: their time is over.
     pub swept: i64,
     /// When it was made.
     pub at: Time,
-    /// When the coupon after `swept` ends.
+    /// When the coupon after `swept` ends; none: there is no such coupon.
     pub next_at: Option<Time>,
 }
 
@@ -66,12 +66,19 @@ impl Campaign {
         self.ended_at.is_none() && self.terms.starts <= now && now < self.terms.ends
     }
 
-    /// Gives the next position.
-    pub fn issue(&mut self) -> i64 {
+    /// Gives the next position, to a coupon that ends at `expires_at`.
+    pub fn issue(&mut self, expires_at: Time) -> i64 {
         let Tally { issued, free, .. } = &mut self.tally;
         change(issued, 1);
         change(free, 1);
+        self.next_at.get_or_insert(expires_at);
         *issued
+    }
+
+    /// The coupon after `swept` has been looked at.
+    pub fn sweep(&mut self, now: Time) {
+        change(&mut self.swept, 1);
+        self.next_at = (self.swept < self.tally.issued).then_some(now);
     }
 
     /// A coupon changes from one state to another.
@@ -171,12 +178,6 @@ pub struct Issue {
     pub user: UserId,
     /// When.
     pub at: Time,
-}
-
-impl fmt::Display for HolderKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.user, self.campaign)
-    }
 }
 
 /// Changes a counter; the checks before it make an overflow a bug.

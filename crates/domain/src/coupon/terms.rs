@@ -146,5 +146,5 @@ impl Terms {
 
 /// `bp` basis points of `value`, rounded down.
 fn part(value: i128, bp: i64) -> i128 {
-    value.saturating_mul(i128::from(bp)) / i128::from(WHOLE)
+    value.saturating_mul(i128::from(bp)).checked_div(i128::from(WHOLE)).unwrap_or(0)
 }

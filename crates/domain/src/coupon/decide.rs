@@ -1,0 +1,445 @@
+//! The rules of coupon. Each function checks everything first and then changes rows, so a refusal
+//! leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jangbu_kernel::{
+    CampaignId, CouponId, Ctx, Currency, Domain, Mint, OrderId, Out, Time, UnitId, UserId,
+};
+
+use super::Coupons;
+use super::command::{self, Command, Event, GRANT_MAX, Goods, Holding, Reject, Reply, Tally};
+use super::model::{Campaign, Holder, HolderKey, Issue, IssueKey, Rows, State, UserCoupon};
+use super::terms::Terms;
+
+/// A sweep looks at so many coupons: less than a cascade may have commands.
+const SLICE: u32 = 48;
+
+impl Domain for Coupons {
+    const UNIT: UnitId = command::UNIT;
+    type Command = Command;
+    type Reply = Reply;
+    type Reject = Reject;
+    type Event = Event;
+    type Rows = Rows;
+
+    fn want(command: &Command, rows: &mut Rows) {
+        match command {
+            Command::CreateCampaign { campaign, .. }
+            | Command::EndCampaign { campaign }
+            | Command::Sweep { campaign } => rows.campaign.want(*campaign),
+            Command::Issue { campaign, coupon, user } => {
+                want_issue(*campaign, (*coupon, *user), rows);
+            }
+            Command::Grant { campaign, coupons } => {
+                rows.campaign.want(*campaign);
+                for one in coupons {
+                    want_issue(*campaign, *one, rows);
+                }
+            }
+            Command::Redeem { coupon, .. }
+            | Command::Restore { coupon, .. }
+            | Command::Revoke { coupon, .. } => want_with_campaign(*coupon, rows),
+            Command::Expire { campaign, position, .. } => {
+                let key = IssueKey { campaign: *campaign, position: *position };
+                rows.campaign.want(*campaign);
+                rows.issue.want(key);
+                if rows.issue.version(key) > 0
+                    && let Some(issue) = rows.issue.get(key)
+                {
+                    rows.coupon.want(issue.coupon);
+                }
+            }
+        }
+    }
+
+    fn decide(
+        command: &Command,
+        ctx: &Ctx,
+        rows: &mut Rows,
+        out: &mut Out<Event>,
+    ) -> Result<Reply, Reject> {
+        match command {
+            Command::CreateCampaign { campaign, terms } => create(*campaign, terms, ctx, rows),
+            Command::EndCampaign { campaign } => end(*campaign, ctx, rows),
+            Command::Issue { campaign, coupon, user } => {
+                issue(*campaign, (*coupon, *user), ctx, rows)
+            }
+            Command::Grant { campaign, coupons } => grant(*campaign, coupons, ctx, rows),
+            Command::Redeem { coupon, order, user, goods, currency } => {
+                redeem(*coupon, (*order, *user), (goods, *currency), ctx, rows)
+            }
+            Command::Restore { coupon, order } => Ok(restore(*coupon, *order, ctx, rows)),
+            Command::Revoke { coupon, reason } => revoke(*coupon, reason, ctx, rows),
+            Command::Sweep { campaign } => Ok(sweep(*campaign, ctx, rows, out)),
+            Command::Expire { campaign, position, left } => {
+                let key = IssueKey { campaign: *campaign, position: *position };
+                Ok(expire(key, *left, (ctx, out), rows))
+            }
+        }
+    }
+
+    fn resource(command: &Command) -> i64 {
+        match command {
+            Command::CreateCampaign { campaign, .. }
+            | Command::EndCampaign { campaign }
+            | Command::Sweep { campaign }
+            | Command::Expire { campaign, .. } => campaign.0,
+            Command::Issue { coupon, .. }
+            | Command::Redeem { coupon, .. }
+            | Command::Restore { coupon, .. }
+            | Command::Revoke { coupon, .. } => coupon.0,
+            Command::Grant { coupons, .. } => coupons.first().map_or(0, |(coupon, _)| coupon.0),
+        }
+    }
+
+    fn adopt(command: &mut Command, resource: i64) {
+        match command {
+            Command::CreateCampaign { campaign, .. }
+            | Command::EndCampaign { campaign }
+            | Command::Sweep { campaign }
+            | Command::Expire { campaign, .. } => *campaign = CampaignId(resource),
+            Command::Issue { coupon, .. }
+            | Command::Redeem { coupon, .. }
+            | Command::Restore { coupon, .. }
+            | Command::Revoke { coupon, .. } => *coupon = CouponId(resource),
+            Command::Grant { coupons, .. } => {
+                for ((coupon, _), id) in coupons.iter_mut().zip(Mint::block(resource)) {
+                    *coupon = CouponId(id);
+                }
+            }
+        }
+    }
+
+    fn recall(command: &Command, rows: &Rows) -> Option<Reply> {
+        let seen = |coupon, reply| rows.coupon.get(coupon).map(|_| reply);
+        match command {
+            Command::CreateCampaign { campaign, .. } | Command::EndCampaign { campaign } => {
+                rows.campaign.get(*campaign).map(|row| shown(*campaign, row))
+            }
+            Command::Sweep { .. } | Command::Expire { .. } => Some(Reply::Expired),
+            Command::Issue { campaign, coupon, .. } => {
+                let terms = &rows.campaign.get(*campaign)?.terms;
+                rows.coupon.get(*coupon).map(|row| issued(*coupon, row, terms))
+            }
+            Command::Grant { campaign, coupons } => granted(*campaign, coupons, rows),
+            Command::Redeem { coupon, .. } => redeemed(rows.coupon.get(*coupon)?, rows),
+            Command::Restore { coupon, .. } => seen(*coupon, Reply::Restored),
+            Command::Revoke { coupon, .. } => seen(*coupon, Reply::Revoked(*coupon)),
+        }
+    }
+
+    fn wake(table: &str, key: i64) -> Command {
+        assert_eq!(table, "campaign", "only campaigns have a timer");
+        Command::Sweep { campaign: CampaignId(key) }
+    }
+
+    /// States how every campaign and coupon stands that this commit changed.
+    fn seal(_ctx: &Ctx, rows: &mut Rows, out: &mut Out<Event>) {
+        let campaigns = rows.campaign.changed().map(|dirty| (*dirty.key, dirty.row.tally));
+        let mut campaigns: Vec<_> = campaigns.collect();
+        let (mut issued, mut moved) = (Vec::new(), Vec::new());
+        for dirty in rows.coupon.changed() {
+            let (coupon, UserCoupon { user, state, order, .. }) = (*dirty.key, dirty.row);
+            match dirty.stored {
+                0 => issued.push((coupon, *user)),
+                _ => moved.push(Holding { coupon, user: *user, state: *state, order: *order }),
+            }
+        }
+        if campaigns.is_empty() && moved.is_empty() {
+            return;
+        }
+        campaigns.sort_unstable_by_key(|(campaign, _)| *campaign);
+        issued.sort_unstable();
+        moved.sort_unstable_by_key(|holding| holding.coupon);
+        out.emit(Event::Changed { campaigns, issued, moved });
+    }
+}
+
+fn want_issue(campaign: CampaignId, (coupon, user): (CouponId, UserId), rows: &mut Rows) {
+    rows.campaign.want(campaign);
+    rows.coupon.want(coupon);
+    rows.holder.want(HolderKey { campaign, user });
+}
+
+/// Wants a coupon and, once that is there, its campaign.
+fn want_with_campaign(coupon: CouponId, rows: &mut Rows) {
+    rows.coupon.want(coupon);
+    if rows.coupon.version(coupon) > 0
+        && let Some(row) = rows.coupon.get(coupon)
+    {
+        rows.campaign.want(row.campaign);
+    }
+}
+
+fn create(id: CampaignId, terms: &Terms, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
+    terms.check()?;
+    if let Some(old) = rows.campaign.get(id) {
+        return if *old.terms == *terms { Ok(shown(id, old)) } else { Err(Reject::CampaignDiffers) };
+    }
+    let campaign = Campaign {
+        terms: Arc::new(terms.clone()),
+        tally: Tally::default(),
+        ended_at: None,
+        swept: 0,
+        at: ctx.now,
+        next_at: None,
+    };
+    let reply = shown(id, &campaign);
+    rows.campaign.insert(id, campaign);
+    Ok(reply)
+}
+
+fn shown(id: CampaignId, row: &Campaign) -> Reply {
+    Reply::Campaign(id, Box::new(row.clone()))
+}
+
+fn end(id: CampaignId, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
+    let old = rows.campaign.get(id).ok_or(Reject::CampaignUnknown)?;
+    if old.ended_at.is_some() {
+        return Ok(shown(id, old));
+    }
+    let campaign = campaign_of(id, rows);
+    campaign.ended_at = Some(ctx.now);
+    Ok(shown(id, campaign))
+}
+
+fn issue(
+    id: CampaignId,
+    (coupon, user): (CouponId, UserId),
+    ctx: &Ctx,
+    rows: &mut Rows,
+) -> Result<Reply, Reject> {
+    let campaign = rows.campaign.get(id).ok_or(Reject::CampaignUnknown)?;
+    if let Some(old) = rows.coupon.get(coupon) {
+        let same = (old.campaign, old.user) == (id, user);
+        let again = || issued(coupon, old, &campaign.terms);
+        return if same { Ok(again()) } else { Err(Reject::CouponDiffers) };
+    }
+    check_open(campaign, 1, ctx)?;
+    check_holder(id, user, 1, rows)?;
+    give(id, (coupon, user), ctx, rows);
+    let terms = Arc::clone(&campaign_of(id, rows).terms);
+    let row = rows.coupon.get(coupon).expect("it was issued a moment ago");
+    Ok(issued(coupon, row, &terms))
+}
+
+/// What is left after a coupon follows from its position: so it is the same whenever it is asked.
+fn issued(coupon: CouponId, row: &UserCoupon, terms: &Terms) -> Reply {
+    let UserCoupon { position, expires_at, .. } = *row;
+    Reply::Issued { coupon, position, remaining: left(terms, position), expires_at }
+}
+
+fn left(terms: &Terms, position: i64) -> i64 {
+    terms.total.saturating_sub(position)
+}
+
+fn check_open(campaign: &Campaign, wanted: i64, ctx: &Ctx) -> Result<(), Reject> {
+    let remaining = campaign.remaining();
+    if !campaign.is_open(ctx.now) {
+        return Err(Reject::CampaignNotOpen);
+    }
+    if remaining < wanted { Err(Reject::CouponExhausted { remaining }) } else { Ok(()) }
+}
+
+fn check_holder(id: CampaignId, user: UserId, more: i64, rows: &Rows) -> Result<(), Reject> {
+    let most = rows.campaign.get(id).map_or(0, |campaign| campaign.terms.per_user);
+    let held = rows.holder.get(HolderKey { campaign: id, user }).map_or(0, |row| row.held);
+    let fits = held.checked_add(more).is_some_and(|held| held <= most);
+    if fits { Ok(()) } else { Err(Reject::CouponLimitReached { user }) }
+}
+
+/// Gives a coupon. Everything was checked: the only way to a new one.
+fn give(id: CampaignId, (coupon, user): (CouponId, UserId), ctx: &Ctx, rows: &mut Rows) {
+    let campaign = campaign_of(id, rows);
+    let expires_at = campaign.terms.expiry(ctx.now);
+    let (position, most) = (campaign.issue(expires_at), campaign.terms.per_user);
+    campaign.assert_lawful(id);
+    let holder = HolderKey { campaign: id, user };
+    match rows.holder.edit(holder) {
+        Some(row) => row.held = row.held.saturating_add(1),
+        None => rows.holder.insert(holder, Holder { held: 1, most }),
+    }
+    rows.issue.insert(IssueKey { campaign: id, position }, Issue { coupon, user, at: ctx.now });
+    let row = UserCoupon {
+        campaign: id,
+        user,
+        position,
+        state: State::Free,
+        order: None,
+        discount: 0,
+        undone: Vec::new(),
+        issued_at: ctx.now,
+        expires_at,
+        reason: None,
+    };
+    rows.coupon.insert(coupon, row);
+}
+
+fn grant(
+    id: CampaignId,
+    coupons: &[(CouponId, UserId)],
+    ctx: &Ctx,
+    rows: &mut Rows,
+) -> Result<Reply, Reject> {
+    let campaign = rows.campaign.get(id).ok_or(Reject::CampaignUnknown)?;
+    let ascending = coupons.is_sorted_by(|(one, _), (next, _)| one < next);
+    if coupons.is_empty() || coupons.len() > GRANT_MAX || !ascending {
+        return Err(Reject::GrantInvalid);
+    }
+    let given = |(coupon, _): &(CouponId, UserId)| rows.coupon.get(*coupon).is_some();
+    if coupons.iter().any(given) {
+        let same = coupons.iter().all(|(coupon, user)| {
+            rows.coupon.get(*coupon).is_some_and(|old| (old.campaign, old.user) == (id, *user))
+        });
+        return if same { granted(id, coupons, rows) } else { None }.ok_or(Reject::CouponDiffers);
+    }
+    check_open(campaign, i64::try_from(coupons.len()).unwrap_or(i64::MAX), ctx)?;
+    let mut wanted: BTreeMap<UserId, i64> = BTreeMap::new();
+    for (_, user) in coupons {
+        let more = wanted.entry(*user).or_insert(0);
+        *more = more.saturating_add(1);
+        check_holder(id, *user, *more, rows)?;
+    }
+    for one in coupons {
+        give(id, *one, ctx, rows);
+    }
+    granted(id, coupons, rows).ok_or(Reject::CampaignUnknown)
+}
+
+/// The answer to a grant that was carried out.
+fn granted(id: CampaignId, coupons: &[(CouponId, UserId)], rows: &Rows) -> Option<Reply> {
+    let terms = &rows.campaign.get(id)?.terms;
+    let (mut given, mut expires_at) = (Vec::with_capacity(coupons.len()), Time(0));
+    for (coupon, _) in coupons {
+        let row = rows.coupon.get(*coupon)?;
+        expires_at = row.expires_at;
+        given.push((*coupon, row.user, row.position));
+    }
+    let last = given.last().map_or(0, |(_, _, position)| *position);
+    Some(Reply::Granted { coupons: given, remaining: left(terms, last), expires_at })
+}
+
+/// Uses a coupon for an order, or says again that it is used for it.
+fn redeem(
+    id: CouponId,
+    (order, user): (OrderId, UserId),
+    (goods, currency): (&[Goods], Currency),
+    ctx: &Ctx,
+    rows: &mut Rows,
+) -> Result<Reply, Reject> {
+    let old = rows.coupon.get(id).filter(|old| old.user == user).ok_or(Reject::CouponUnknown)?;
+    if old.undone.contains(&order) {
+        return Err(Reject::StepCancelled);
+    }
+    match old.state {
+        State::Used if old.order == Some(order) => {
+            return redeemed(old, rows).ok_or(Reject::CampaignUnknown);
+        }
+        State::Used => return Err(Reject::CouponUsed),
+        State::Revoked => return Err(Reject::CouponRevoked),
+        State::Expired => return Err(Reject::CouponExpired),
+        State::Free if old.expires_at <= ctx.now => return Err(Reject::CouponExpired),
+        State::Free => {}
+    }
+    let campaign = rows.campaign.get(old.campaign).ok_or(Reject::CampaignUnknown)?;
+    let discount = campaign.terms.discount(goods, currency)?;
+    let coupon = enter(id, State::Used, rows);
+    coupon.order = Some(order);
+    coupon.discount = discount;
+    let coupon = rows.coupon.get(id).ok_or(Reject::CouponUnknown)?;
+    redeemed(coupon, rows).ok_or(Reject::CampaignUnknown)
+}
+
+/// The answer to a Redeem that was carried out.
+fn redeemed(coupon: &UserCoupon, rows: &Rows) -> Option<Reply> {
+    let terms = &rows.campaign.get(coupon.campaign)?.terms;
+    let (discount, scope) = (coupon.discount, terms.scope.clone());
+    Some(Reply::Redeemed { discount, scope, funding: terms.funding })
+}
+
+/// Whatever became of the Redeem: the coupon is not used for `order` and never will be.
+fn restore(id: CouponId, order: OrderId, ctx: &Ctx, rows: &mut Rows) -> Reply {
+    let Some(old) = rows.coupon.get(id) else { return Reply::Restored };
+    if old.state == State::Used && old.order == Some(order) {
+        let over = old.expires_at <= ctx.now;
+        let coupon = enter(id, if over { State::Expired } else { State::Free }, rows);
+        coupon.order = None;
+        coupon.discount = 0;
+        coupon.undo(order);
+    } else if !old.undone.contains(&order) {
+        edit(id, rows).undo(order);
+    }
+    Reply::Restored
+}
+
+fn revoke(id: CouponId, reason: &str, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
+    let old = rows.coupon.get(id).ok_or(Reject::CouponUnknown)?;
+    match old.state {
+        State::Used => return Err(Reject::CouponUsed),
+        State::Expired => return Err(Reject::CouponExpired),
+        State::Free if old.expires_at <= ctx.now => return Err(Reject::CouponExpired),
+        State::Revoked => {}
+        State::Free => enter(id, State::Revoked, rows).reason = Some(reason.into()),
+    }
+    Ok(Reply::Revoked(id))
+}
+
+/// The timer of a campaign. It may be early, late or double.
+fn sweep(id: CampaignId, ctx: &Ctx, rows: &Rows, out: &mut Out<Event>) -> Reply {
+    let due = rows.campaign.get(id).filter(|row| row.next_at.is_some_and(|at| at <= ctx.now));
+    if let Some(campaign) = due {
+        look_at(id, campaign.swept.saturating_add(1), SLICE, out);
+    }
+    Reply::Expired
+}
+
+/// What is looked at is read only then: how many are due, nobody knows before.
+fn look_at(campaign: CampaignId, position: i64, left: u32, out: &mut Out<Event>) {
+    out.tell(command::UNIT, Command::Expire { campaign, position, left });
+}
+
+/// Ends the coupon in place `key` if it is the next one, its time is over and nobody uses it.
+fn expire(key: IssueKey, left: u32, (ctx, out): (&Ctx, &mut Out<Event>), rows: &mut Rows) -> Reply {
+    let IssueKey { campaign: id, position } = key;
+    let (Some(campaign), Some(issue)) = (rows.campaign.get(id), rows.issue.get(key)) else {
+        return Reply::Expired;
+    };
+    if campaign.swept.checked_add(1) != Some(position) {
+        return Reply::Expired;
+    }
+    let (coupon, ends) = (issue.coupon, campaign.terms.expiry(issue.at));
+    if ends > ctx.now {
+        campaign_of(id, rows).next_at = Some(ends);
+        return Reply::Expired;
+    }
+    if rows.coupon.get(coupon).is_some_and(|row| row.state == State::Free) {
+        enter(coupon, State::Expired, rows);
+    }
+    let campaign = campaign_of(id, rows);
+    campaign.sweep(ctx.now);
+    if let Some(left) = left.checked_sub(1).filter(|_| campaign.next_at.is_some()) {
+        look_at(id, position.saturating_add(1), left, out);
+    }
+    Reply::Expired
+}
+
+/// Changes the state of a coupon and the counters of its campaign: the only way to either.
+fn enter(id: CouponId, to: State, rows: &mut Rows) -> &mut UserCoupon {
+    let UserCoupon { campaign: of, state: from, .. } = *edit(id, rows);
+    let campaign = campaign_of(of, rows);
+    campaign.moved(from, to);
+    campaign.assert_lawful(of);
+    let coupon = edit(id, rows);
+    coupon.state = to;
+    coupon
+}
+
+fn edit(id: CouponId, rows: &mut Rows) -> &mut UserCoupon {
+    rows.coupon.edit(id).expect("the coupon was there a moment ago")
+}
+
+fn campaign_of(id: CampaignId, rows: &mut Rows) -> &mut Campaign {
+    rows.campaign.edit(id).expect("a coupon has a campaign")
+}
