@@ -52,6 +52,7 @@ pub(crate) enum Topic {
     /// Not about an order or payment.
     Catalog,
     Stock,
+    Coupon,
 }
 
 impl Topic {
@@ -72,6 +73,7 @@ impl Topic {
             "journal.posted" => Self::JournalPosted,
             "product.changed" => Self::Catalog,
             "stock.changed" => Self::Stock,
+            "coupon.changed" => Self::Coupon,
             _ => return None,
         })
     }
@@ -168,7 +170,7 @@ impl Outbox {
             outbox.latest = outbox.latest.max(at);
             match Topic::read(topic) {
                 None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
-                Some(Topic::Stock) => {}
+                Some(Topic::Stock | Topic::Coupon) => {}
                 Some(Topic::Catalog) => outbox.products.push(key),
                 Some(topic) => {
                     let version = u32::try_from(version).unwrap_or(u32::MAX);

@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use jangbu_domain::coupon::model::{HolderKey, IssueKey};
 use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
 use jangbu_engine::port::{By, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
@@ -44,6 +45,26 @@ impl Keyed for EntryKey {
 
     fn from_parts([source, seq, leg]: Key) -> Self {
         Self { source, seq, leg }
+    }
+}
+
+impl Keyed for HolderKey {
+    fn parts(self) -> Key {
+        [self.campaign.0, self.user.0, 0]
+    }
+
+    fn from_parts([campaign, user, _]: Key) -> Self {
+        Self { campaign: CampaignId(campaign), user: UserId(user) }
+    }
+}
+
+impl Keyed for IssueKey {
+    fn parts(self) -> Key {
+        [self.campaign.0, self.position, 0]
+    }
+
+    fn from_parts([campaign, position, _]: Key) -> Self {
+        Self { campaign: CampaignId(campaign), position }
     }
 }
 

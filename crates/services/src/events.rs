@@ -136,6 +136,15 @@ pub enum Fact<'a> {
         /// By account, in their order.
         moves: Vec<PointMove>,
     },
+    /// `coupon.changed`: one event for each commit and campaign.
+    CouponChanged {
+        /// Issued, used, free, expired, revoked.
+        tally: [i64; 5],
+        /// Coupon, user, state, order (0: none), of those issued in this commit.
+        issued: Vec<(i64, i64, i64, i64)>,
+        /// The same of those that were there before and changed.
+        moved: Vec<(i64, i64, i64, i64)>,
+    },
 }
 
 /// A movement of points.
@@ -185,6 +194,7 @@ impl<'a> Fact<'a> {
             Self::PaymentReleased { .. } => "payment.released",
             Self::JournalPosted { .. } => "journal.posted",
             Self::PointChanged { .. } => "point.changed",
+            Self::CouponChanged { .. } => "coupon.changed",
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`adapter`], [`bound`] | the one adapter between a domain and the loop; its rows and the store |
 //! | [`catalog`], [`inventory`], [`point`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
+//! | [`catalog`], [`coupon`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`registry`] | the list of units and tables, and the schema |
 //! | [`events`] | what leaves through the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
@@ -15,6 +16,7 @@
 pub mod adapter;
 pub mod bound;
 pub mod catalog;
+pub mod coupon;
 pub mod desk;
 pub mod events;
 pub mod gateway;

@@ -36,8 +36,8 @@ pub use parking::{Settled, Told, Unsettled, Verb};
 pub use refill::{Standing, refill, standing};
 pub use running::{Handle, Projections};
 pub use tables::{
-    ACCOUNT_ENTRY, ACCOUNT_TAIL, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT, POINT_HISTORY, TABLES,
-    TIMELINE, USER_ORDER,
+    ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT,
+    POINT_HISTORY, TABLES, TIMELINE, USER_ORDER,
 };
 
 use crate::events::{Fact, PointMove};
@@ -203,6 +203,11 @@ impl Projector {
         if let Fact::OrderPlaced { user, .. } = fact {
             self.plan.row(&USER_ORDER, Mode::Upsert).int(user).int(event.key).int(event.at);
         }
+        if let Fact::CouponChanged { issued, .. } = &fact {
+            for (coupon, user, ..) in issued {
+                self.plan.row(&COUPON_OF_USER, Mode::Upsert).int(*user).int(*coupon).int(event.at);
+            }
+        }
         let made = Made::of((event.seq, event.key), &fact);
         let mut entries = made.as_ref().map_or(0, |made| made.entries);
         postings.extend(made);
@@ -294,6 +299,7 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         | Fact::ProductChanged { .. }
         | Fact::StockChanged { .. }
         | Fact::PointChanged { .. }
+        | Fact::CouponChanged { .. }
         | Fact::JournalPosted { .. } => return None,
     })
 }

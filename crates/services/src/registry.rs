@@ -1,7 +1,7 @@
 //! The list of everything that a cell can have. A new domain is one line in [`units`], one in
 //! [`TABLES`], and its module.
 
-use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
@@ -62,6 +62,7 @@ pub const UNITS: &[UnitId] = &[
     catalog::command::UNIT,
     inventory::command::UNIT,
     point::command::UNIT,
+    coupon::command::UNIT,
     order::command::UNIT,
     payment::UNIT,
     ledger::UNIT,
@@ -81,6 +82,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
             inventory::model::Rows::default(),
         )),
         Box::new(DomainUnit::<crate::point::PointService>::new(points)),
+        Box::new(DomainUnit::<crate::coupon::CouponService>::new(coupon::model::Rows::default())),
         Box::new(DomainUnit::<crate::order::OrderService>::new(orders)),
         Box::new(DomainUnit::<crate::payment::PaymentService>::new(payments)),
         Box::new(DomainUnit::<crate::ledger::LedgerService>::new(ledger::Rows::default())),
@@ -106,6 +108,10 @@ pub const TABLES: &[&Table] = &[
     &crate::point::TIMER,
     &crate::point::CREDIT,
     &crate::point::USE,
+    &crate::coupon::CAMPAIGN,
+    &crate::coupon::USER_COUPON,
+    &crate::coupon::COUPON_HOLDER,
+    &crate::coupon::COUPON_ISSUE,
     &crate::order::OFFER,
     &crate::order::ORDERS,
     &crate::payment::PAYMENT,

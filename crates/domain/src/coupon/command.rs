@@ -163,15 +163,17 @@ impl Coded for Reject {
     }
 }
 
-/// What coupon states. `Changed` is folded: one per commit with everything that changed.
+/// What coupon states. `Changed` is folded: one per commit and campaign with everything that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// How campaigns and coupons stand after this commit.
+    /// How a campaign and its coupons stand after this commit.
     Changed {
-        /// Ascending by campaign.
-        campaigns: Vec<(CampaignId, Tally)>,
+        /// The campaign.
+        campaign: CampaignId,
+        /// Where its coupons are.
+        tally: Tally,
         /// Issued in this commit, ascending by coupon.
-        issued: Vec<(CouponId, UserId)>,
+        issued: Vec<Holding>,
         /// Issued before it and changed in it, ascending by coupon.
         moved: Vec<Holding>,
     },

@@ -135,27 +135,29 @@ impl Domain for Coupons {
         Command::Sweep { campaign: CampaignId(key) }
     }
 
-    /// States how every campaign and coupon stands that this commit changed.
+    /// States how every campaign stands that this commit changed, and which coupons of it.
     fn seal(_ctx: &Ctx, rows: &mut Rows, out: &mut Out<Event>) {
-        let campaigns = rows.campaign.changed().map(|dirty| (*dirty.key, dirty.row.tally));
-        let mut campaigns: Vec<_> = campaigns.collect();
-        let (mut issued, mut moved) = (Vec::new(), Vec::new());
+        let mut changed: BTreeMap<CampaignId, Changes> = BTreeMap::new();
+        for dirty in rows.campaign.changed() {
+            changed.insert(*dirty.key, (dirty.row.tally, Vec::new(), Vec::new()));
+        }
         for dirty in rows.coupon.changed() {
             let (coupon, UserCoupon { user, state, order, .. }) = (*dirty.key, dirty.row);
-            match dirty.stored {
-                0 => issued.push((coupon, *user)),
-                _ => moved.push(Holding { coupon, user: *user, state: *state, order: *order }),
-            }
+            // A tombstone alone changes nothing that anybody else knows of.
+            let Some((_, issued, moved)) = changed.get_mut(&dirty.row.campaign) else { continue };
+            let holding = Holding { coupon, user: *user, state: *state, order: *order };
+            if dirty.stored == 0 { issued.push(holding) } else { moved.push(holding) }
         }
-        if campaigns.is_empty() && moved.is_empty() {
-            return;
+        for (campaign, (tally, mut issued, mut moved)) in changed {
+            issued.sort_unstable_by_key(|holding| holding.coupon);
+            moved.sort_unstable_by_key(|holding| holding.coupon);
+            out.emit(Event::Changed { campaign, tally, issued, moved });
         }
-        campaigns.sort_unstable_by_key(|(campaign, _)| *campaign);
-        issued.sort_unstable();
-        moved.sort_unstable_by_key(|holding| holding.coupon);
-        out.emit(Event::Changed { campaigns, issued, moved });
     }
 }
+
+/// What a commit did to a campaign: its tally, coupons issued, coupons changed.
+type Changes = (Tally, Vec<Holding>, Vec<Holding>);
 
 fn want_issue(campaign: CampaignId, (coupon, user): (CouponId, UserId), rows: &mut Rows) {
     rows.campaign.want(campaign);
@@ -176,7 +178,11 @@ fn want_with_campaign(coupon: CouponId, rows: &mut Rows) {
 fn create(id: CampaignId, terms: &Terms, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
     terms.check()?;
     if let Some(old) = rows.campaign.get(id) {
-        return if *old.terms == *terms { Ok(shown(id, old)) } else { Err(Reject::CampaignDiffers) };
+        return if *old.terms == *terms {
+            Ok(shown(id, old))
+        } else {
+            Err(Reject::CampaignDiffers)
+        };
     }
     let campaign = Campaign {
         terms: Arc::new(terms.clone()),

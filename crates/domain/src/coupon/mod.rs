@@ -30,6 +30,9 @@ pub mod decide;
 pub mod model;
 pub mod terms;
 
+#[cfg(test)]
+mod tests;
+
 /// The bounded context of campaigns and coupons.
 #[derive(Clone, Copy, Debug)]
 pub struct Coupons;

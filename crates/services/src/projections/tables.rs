@@ -111,6 +111,17 @@ pub static POINT_HISTORY: Table = Table {
     lists: &[],
 };
 
+/// Coupons by user.
+pub static COUPON_OF_USER: Table = Table {
+    rank: 8,
+    name: "coupon_of_user",
+    key: &["user_id", "coupon_id"],
+    cols: &[Col::int("at")],
+    versioned: false,
+    due: false,
+    lists: &[],
+};
+
 /// The tables of `derived.db`.
 pub const TABLES: &[&Table] = &[
     &OFFSET,
@@ -121,6 +132,7 @@ pub const TABLES: &[&Table] = &[
     &PARKED,
     &PARKED_EVENT,
     &POINT_HISTORY,
+    &COUPON_OF_USER,
 ];
 
 /// Its schema.

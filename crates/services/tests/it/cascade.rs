@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jangbu_domain::{catalog, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
 use jangbu_engine::books::{AUDIT, OUTBOX};
 use jangbu_engine::port::Backend;
 use jangbu_kernel::UnitId;
@@ -20,16 +20,23 @@ use proptest::prelude::*;
 use crate::gateway::Gateway;
 use crate::history::{Sent, commerce, compile, history};
 use crate::rig::{ONE, Rig, files, memories, open_all, rows, same_rows};
-use crate::split::{events, unscoped};
+use crate::split::{Told, events, unscoped};
 
 const TWO: &[&[UnitId]] = &[
-    &[catalog::command::UNIT, inventory::command::UNIT],
+    &[
+        catalog::command::UNIT,
+        inventory::command::UNIT,
+        coupon::command::UNIT,
+        point::command::UNIT,
+    ],
     &[order::command::UNIT, payment::UNIT, ledger::UNIT],
 ];
 
-const FIVE: &[&[UnitId]] = &[
+const APART: &[&[UnitId]] = &[
     &[catalog::command::UNIT],
     &[inventory::command::UNIT],
+    &[coupon::command::UNIT],
+    &[point::command::UNIT],
     &[order::command::UNIT],
     &[payment::UNIT],
     &[ledger::UNIT],
@@ -37,14 +44,14 @@ const FIVE: &[&[UnitId]] = &[
 
 /// Besides what is commit-scoped: numbers of requests and of audited lines, which each cell counts
 /// by itself, and states in those lines, which are those after the cascade within the cell.
-fn across_cells(backends: &[Arc<dyn Backend>]) -> (Dump, Vec<String>, BTreeMap<i64, i64>) {
-    let (mut all, mut facts, mut stocks) = (Dump::new(), Vec::new(), BTreeMap::new());
+fn across_cells(backends: &[Arc<dyn Backend>]) -> (Dump, Vec<String>, Told) {
+    let (mut all, mut facts, mut told) = (Dump::new(), Vec::new(), Told::new());
     let (mut requests, mut audited) = (Vec::new(), Vec::new());
     for backend in backends {
         let dump = rows(&**backend);
         let (events, changed) = events(&dump);
         facts.extend(events);
-        stocks.extend(changed);
+        told.extend(changed);
         let mut dump = unscoped(&dump);
         requests.extend(
             dump.iter().filter(|((t, _), _)| *t == "request").map(|(_, r)| r[1..].to_vec()),
@@ -61,7 +68,7 @@ fn across_cells(backends: &[Arc<dyn Backend>]) -> (Dump, Vec<String>, BTreeMap<i
     audited.sort();
     all.extend(audited.into_iter().zip(0..).map(|(row, n)| ((AUDIT.name, [n, 0, 0]), row)));
     all.extend(requests.into_iter().zip(0..).map(|(row, n)| (("request", [n, 0, 0]), row)));
-    (all, by_aggregate(facts), stocks)
+    (all, by_aggregate(facts), told)
 }
 
 /// Events of one aggregate keep their order; those of different cells have none.
@@ -77,7 +84,7 @@ fn by_aggregate(mut facts: Vec<Vec<OwnedValue>>) -> Vec<String> {
 
 struct Ended {
     verdicts: Vec<String>,
-    rows: (Dump, Vec<String>, BTreeMap<i64, i64>),
+    rows: (Dump, Vec<String>, Told),
     kept: BTreeMap<i64, i64>,
 }
 
@@ -119,7 +126,7 @@ proptest! {
         let sent = compile(&ops);
         let on = live(&sent, ONE, &memories(1));
         compare(&on, &live(&sent, TWO, &memories(2)));
-        compare(&on, &live(&sent, FIVE, &memories(5)));
+        compare(&on, &live(&sent, APART, &memories(APART.len())));
     }
 }
 
@@ -131,6 +138,6 @@ proptest! {
         let sent = compile(&ops);
         let dir = tempfile::tempdir().unwrap();
         let on = live(&sent, ONE, &memories(1));
-        compare(&on, &live(&sent, FIVE, &files(5, dir.path())));
+        compare(&on, &live(&sent, APART, &files(APART.len(), dir.path())));
     }
 }

@@ -8,11 +8,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jangbu_domain::order::command::SagaEvent;
 use jangbu_domain::order::model::PayMode;
 use jangbu_domain::payment::command::{Ask, Intent, Part, Purpose, Said, Verdict};
-use jangbu_domain::{catalog, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment};
 use jangbu_kernel::id::{JournalId, MovementId};
+use jangbu_kernel::time::Span;
 use jangbu_kernel::{
-    Currency, Envelope, IdemKey, Money, Operator, OrderId, Origin, PaymentId, ProductId, Secret,
-    SkuId, Time, UserId,
+    CampaignId, CouponId, Currency, Envelope, IdemKey, Mint, Money, Operator, OrderId, Origin,
+    PaymentId, ProductId, Secret, SkuId, Time, UserId,
 };
 use proptest::prelude::*;
 
@@ -40,6 +41,10 @@ pub(crate) enum Op {
     Resolve { payment: u8 },
     Post { source: u8, amount: i64, off: i64 },
     Book { journal: u8, amount: i64, off: i64 },
+    Campaign { campaign: u8, total: i64, seconds: i64, ends: bool },
+    Issue { campaign: u8, user: u8, again: bool },
+    Grant { campaign: u8, users: Vec<u8> },
+    Revoke { coupon: u8 },
     Later { seconds: i64 },
 }
 
@@ -54,6 +59,7 @@ pub(crate) enum Body {
     Order(order::command::Command),
     Payment(payment::command::Command),
     Ledger(ledger::command::Command),
+    Coupon(coupon::command::Command),
 }
 
 /// A command that can be sent any number of times.
@@ -76,6 +82,7 @@ impl Sent {
             Body::Order(body) => Envelope::new(order::command::UNIT, origin, body),
             Body::Payment(body) => Envelope::new(payment::UNIT, origin, body),
             Body::Ledger(body) => Envelope::new(ledger::UNIT, origin, body),
+            Body::Coupon(body) => Envelope::new(coupon::command::UNIT, origin, body),
         };
         envelope.now = self.now;
         envelope.key = self.key.clone().map(Box::new);
@@ -107,6 +114,20 @@ pub(crate) fn commerce() -> impl Strategy<Value = Op> {
         2 => (1..2_000_i64).prop_map(|seconds| Op::Later { seconds }),
         2 => (0..4_u8, 1..4_i64, 0..2_i64)
             .prop_map(|(journal, amount, off)| Op::Book { journal, amount, off }),
+        6 => coupons(),
+    ]
+}
+
+/// Campaigns of few coupons that do not last.
+fn coupons() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        1 => (0..2_u8, 1..6_i64, 1..3_000_i64, prop::bool::weighted(0.2)).prop_map(
+            |(campaign, total, seconds, ends)| Op::Campaign { campaign, total, seconds, ends }),
+        6 => (0..2_u8, 0..4_u8, prop::bool::weighted(0.1))
+            .prop_map(|(campaign, user, again)| Op::Issue { campaign, user, again }),
+        1 => (0..2_u8, prop::collection::vec(0..4_u8, 0..4))
+            .prop_map(|(campaign, users)| Op::Grant { campaign, users }),
+        1 => (0..12_u8).prop_map(|coupon| Op::Revoke { coupon }),
     ]
 }
 
@@ -161,6 +182,7 @@ struct World {
     orders: i64,
     totals: BTreeMap<i64, i64>,
     movements: i64,
+    coupons: i64,
     now: i64,
 }
 
@@ -209,6 +231,7 @@ fn idem(body: &Body, key: u8) -> IdemKey {
         Body::Order(command) => ("order", format!("{command:?}")),
         Body::Payment(command) => ("payment", format!("{command:?}")),
         Body::Ledger(command) => ("ledger", format!("{command:?}")),
+        Body::Coupon(command) => ("coupon", format!("{command:?}")),
     };
     let mut hasher = DefaultHasher::new();
     print.hash(&mut hasher);
@@ -251,6 +274,9 @@ impl World {
             | Op::Void { .. }
             | Op::GiveBack { .. }
             | Op::Resolve { .. } => (Body::Payment(self.payment(op)), true),
+            Op::Campaign { .. } | Op::Issue { .. } | Op::Grant { .. } | Op::Revoke { .. } => {
+                (Body::Coupon(self.coupons(op)), true)
+            }
             _ => (Body::Order(self.orders(op)), true),
         }
     }
@@ -292,6 +318,37 @@ impl World {
                 Command::Adjust { movement, sku: sku(n), delta, reason: "count".into() }
             }
             ref other => panic!("{other:?} is not inventory's"),
+        }
+    }
+
+    fn coupons(&mut self, op: &Op) -> coupon::command::Command {
+        use coupon::command::Command;
+        let campaign = |n: u8| CampaignId(70_000 + i64::from(n));
+        let user = |n: u8| UserId(1 + i64::from(n));
+        match op {
+            Op::Campaign { campaign: n, ends: true, .. } => {
+                Command::EndCampaign { campaign: campaign(*n) }
+            }
+            Op::Campaign { campaign: n, total, seconds, .. } => Command::CreateCampaign {
+                campaign: campaign(*n),
+                terms: terms(*n, *total, (self.now, seconds * 1_000_000)),
+            },
+            Op::Issue { campaign: n, user: who, again } => {
+                self.coupons += i64::from(!again);
+                let coupon = CouponId(71_000 + self.coupons);
+                Command::Issue { campaign: campaign(*n), coupon, user: user(*who) }
+            }
+            Op::Grant { campaign: n, users } => {
+                let ids: Vec<_> = Mint::block(72_000 + self.coupons).take(users.len()).collect();
+                self.coupons += 1;
+                let coupons = ids.into_iter().map(CouponId).zip(users.iter().map(|n| user(*n)));
+                Command::Grant { campaign: campaign(*n), coupons: coupons.collect() }
+            }
+            Op::Revoke { coupon: n } => Command::Revoke {
+                coupon: CouponId(71_000 + i64::from(*n) % (self.coupons + 1)),
+                reason: "abuse".into(),
+            },
+            other => panic!("{other:?} is not coupon's"),
         }
     }
 
@@ -378,6 +435,25 @@ impl World {
             }
             ref other => panic!("{other:?} is not payment's"),
         }
+    }
+}
+
+/// What campaign `n` promises: one until a moment, another for a time.
+fn terms(n: u8, total: i64, (now, span): (i64, i64)) -> coupon::terms::Terms {
+    use coupon::terms::{Funding, Kind, Terms, Valid};
+    let ends = Time(now + span);
+    Terms {
+        name: "spring".into(),
+        kind: Kind::Fixed { amount: 300 },
+        currency: KRW,
+        minimum: 0,
+        starts: Time(0),
+        ends,
+        valid: if n == 0 { Valid::Until(ends) } else { Valid::For(Span(span)) },
+        per_user: total.min(2),
+        total,
+        funding: if n == 0 { Funding::Platform } else { Funding::Merchant },
+        scope: (n > 0).then(|| "m-1".into()),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
+use jangbu_domain::coupon::model::{Campaign, Holder, Issue, UserCoupon};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
 use jangbu_domain::ledger::model::{Account, Entry, Journal, Link};
 use jangbu_domain::order::model::{Offer, Order};
@@ -65,6 +66,10 @@ fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
         Stock,
         Movement,
         Reservation,
+        Campaign,
+        UserCoupon,
+        Holder,
+        Issue,
         Offer,
         Order,
         Payment,
@@ -235,6 +240,14 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
         "INSERT INTO journal VALUES (1, 1, '', 'x', 1, 2, '[]')",
         "INSERT INTO journal VALUES (1, 1, 'kim', '', 1, 2, '[]')",
         "INSERT INTO journal VALUES (1, 1, 'kim', 'x', 1, 1, '[]')",
+        "INSERT INTO campaign VALUES (1,'x',1,5,NULL,'KRW',0,0,9,9,NULL,1,2,1,NULL,3,0,3,0,0,NULL,0,0,9,1)",
+        "INSERT INTO campaign VALUES (1,'x',1,5,NULL,'KRW',0,0,9,9,NULL,1,2,1,NULL,2,0,1,0,0,NULL,0,0,9,1)",
+        "INSERT INTO campaign VALUES (1,'x',1,5,NULL,'KRW',0,0,9,9,NULL,1,2,1,NULL,1,2,-1,0,0,NULL,0,0,9,1)",
+        "INSERT INTO campaign VALUES (1,'x',1,5,NULL,'KRW',0,0,9,9,NULL,1,2,2,NULL,0,0,0,0,0,NULL,0,0,9,1)",
+        "INSERT INTO user_coupon VALUES (1,1,1,1,2,NULL,5,'[]',1,9,NULL,1)",
+        "INSERT INTO user_coupon VALUES (1,1,1,1,1,7,5,'[]',1,9,NULL,1)",
+        "INSERT INTO coupon_holder VALUES (1,1,2,1,1)",
+        "INSERT INTO coupon_issue VALUES (1,0,1,1,1)",
         "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1, 0, 0)",
     ];
     for sql in refused {

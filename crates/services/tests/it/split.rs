@@ -14,10 +14,10 @@ use crate::history::{Sent, compile, everything, history};
 use crate::rig::{ONE, Rig, Seen, files, memories, open_all, rows, same_rows};
 
 /// Everything that may depend on how commands were grouped into commits: whole tables, columns,
-/// and the folded event. Nothing else may.
+/// and the folded events. Nothing else may.
 const SCOPED_TABLES: [&str; 3] = ["shard", "chain", "outbox"];
 const SCOPED_COLUMNS: [(&str, &str); 1] = [("entry", "commit_no")];
-const FOLDED: &str = "stock.changed";
+const FOLDED: [&str; 2] = ["stock.changed", "coupon.changed"];
 
 /// Rows without what is commit-scoped.
 pub(crate) fn unscoped(dump: &Dump) -> Dump {
@@ -32,22 +32,34 @@ pub(crate) fn unscoped(dump: &Dump) -> Dump {
     rows
 }
 
-/// Events in order without number and commit; of the folded ones, what they say in the end.
-pub(crate) fn events(dump: &Dump) -> (Vec<Vec<OwnedValue>>, BTreeMap<i64, i64>) {
+/// What folded events say, by thing.
+pub(crate) type Told = BTreeMap<(&'static str, i64), Vec<i64>>;
+
+/// Events in order without number and commit; of the folded ones, what they say in the end of each
+/// thing they are about.
+pub(crate) fn events(dump: &Dump) -> (Vec<Vec<OwnedValue>>, Told) {
     let topic = OUTBOX.position("topic").unwrap();
-    let (mut events, mut stocks) = (Vec::new(), BTreeMap::new());
+    let (mut events, mut told) = (Vec::new(), Told::new());
     for (_, row) in dump.iter().filter(|((table, _), _)| *table == OUTBOX.name) {
         let OwnedValue::Blob(payload) = &row[OUTBOX.width() - 1] else { panic!("{row:?}") };
-        if row[topic] == OwnedValue::Text(FOLDED.to_owned()) {
-            let Ok(Fact::StockChanged { stocks: changed }) = Fact::decode(payload) else {
-                panic!("{row:?}")
-            };
-            stocks.extend(changed);
-        } else {
+        if FOLDED.iter().all(|folded| row[topic] != OwnedValue::Text((*folded).to_owned())) {
             events.push(row[2..].to_vec());
+            continue;
+        }
+        match Fact::decode(payload) {
+            Ok(Fact::StockChanged { stocks }) => {
+                told.extend(stocks.into_iter().map(|(sku, n)| (("stock", sku), vec![n])));
+            }
+            Ok(Fact::CouponChanged { tally, issued, moved }) => {
+                let OwnedValue::Int(key) = row[topic + 1] else { panic!("{row:?}") };
+                told.insert(("campaign", key), tally.to_vec());
+                let all = issued.into_iter().chain(moved);
+                told.extend(all.map(|(id, a, b, c)| (("coupon", id), vec![a, b, c])));
+            }
+            _ => panic!("{row:?}"),
         }
     }
-    (events, stocks)
+    (events, told)
 }
 
 /// Runs the list in pieces of these sizes; what is left at the end is one more.
