@@ -20,6 +20,6 @@ mod dump;
 pub use crate::{
     dir::{DataDir, DirError},
     dump::{Dump, OwnedValue, dump},
-    memory::{Faults, Memory, On},
+    memory::{Faults, Memory, MemoryStore, On},
     sqlite::{Durability, Migration, Options, Sqlite},
 };

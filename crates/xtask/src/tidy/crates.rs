@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["services", "kernel", "engine", "domain"]),
     ("audit", &[]),
     ("bench", &["audit"]),
+    ("sim", &["domain", "engine", "kernel", "services", "store"]),
     ("app", &["api", "audit", "bench", "domain", "engine", "kernel", "psp", "services", "store"]),
     ("xtask", &[]),
 ];

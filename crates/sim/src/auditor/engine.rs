@@ -1,0 +1,61 @@
+//! The engine's own rows: numbers without gaps, and nothing set aside without a cause.
+
+use jangbu_services::events::Fact;
+
+use super::rows::Rows;
+use super::{Auditor, Broken, Change, law};
+use crate::tally::Tally;
+
+pub(super) fn judge(change: &Change<'_>, tally: &mut Tally) -> Result<(), Broken> {
+    let Some(row) = change.after else { return Err("a row of the engine is gone".to_owned()) };
+    match change.table {
+        "outbox" => {
+            law(change.before.is_none(), || "an event has changed".to_owned())?;
+            tally.add(&format!("event {}", row.text("topic")));
+            let payload = row.blobs.get("payload").map(Vec::as_slice).unwrap_or_default();
+            if let Ok(Fact::OrderAdvanced { from, to, .. }) = Fact::decode(payload) {
+                tally.add(&format!("saga {from} → {to}"));
+            }
+            Ok(())
+        }
+        "request" | "audit_log" => law(change.before.is_none(), || "it has changed".to_owned()),
+        // A store that refuses a row says so; everything else that is set aside is a bug.
+        "poison" => {
+            tally.add("set aside");
+            // Run again, it may be refused, for the world has gone on: that stays open, too.
+            let error = row.text("error");
+            let known = error.contains("as planned") || error.starts_with("refused: ");
+            law(known, || format!("a command was set aside: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Auditor {
+    pub(super) fn engine_sums(&self) -> Result<(), Broken> {
+        for own in &self.own {
+            let none = Rows::new();
+            let rows = |name: &str| own.get(name).unwrap_or(&none);
+            let Some(shard) = rows("shard").values().next() else { continue };
+            for (table, counter) in [("outbox", "events"), ("request", "requests")] {
+                numbered(rows(table), shard.int(counter))
+                    .map_err(|law| format!("{table}: {law}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was set aside was run again or given up.
+    pub(super) fn engine_rest(&self) -> Result<(), Broken> {
+        let open = self.chores().poison;
+        law(open.is_empty(), || format!("still set aside: {open:?}"))
+    }
+}
+
+/// Numbers begin at 1 and end with the one that the shard row names.
+fn numbered(rows: &Rows, named: i64) -> Result<(), Broken> {
+    let count = i64::try_from(rows.len()).unwrap_or(0);
+    let last = rows.keys().next_back().map_or(0, |key| key[0]);
+    let gapless = count == last && last == named;
+    law(gapless, || format!("{count} rows, the last is {last}, the shard says {named}"))
+}
