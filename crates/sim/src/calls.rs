@@ -92,6 +92,12 @@ impl World {
             let pause = self.dice.between(1_000, 60_000_000);
             self.after(pause, Happening::Voice(Voice { call: None, ..voice.clone() }));
         }
+        if self.now > deadline {
+            // Nobody waits any more: what came of it is news, which a gateway repeats until it is
+            // heard. (Without that, only the reconciliation of books would find it.)
+            let pause = self.dice.between(100, 60_000_000);
+            return self.after(pause, Happening::Voice(Voice { call: None, ..voice }));
+        }
         if self.dice.chance(risks.lose_answer) {
             return self.tally.add("gateway: answer lost");
         }

@@ -242,6 +242,8 @@ impl Act<'_> {
         self.enter(order, State::Stuck, Span(0));
         order.stuck_in = Some(from);
         order.next_at = None;
+        // Silence leaves no reason of its own.
+        order.reason.get_or_insert_with(|| "no_answer".into());
     }
 
     // Rows 19 to 21: sold, or turned back with the money taken.
