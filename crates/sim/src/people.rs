@@ -7,13 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jangbu_domain::order::Orders;
 use jangbu_domain::order::command::{Command as Order, SagaEvent, Units, Verb};
 use jangbu_domain::order::model::PayMode;
-use jangbu_domain::payment::command::{Command as Payment, Gift, Intent, Part, SOON};
-use jangbu_domain::{catalog, inventory, order, payment};
+use jangbu_domain::payment::command::{Command as Payment, Gift, Intent, Part, Purpose, SOON};
+use jangbu_domain::{catalog, inventory, order, payment, point};
 use jangbu_engine::desk;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
-    Currency, Domain, Envelope, IdemKey, Lane, Money, Operator, OrderId, Origin, PaymentId,
-    ProductId, RefundId, Secret, SkuId, UserId,
+    Currency, Domain, Envelope, GrantId, IdemKey, Lane, Money, Operator, OrderId, Origin,
+    PaymentId, ProductId, RefundId, Secret, SkuId, UserId,
 };
 
 use crate::dice::Dice;
@@ -27,6 +27,7 @@ pub(crate) enum Body {
     Inventory(inventory::command::Command),
     Order(Order),
     Payment(Payment),
+    Point(point::command::Command),
     Desk(desk::Command),
 }
 
@@ -38,6 +39,7 @@ impl Body {
             Self::Inventory(body) => Envelope::new(inventory::command::UNIT, origin, body),
             Self::Order(body) => Envelope::new(order::command::UNIT, origin, body),
             Self::Payment(body) => Envelope::new(payment::UNIT, origin, body),
+            Self::Point(body) => Envelope::new(point::command::UNIT, origin, body),
             Self::Desk(body) => Envelope::new(desk::UNIT, origin, body),
         };
         if matches!(self, Self::Catalog(_) | Self::Inventory(_)) {
@@ -53,7 +55,7 @@ impl Body {
 
     fn is_operators(&self) -> bool {
         match self {
-            Self::Catalog(_) | Self::Inventory(_) | Self::Desk(_) => true,
+            Self::Catalog(_) | Self::Inventory(_) | Self::Point(_) | Self::Desk(_) => true,
             Self::Order(command) => matches!(command, Order::Operate { .. }),
             Self::Payment(command) => {
                 matches!(command, Payment::Resolve { .. } | Payment::ResolveRefund { .. })
@@ -165,6 +167,7 @@ impl People {
             76..82 => self.operate(dice),
             82..88 => Some(self.keep_stock(dice)),
             88..90 => Some(self.price(dice)),
+            90..94 => Some(self.points(dice)),
             _ => Some(self.merchant(dice)),
         }
     }
@@ -299,11 +302,43 @@ impl People {
             order: None,
             amount,
             currency: KRW,
-            split: vec![Part { merchant: "m-1".into(), amount }],
+            purpose: Purpose::Sale,
+            split: vec![Part::card("m-1".into(), amount)],
             capture_later: dice.chance(500),
         };
         let intend = Payment::Intend { intent, token: Some(card()), deadline: SOON };
         self.promise("charge", Body::Payment(intend))
+    }
+
+    /// Points that are bought, or given by an operator.
+    fn points(&mut self, dice: &mut Dice) -> Asking {
+        let user = UserId(dice.between(1, 3));
+        if dice.chance(400) {
+            let payment = PaymentId(self.id());
+            self.charges.push(payment);
+            let intent = Intent {
+                payment,
+                order: None,
+                purpose: Purpose::Points { user },
+                amount: dice.between(1, 5_000),
+                currency: KRW,
+                split: Vec::new(),
+                capture_later: false,
+            };
+            let intend = Payment::Intend { intent, token: Some(card()), deadline: SOON };
+            return self.promise("points", Body::Payment(intend));
+        }
+        let (grant, amount) = (GrantId(self.id()), dice.between(1, 3_000));
+        let (expires_at, reason) = (None, "welcome".into());
+        let grant = point::command::Command::Grant {
+            grant,
+            user,
+            amount,
+            currency: KRW,
+            expires_at,
+            reason,
+        };
+        self.promise("grant", Body::Point(grant))
     }
 
     /// What goes along with a request that has a promise.
@@ -337,6 +372,7 @@ fn change(body: &mut Body) {
         Body::Payment(Payment::Intend { intent, .. }) => {
             intent.capture_later = !intent.capture_later;
         }
+        Body::Point(point::command::Command::Grant { amount, .. }) => *amount += 1,
         Body::Payment(Payment::GiveBack { gift, .. }) => gift.reason = "something else".into(),
         Body::Payment(Payment::Capture { merchant, .. } | Payment::Void { merchant, .. }) => {
             *merchant = Some("m-2".into());
@@ -345,6 +381,7 @@ fn change(body: &mut Body) {
         | Body::Inventory(_)
         | Body::Order(_)
         | Body::Payment(_)
+        | Body::Point(_)
         | Body::Desk(_) => {}
     }
 }

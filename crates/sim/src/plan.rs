@@ -3,37 +3,33 @@
 //! Each group of faults is missing from half of the worlds. A world with everything in it hides
 //! what happens when, say, the gateway alone is ill and everything else goes on as fast as it can.
 
-use jangbu_domain::{catalog, inventory, ledger, order, payment};
 use jangbu_engine::desk;
 use jangbu_kernel::UnitId;
 use jangbu_services::registry::UNITS;
 
 use crate::dice::Dice;
 
-/// Which units share a cell.
-pub(crate) type Cut = &'static [&'static [UnitId]];
+/// Which units share a cell. Each cell has a desk, for what is set aside in it.
+pub(crate) type Cut = Vec<Vec<UnitId>>;
 
-const ONE: Cut = &[UNITS];
-
-const TWO: Cut = &[
-    &[catalog::command::UNIT, inventory::command::UNIT, desk::UNIT],
-    &[order::command::UNIT, payment::UNIT, ledger::UNIT, desk::UNIT],
-];
-
-const FOUR: Cut = &[
-    &[catalog::command::UNIT, desk::UNIT],
-    &[inventory::command::UNIT, desk::UNIT],
-    &[order::command::UNIT, desk::UNIT],
-    &[payment::UNIT, ledger::UNIT, desk::UNIT],
-];
-
-const FIVE: Cut = &[
-    &[catalog::command::UNIT, desk::UNIT],
-    &[inventory::command::UNIT, desk::UNIT],
-    &[order::command::UNIT, desk::UNIT],
-    &[payment::UNIT, desk::UNIT],
-    &[ledger::UNIT, desk::UNIT],
-];
+/// How the units are cut into cells, by their names: a new one has its place at once.
+fn cut(cells: usize) -> Cut {
+    let home = |unit: &UnitId| match (cells, unit.0) {
+        (4, "inventory" | "coupon") => 1,
+        (4, "order") => 2,
+        (2, "order" | "payment" | "ledger" | "point") => 1,
+        (4, "payment" | "ledger" | "point") => 3,
+        (1 | 2 | 4, _) => 0,
+        _ => UNITS.iter().position(|known| known == unit).unwrap_or(0),
+    };
+    let of = |cell| UNITS.iter().filter(move |unit| **unit != desk::UNIT && home(unit) == cell);
+    let all = (0..UNITS.len()).map(|cell| of(cell).copied().collect::<Vec<_>>());
+    let mut cut: Cut = all.filter(|units| !units.is_empty()).collect();
+    for units in &mut cut {
+        units.push(desk::UNIT);
+    }
+    cut
+}
 
 /// How often something happens, in a thousand.
 pub(crate) type PerMille = u32;
@@ -99,7 +95,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
-        let cut = if dice.chance(500) { ONE } else { [TWO, FOUR, FIVE][dice.below(3)] };
+        let cut = cut(if dice.chance(500) { 1 } else { [2, 4, UNITS.len()][dice.below(3)] });
+        let mail = if cut.len() > 1 { MailRisks::draw(dice) } else { MailRisks::default() };
         let paces = [2_000, 50_000, 2_000_000, 30_000_000, 600_000_000];
         Self {
             cut,
@@ -108,7 +105,7 @@ impl Plan {
             actions: dice.between(8, 40),
             pace: paces[dice.below(paces.len())],
             store: StoreRisks::draw(dice),
-            mail: if cut.len() > 1 { MailRisks::draw(dice) } else { MailRisks::default() },
+            mail,
             gateway: GatewayRisks::draw(dice),
             operators: dice.chance(700),
         }

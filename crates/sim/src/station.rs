@@ -69,7 +69,7 @@ impl Outlet for Wire {
 
 /// A cell that can die and come back on what it had committed.
 pub(crate) struct Station {
-    pub(crate) units: &'static [UnitId],
+    pub(crate) units: Vec<UnitId>,
     pub(crate) memory: Memory,
     cell: Cell,
     mailbox: Arc<Mailbox>,
@@ -85,7 +85,7 @@ pub(crate) struct Station {
 }
 
 impl Station {
-    pub(crate) fn new(units: &'static [UnitId], clock: &Arc<Hand>, exit: &Exit) -> Self {
+    pub(crate) fn new(units: &[UnitId], clock: &Arc<Hand>, exit: &Exit) -> Self {
         let memory = Memory::new();
         found(&memory);
         let codecs = registry::units(units, &rules());
@@ -98,7 +98,7 @@ impl Station {
         let cell = new_cell(units, &mailbox, &exit);
         let touched = RefCell::default();
         Self {
-            units,
+            units: units.to_vec(),
             memory,
             cell,
             mailbox,
@@ -115,7 +115,7 @@ impl Station {
     /// The process has died: everything that was not committed is gone.
     pub(crate) fn restart(&mut self) {
         self.mailbox = Arc::new(Mailbox::new(Limits::default(), Arc::clone(&self.clock) as _));
-        self.cell = new_cell(self.units, &self.mailbox, &self.exit);
+        self.cell = new_cell(&self.units, &self.mailbox, &self.exit);
     }
 
     pub(crate) fn faults(&self) -> &Faults {

@@ -88,7 +88,7 @@ impl World {
         let (clock, exit) = (Arc::new(Hand::at(START)), Exit::default());
         let stations = plan.cut.iter().map(|units| Station::new(units, &clock, &exit));
         let (stations, facts): (Vec<_>, Vec<_>) = stations.map(|s| (s, Vec::new())).unzip();
-        let (auditor, actions) = (Auditor::new(plan.cut), plan.actions);
+        let (auditor, actions) = (Auditor::new(plan.cut.clone()), plan.actions);
         let mut trace = Trace::new(keep);
         trace.say(0, format_args!("{plan:?}"));
         Self {

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rows::{Row, sum};
 use super::{Auditor, Broken, Change, law, money};
 
+/// From this number on, postings of an order are those of its points.
+const POINTS: i64 = 1_000_000;
+
 /// What was booked stays as it was booked.
 pub(super) fn keeps(change: &Change<'_>) -> Result<(), Broken> {
     law(change.before.is_none(), || "something booked has changed".to_owned())
@@ -29,7 +32,11 @@ impl Auditor {
             law(same, || format!("account {row:?}: entries sum up to {debits} and {credits}"))?;
         }
         law(accounts.is_empty(), || format!("entries without an account: {accounts:?}"))?;
-        if self.together("payment", "ledger") { self.books_follow() } else { Ok(()) }
+        if self.together("payment", "ledger") && self.together("point", "ledger") {
+            self.books_follow()
+        } else {
+            Ok(())
+        }
     }
 
     /// The books say of each payment what its row says, and of nothing else.
@@ -39,31 +46,24 @@ impl Auditor {
             sources.remove(&key[0]);
             self.booked(key[0], row)?;
         }
+        let known = ["point_account", "point_credit", "point_use"];
+        sources.retain(|id| known.iter().all(|table| self.row(table, *id).is_none()));
         law(sources.is_empty(), || format!("postings of nothing: {sources:?}"))
     }
 
     fn booked(&self, id: i64, row: &Row) -> Result<(), Broken> {
-        let entries =
-            self.table("entry").range([id, i64::MIN, i64::MIN]..=[id, i64::MAX, i64::MAX]);
+        let own = [id, i64::MIN, i64::MIN]..[id, POINTS, i64::MIN];
         let (mut seqs, mut balances) = (BTreeSet::new(), BTreeMap::new());
-        for ([_, seq, _], entry) in entries {
+        for ([_, seq, _], entry) in self.table("entry").range(own) {
             seqs.insert(*seq);
             let code = self.row("account", entry.int("account")).map_or("", |a| a.text("code"));
             *balances.entry(code.to_owned()).or_insert(0) += entry.int("amount");
         }
         let postings = row.int("postings");
-        law(seqs == (1..=postings).collect(), || {
-            format!("{id}: {postings} postings, not {seqs:?}")
-        })?;
-        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
-        let receivable = row.int("captured") - row.int("refunded");
-        expected.insert(format!("psp:{}:receivable", row.text("psp")), receivable);
-        expected.insert("customer:refundable".to_owned(), -money::set_aside(row));
-        for (merchant, share) in money::shares(row) {
-            expected.insert(format!("merchant:{merchant}:payable"), -share);
-        }
-        expected.retain(|_, amount| *amount != 0);
+        let gapless = seqs == (1..=postings).collect();
+        law(gapless, || format!("{id}: {postings} postings, not {seqs:?}"))?;
         balances.retain(|_, amount| *amount != 0);
+        let expected = money::booked(row);
         law(expected == balances, || format!("{id}: booked {balances:?}, should be {expected:?}"))
     }
 

@@ -5,6 +5,7 @@
 //! | file | laws |
 //! |---|---|
 //! | `stock` | units come and go, and none appears or vanishes |
+//! | `points` | the same of points, by kind and by lot |
 //! | `money` | refunded + pending ≤ captured ≤ authorised ≤ amount; the gateway took no more and no less |
 //! | `books` | entries never change, postings balance, accounts are their sums, payments have theirs |
 //! | `orders` | a saga has a timer, an end or a reason; what is claimed was bought; ends are final |
@@ -19,6 +20,7 @@ mod books;
 mod engine;
 mod money;
 mod orders;
+mod points;
 mod rows;
 mod stock;
 
@@ -115,6 +117,7 @@ impl Auditor {
     fn judge(change: &Change<'_>, gateway: &Gateway, tally: &mut Tally) -> Result<(), Broken> {
         match change.table {
             "stock" | "movement" | "reservation" => stock::judge(change, tally),
+            "point_account" | "point_credit" | "point_use" => points::judge(change, tally),
             "payment" => money::judge(change, gateway, tally),
             "entry" | "chain" | "journal" => books::keeps(change),
             "orders" => Self::judge_order(change, tally),
@@ -126,6 +129,7 @@ impl Auditor {
     /// The laws over many rows that hold after every commit.
     fn sums(&self) -> Result<(), Broken> {
         self.stock_sums()?;
+        self.point_sums()?;
         self.book_sums()?;
         self.order_sums()?;
         self.engine_sums()?;
@@ -136,6 +140,7 @@ impl Auditor {
     pub(crate) fn rest(&self, gateway: &Gateway, tended: bool) -> Result<(), Broken> {
         self.engine_rest()?;
         self.stock_rest()?;
+        self.point_rest()?;
         self.order_rest(gateway, tended)?;
         self.money_rest(gateway, tended)?;
         self.book_rest()
@@ -152,7 +157,7 @@ impl Auditor {
 
     /// Whether two units share a cell, and so a transaction.
     fn together(&self, one: &str, other: &str) -> bool {
-        let has = |units: &[UnitId], name: &str| units.iter().any(|unit| unit.0 == name);
+        let has = |units: &Vec<UnitId>, name: &str| units.iter().any(|unit| unit.0 == name);
         self.cut.iter().any(|units| has(units, one) && has(units, other))
     }
 

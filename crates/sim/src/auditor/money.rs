@@ -1,8 +1,10 @@
 //! Payments: what the row claims, and what the gateway has.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::rows::{Row, int, list, sum};
+use super::rows::{Row, int, list, sum, text};
 use super::{Auditor, Broken, Change, law};
 use crate::gateway::{Account, Gateway};
 use crate::tally::Tally;
@@ -117,34 +119,49 @@ impl Auditor {
     }
 }
 
-/// What is owed to the customer of a payment because no gateway gives it back.
+/// What the books must say of a payment, account by account, debits above 0.
+pub(super) fn booked(row: &Row) -> BTreeMap<String, i64> {
+    let mut books = BTreeMap::new();
+    if row.int("state") == CAPTURED {
+        book(&mut books, &format!("psp:{}:receivable", row.text("psp")), row.int("captured"));
+        if row.opt("points_of").is_some() {
+            book(&mut books, "points:paid", -row.int("captured"));
+        }
+        shares(&mut books, &row.packed("split"), 1);
+    }
+    for refund in row.packed("refunds") {
+        let amount = int(&refund, 2);
+        match int(&refund, 1) {
+            refund::DONE => {
+                book(&mut books, &format!("psp:{}:receivable", row.text("psp")), -amount);
+                book(&mut books, "promo:points", -int(&refund, 8));
+            }
+            refund::SET_ASIDE => book(&mut books, "customer:refundable", -amount),
+            _ => continue,
+        }
+        shares(&mut books, list(&refund, 3), -1);
+    }
+    books.retain(|_, amount| *amount != 0);
+    books
+}
+
+fn book(books: &mut BTreeMap<String, i64>, code: &str, amount: i64) {
+    *books.entry(code.to_owned()).or_insert(0) += amount;
+}
+
+/// Parts are `[merchant, card, paid points, earned points, coupon]`.
+fn shares(books: &mut BTreeMap<String, i64>, parts: &[Value], sign: i64) {
+    for part in parts {
+        let payable = sum((1..5).map(|at| int(part, at)));
+        book(books, &format!("merchant:{}:payable", text(part, 0)), -sign * payable);
+        for (at, code) in [(2, "points:paid"), (3, "points:earned"), (4, "promo:coupon")] {
+            book(books, code, sign * int(part, at));
+        }
+    }
+}
+
+/// What no gateway gives back to the customer.
 pub(super) fn set_aside(row: &Row) -> i64 {
     let refunds = row.packed("refunds");
     sum(refunds.iter().filter(|r| int(r, 1) == refund::SET_ASIDE).map(|r| int(r, 2)))
-}
-
-/// What each merchant has of a payment: its part, less what went back or aside.
-pub(super) fn shares(row: &Row) -> Vec<(String, i64)> {
-    let captured = row.int("captured") > 0;
-    let mut shares: Vec<(String, i64)> = Vec::new();
-    let mut add = |part: &Value, sign: i64| {
-        let (merchant, amount) = (super::rows::text(part, 0), sign * int(part, 1));
-        match shares.iter_mut().find(|(name, _)| name == merchant) {
-            Some((_, share)) => *share += amount,
-            None => shares.push((merchant.to_owned(), amount)),
-        }
-    };
-    if captured {
-        for part in &row.packed("split") {
-            add(part, 1);
-        }
-    }
-    for refund in row.packed("refunds") {
-        if matches!(int(&refund, 1), refund::DONE | refund::SET_ASIDE) {
-            for part in list(&refund, 3) {
-                add(part, -1);
-            }
-        }
-    }
-    shares
 }

@@ -19,7 +19,9 @@ fn a_thousand_worlds_break_no_law() {
         halves.map(|half| half.join().unwrap())
     });
     let mut tally = Tally::default();
-    halves.iter().for_each(|half| tally.merge(half));
+    for half in &halves {
+        tally.merge(half);
+    }
     for fault in FAULTS {
         assert!(tally.of(fault) > 9, "hardly any {fault:?} in a thousand worlds:\n{tally}");
     }
