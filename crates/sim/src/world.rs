@@ -311,6 +311,7 @@ impl World {
             Heard::Done { .. } => self.tally.add("done"),
             Heard::Refused(code) => self.tally.add(&format!("refused {code}")),
             Heard::KeyReused => self.tally.add("key reused"),
+            Heard::KeyExpired => self.tally.add("key expired"),
             Heard::NotRun(why) => self.tally.add(&format!("not run {why:?}")),
         }
         self.say(format_args!("answer {number}: {heard:?}"));

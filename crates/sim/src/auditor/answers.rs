@@ -44,6 +44,7 @@ pub(crate) enum Heard {
     Done { replayed: bool },
     Refused(&'static str),
     KeyReused,
+    KeyExpired,
     NotRun(Why),
 }
 
@@ -85,6 +86,8 @@ impl Views {
                 law(!same, || "the same request is told to be another".to_owned())?;
                 Ok(Heard::KeyReused)
             }
+            // A key of long ago: nothing is done, and nothing is compared any more.
+            Answer::KeyExpired { .. } => Ok(Heard::KeyExpired),
             Answer::NotRun(why) => Ok(Heard::NotRun(why)),
         }
     }

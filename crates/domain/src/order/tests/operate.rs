@@ -180,6 +180,7 @@ tables! {
         7: timer          => UNWINDING(EXPIRED) asks release, void in 2s
         23: hear released => UNWINDING(EXPIRED) in 2s
         24: timers 14     => STUCK[UNWINDING](EXPIRED)
+        reason            => no_answer
         operate abandon   => VERB_NOT_ALLOWED STUCK: retry
         operate retry     => UNWINDING(EXPIRED) asks void, inquire in 2s
         23: hear voided   => CANCELLED(EXPIRED)
