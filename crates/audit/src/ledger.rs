@@ -26,7 +26,7 @@ rules! {
     NUMBERS = "ledger.numbers", Mismatched, "Postings of a source are numbered from 1, legs of a posting from 0 or 1, without gaps.";
     ACCOUNT = "ledger.account", Lost, "The account of every leg exists.";
     ACCOUNT_ID = "ledger.account-id", Mismatched, "An account's id is the hash of its code and currency, its kind the one of its code.";
-    SOURCE = "ledger.source", Mismatched, "Every posting has a payment or a journal as its source.";
+    SOURCE = "ledger.source", Mismatched, "Every posting has a payment, a journal, or points as its source.";
     MISSING = "ledger.missing", Lost, "Every capture, every refund that is DONE, and all that is set aside or released has its posting.";
     DOUBLED = "ledger.doubled", Doubled, "No capture and no refund is posted twice.";
     INVENTED = "ledger.invented", Mismatched, "Every posting is that of a capture or of a refund, leg by leg.";
@@ -158,6 +158,9 @@ impl Ledger {
         for posting in case.legs.chunk_by(|a, b| a.seq == b.seq) {
             postings += 1;
             self.post(case, posting, postings, book);
+        }
+        for posting in case.point_legs.chunk_by(|a, b| a.seq == b.seq) {
+            self.post(case, posting, posting[0].seq, book); // numbered by what they are about
         }
         match &case.payment {
             Some(payment) => self.against_payment(case, payment, postings, book),

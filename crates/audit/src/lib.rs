@@ -27,6 +27,7 @@ mod operator;
 mod order;
 mod outbox;
 mod payment;
+mod point;
 mod psp_log;
 mod report;
 mod rows;
@@ -48,6 +49,7 @@ use crate::{
     inventory::Laws,
     ledger::Ledger,
     outbox::Outbox,
+    point::Points,
     psp_log::Log,
     rows::Source,
     walk::{Cursor, Sorted, Sums, World},
@@ -148,6 +150,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         inventory::RULES,
         order::RULES,
         payment::RULES,
+        point::RULES,
         ledger::RULES,
         chain::RULES,
         journal::RULES,
@@ -195,6 +198,7 @@ impl Audit {
         let catalog = Catalog::load(from, book, in_flight)?;
         let mut laws = Laws::load(from, book)?;
         let mut ledger = Ledger::load(from, book)?;
+        let mut points = Points::load(from, book)?;
         let asks = Asks::load(from, &shard, book)?;
         let outbox = Outbox::load(from, &shard, book)?;
         let acks = Acks::load(acks, from.watch, book)?;
@@ -223,13 +227,19 @@ impl Audit {
         };
         let world = World { clock: shard.clock, catalog: &catalog, head: outbox.head };
         let mut given = Vec::new();
-        let (laws_of, books) = (&mut laws, &mut ledger);
-        let mut sums =
-            Sums { laws: laws_of, ledger: books, conditions, in_flight, given: &mut given };
+        let mut sums = Sums {
+            laws: &mut laws,
+            ledger: &mut ledger,
+            points: &mut points,
+            conditions,
+            in_flight,
+            given: &mut given,
+        };
         walk::walk(from, &mut sorted, &world, &mut sums, book)?;
         engine::refunds(&asks, given, book);
         laws.close(from, &catalog, book)?;
         ledger.close(book);
+        points.close(book);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ pub const OPERATIONS: &[&str] = &[
     "parked.retry",
     "payment.inquire",
     "payment.resolve",
+    "point.grant",
     "poison.discard",
     "poison.retry",
     "product.create",
@@ -41,7 +42,7 @@ pub const OPERATIONS: &[&str] = &[
 ];
 
 /// Every unit that carries one out.
-const UNITS: [&str; 6] = ["catalog", "inventory", "order", "payment", "ledger", "desk"];
+const UNITS: &[&str] = &["catalog", "inventory", "point", "order", "payment", "ledger", "desk"];
 
 /// Checks every line, and what was set aside; gives the number of items that are open.
 pub(crate) fn check(from: Source<'_>, clock: i64, book: &mut Book) -> Result<u64, Error> {

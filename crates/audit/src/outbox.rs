@@ -53,6 +53,7 @@ pub(crate) enum Topic {
     Catalog,
     Stock,
     Coupon,
+    Point,
 }
 
 impl Topic {
@@ -74,6 +75,7 @@ impl Topic {
             "product.changed" => Self::Catalog,
             "stock.changed" => Self::Stock,
             "coupon.changed" => Self::Coupon,
+            "point.changed" => Self::Point,
             _ => return None,
         })
     }
@@ -170,7 +172,7 @@ impl Outbox {
             outbox.latest = outbox.latest.max(at);
             match Topic::read(topic) {
                 None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
-                Some(Topic::Stock | Topic::Coupon) => {}
+                Some(Topic::Stock | Topic::Coupon | Topic::Point) => {}
                 Some(Topic::Catalog) => outbox.products.push(key),
                 Some(topic) => {
                     let version = u32::try_from(version).unwrap_or(u32::MAX);

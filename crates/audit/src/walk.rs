@@ -2,7 +2,7 @@
 //!
 //! Orders, reservations, payments and ledger entries share their key and stand in its order in the
 //! file; events, gateway records, requests and acknowledgements are small structs sorted by it. So
-//! the walk is a merge of nine ordered sequences that reads each row once and looks nothing up.
+//! the walk is a merge of eleven ordered sequences that reads each row once and looks nothing up.
 
 use rusqlite::Connection;
 
@@ -19,6 +19,10 @@ use crate::{
     order::{self, Order, state},
     outbox::{self, Event, Head},
     payment::{self, Payment, state as pay},
+    point::{
+        Points,
+        case::{self as point, Credit, Use},
+    },
     psp_log::Record,
     report::{Conditions, InFlight},
     rows::{Source, Stream},
@@ -32,7 +36,12 @@ pub(crate) struct Case<'c> {
     pub(crate) reservation: Option<Reservation>,
     pub(crate) payment: Option<Payment>,
     pub(crate) journal: Option<Journal>,
+    /// What the order or account has spent and earned, or an operator has given, as points.
+    pub(crate) used: Option<Use>,
+    pub(crate) credit: Option<Credit>,
     pub(crate) legs: &'c [Leg],
+    /// Those that points have posted by themselves.
+    pub(crate) point_legs: &'c [Leg],
     pub(crate) psp: &'c [Record],
     pub(crate) events: &'c [Event],
     pub(crate) asks: &'c [Ask],
@@ -61,6 +70,7 @@ pub(crate) struct Sorted<'s> {
 pub(crate) struct Sums<'s> {
     pub(crate) laws: &'s mut Laws,
     pub(crate) ledger: &'s mut Ledger,
+    pub(crate) points: &'s mut Points,
     pub(crate) conditions: &'s mut Conditions,
     pub(crate) in_flight: &'s mut InFlight,
     /// Names of the refunds that merchants gave.
@@ -105,35 +115,56 @@ pub(crate) fn walk(
     let (mut orders, mut reservations) = (prepare(order::SQL)?, prepare(inventory::SQL)?);
     let (mut payments, mut entries) = (prepare(payment::SQL)?, prepare(ledger::SQL)?);
     let mut journals = prepare(journal::SQL)?;
+    let (mut uses, mut credits) = (prepare(point::USES)?, prepare(point::CREDITS)?);
     let watch = from.watch;
     let mut orders = Stream::new(order::SQL, orders.query([])?, Order::read, watch);
     let mut reservations =
         Stream::new(inventory::SQL, reservations.query([])?, Reservation::read, watch);
     let mut payments = Stream::new(payment::SQL, payments.query([])?, Payment::read, watch);
     let mut journals = Stream::new(journal::SQL, journals.query([])?, Journal::read, watch);
+    let mut uses = Stream::new(point::USES, uses.query([])?, Use::read, watch);
+    let mut credits = Stream::new(point::CREDITS, credits.query([])?, Credit::read, watch);
     let mut entries = Stream::new(ledger::SQL, entries.query([])?, Leg::read, watch);
     orders.advance(book)?;
     reservations.advance(book)?;
     payments.advance(book)?;
     journals.advance(book)?;
+    uses.advance(book)?;
+    credits.advance(book)?;
     entries.advance(book)?;
     let mut legs = Vec::new();
     loop {
-        let rows =
-            [orders.key(), reservations.key(), payments.key(), journals.key(), entries.key()];
+        let rows = [
+            orders.key(),
+            reservations.key(),
+            payments.key(),
+            journals.key(),
+            uses.key(),
+            credits.key(),
+            entries.key(),
+        ];
         let held = [sorted.psp.key(), sorted.events.key(), sorted.asks.key(), sorted.acks.key()];
         let Some(id) = rows.into_iter().chain(held).flatten().min() else { break };
         legs.clear();
         while let Some(leg) = entries.take(id, book)? {
             legs.push(leg);
         }
+        let (payment, journal) = (payments.take(id, book)?, journals.take(id, book)?);
+        let credit = credits.take(id, book)?;
+        let alone = payment.is_none() && journal.is_none();
+        let all = alone && sums.points.has_all_postings(id, credit.as_ref());
+        let of_points = |leg: &Leg| all || leg.seq >= point::FIRST;
+        let (legs, point_legs) = legs.split_at(legs.partition_point(|leg| !of_points(leg)));
         let case = Case {
             id,
             order: orders.take(id, book)?,
             reservation: reservations.take(id, book)?,
-            payment: payments.take(id, book)?,
-            journal: journals.take(id, book)?,
-            legs: &legs,
+            payment,
+            journal,
+            used: uses.take(id, book)?,
+            credit,
+            legs,
+            point_legs,
             psp: sorted.psp.take(id),
             events: sorted.events.take(id),
             asks: sorted.asks.take(id),
@@ -154,10 +185,12 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     payment::check(case, world.clock, book);
     sums.laws.walk(case, book);
     sums.ledger.walk(case, book);
+    sums.points.walk(case, book);
     journal::check(case, book);
     gateway::check(case, book);
     outbox::check(case, world.head, book);
-    engine::check(case, |id| world.catalog.knows(id) || sums.laws.knows(id), book);
+    let known = |id| world.catalog.knows(id) || sums.laws.knows(id) || case.credit.is_some();
+    engine::check(case, known, book);
     acks::check(case, book);
     let refunds = case.payment.iter().flat_map(|payment| &payment.refunds);
     sums.given.extend(refunds.map(|refund| refund.id).filter(|id| *id != 0));

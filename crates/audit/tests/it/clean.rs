@@ -11,6 +11,7 @@ pub(crate) fn whole_shop() -> (TempDir, Vec<(&'static str, i64)>) {
     let mut shop = Shop::open(dir.path(), 6);
     let mut names = stories::one_of_each(&mut shop);
     names.push(("journal", shop.journal()));
+    names.push(("granted", shop.points(&names)));
     shop.finish();
     // One order is COMMITTING, which is no finding in the first seconds only.
     let db = rusqlite::Connection::open(dir.path().join("jangbu.db")).unwrap();
@@ -26,8 +27,8 @@ fn one_order_of_each_kind_is_clean() {
     let report = prove(&Options::new(dir.path())).unwrap();
     assert!(report.clean(), "{report}");
     assert!(report.conditions.walked && !report.conditions.live);
-    // Four of them are payments without an order and a journal.
-    assert_eq!(report.conditions.orders, u64::try_from(names.len() - 4).unwrap());
+    // Five of them are payments without an order, a grant and a journal.
+    assert_eq!(report.conditions.orders, u64::try_from(names.len() - 5).unwrap());
     assert_eq!(report.conditions.journals, 1);
     let in_flight = InFlight {
         orders_open: 6,

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::{
     breaches::{ACKS, PSP, Psp, SQL},
     clean::whole_shop,
+    points,
     shop::{psp_record, show},
 };
 
@@ -54,7 +55,7 @@ fn corrupt(dir: &Path, sql: &str) {
 /// What is missing if the breach is not named.
 fn unnamed(report: &Report, rule: &str, subject: &str, what: &str) -> Option<String> {
     let (prefix, id) = subject.split_once(' ').unwrap_or_default();
-    let public = matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov");
+    let public = matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov" | "usr" | "grt");
     let subject = if public { show(prefix, id.parse().unwrap()) } else { subject.to_owned() };
     let named = report.findings.iter().any(|f| f.rule == rule && f.subject == subject);
     (!named || report.clean()).then(|| format!("{what}\nwants {rule} about {subject}: {report}"))
@@ -102,7 +103,7 @@ fn with_acks(dir: &Path, lines: &str) -> Report {
 
 #[test]
 fn every_corrupted_row_is_named() {
-    expect(SQL.iter().filter_map(|(rule, sql, subject)| {
+    expect(SQL.iter().chain(points::SQL).filter_map(|(rule, sql, subject)| {
         let (dir, names) = copy();
         let sql = fill(sql, names);
         corrupt(dir.path(), &sql);
@@ -318,6 +319,14 @@ const FREE: &[&str] = &[
     "payment.reason",
     "payment.sent_at",
     "payment.version",
+    "point_account.version",
+    "point_credit.at",
+    "point_credit.balance",
+    "point_credit.reason",
+    "point_credit.until",
+    "point_timer.version",
+    "point_use.until",
+    "point_use.version",
     "product.at",
     "product.name",
     "product.version",
@@ -370,7 +379,8 @@ fn a_change_of_any_column_is_found_unless_it_is_listed_as_free() {
 
 #[test]
 fn every_rule_has_a_breach_and_a_row_in_the_readme() {
-    let breached: BTreeSet<&str> = (SQL.iter().map(|(rule, ..)| *rule))
+    let sql = SQL.iter().chain(points::SQL);
+    let breached: BTreeSet<&str> = (sql.map(|(rule, ..)| *rule))
         .chain(PSP.iter().map(|(rule, ..)| *rule))
         .chain(ACKS.iter().map(|(rule, ..)| *rule))
         .chain(ELSEWHERE.iter().copied())

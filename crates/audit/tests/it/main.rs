@@ -6,5 +6,6 @@ mod breaches;
 mod clean;
 mod corrupt;
 mod live;
+mod points;
 mod shop;
 mod stories;

@@ -272,7 +272,7 @@ impl Shop {
     }
 
     /// The id and the first commit of the next story.
-    fn begin(&mut self) -> (i64, i64) {
+    pub(crate) fn begin(&mut self) -> (i64, i64) {
         let id = (55_932_800_000 + self.stories) << 22;
         let commit = 2 + (self.stories / self.batch) * 4;
         self.stories += 1;
@@ -293,7 +293,13 @@ impl Shop {
         id
     }
 
-    fn leg(&mut self, source: i64, [seq, leg, commit]: [i64; 3], code: &str, amount: i64) {
+    pub(crate) fn leg(
+        &mut self,
+        source: i64,
+        [seq, leg, commit]: [i64; 3],
+        code: &str,
+        amount: i64,
+    ) {
         let account = account_id(code, "KRW");
         let sums = self.accounts.entry((code.to_owned(), "KRW")).or_default();
         sums[usize::from(amount < 0)] += amount.abs();
@@ -471,7 +477,7 @@ impl Shop {
         self.psp.extend(psp_record(self.records, payment, kind, no, amount));
     }
 
-    fn ask(&mut self, scope: &str, resource: i64) {
+    pub(crate) fn ask(&mut self, scope: &str, resource: i64) {
         self.requests += 1;
         let (id, key) = (self.requests, key_of(resource));
         let mut body = [3_u8; 17];
@@ -553,7 +559,7 @@ impl Shop {
         time(1 << 40)
     }
 
-    fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) {
+    pub(crate) fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) {
         let table = sql.strip_prefix("INSERT INTO ").and_then(|rest| rest.split_once(" VALUES"));
         let named = table.and_then(|(table, values)| {
             let columns = self.columns.get(table)?;
@@ -616,7 +622,7 @@ pub(crate) fn account_id(code: &str, currency: &str) -> i64 {
 }
 
 /// Everything happens a millisecond after the commit before it, and the clock stops at an hour.
-fn time(commit: i64) -> i64 {
+pub(crate) fn time(commit: i64) -> i64 {
     OPENED + commit.min(3_600_000) * 1_000
 }
 

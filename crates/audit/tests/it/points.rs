@@ -1,0 +1,172 @@
+//! The points of the customer 9, and every kind of breach of them.
+
+use rusqlite::params;
+
+use crate::shop::{Shop, time};
+
+/// The ends of two lots.
+const ENDS: [i64; 2] = [1_900_000_000_000_000, 1_900_086_400_000_000];
+
+impl Shop {
+    /// Gives the customer points, and some to do to the orders with these names; the grant's id.
+    ///
+    /// One order has earned and lost some, one spends, one has got everything back, one was undone
+    /// before it began; some have ended.
+    pub(crate) fn points(&mut self, names: &[(&'static str, i64)]) -> i64 {
+        let (grant, commit) = self.begin();
+        self.ask("operator:point.grant", grant);
+        let of = |name| names.iter().find(|(known, _)| *known == name).unwrap().1;
+        let [first, second] = ENDS;
+        let sql = "INSERT INTO point_credit VALUES (?1, 9, ?2, ?3, NULL, ?3, ?4, '')";
+        self.run(sql, params![of("bought"), 2, 500, time(commit)]);
+        self.run(sql, params![grant, 1, 200, time(commit)]);
+        let given = ["promo:points", "points:earned"];
+        let taken = ["points:earned", "promo:points"];
+        let earner = of("other");
+        for (source, seq, [debit, credit], amount) in [
+            (9, 1, taken, 10),
+            (earner, 1_000_000, given, 60),
+            (earner, 2_000_001, taken, 20),
+            (earner, 2_000_003, taken, 5),
+            (earner, 3_000_003, given, 5),
+            (grant, 1, given, 200),
+        ] {
+            self.leg(source, [seq, 0, commit], debit, amount);
+            self.leg(source, [seq, 1, commit], credit, -amount);
+        }
+        let claws = "[[1,30,20,0,0],[2,10,0,10,0],[3,5,5,0,1]]";
+        let back = format!("[[1,{first},50],[2,0,100]]");
+        let out = format!("[[1,{first},30]]");
+        let none = "[]".to_owned();
+        let uses = [
+            ("other", 1, &none, "[]", 60, claws),
+            ("declined", 3, &back, "[[1,20,0],[0,80,50]]", 0, "[]"),
+            ("paying", 2, &out, "[]", 0, "[]"),
+            ("sold_out", 3, &none, "[]", 0, "[]"),
+        ];
+        for (name, state, parts, restores, earned, claws) in uses {
+            let sql = "INSERT INTO point_use VALUES (?1, 9, ?2, ?3, ?4, ?5, NULL, ?6, 3)";
+            self.run(sql, params![of(name), state, parts, restores, earned, claws]);
+        }
+        let lots = format!("[[1,{first},150],[1,{second},50],[2,0,500]]");
+        let sql = "INSERT INTO point_account VALUES (9, 'KRW', ?1, 500, 200, 500, 200, 60, 100, \
+                   80, 100, 50, 0, 10, 20, 1, ?2, 12)";
+        self.run(sql, params![lots, first]);
+        self.run("INSERT INTO point_timer VALUES (9, ?1, 1)", params![first]);
+        grant
+    }
+}
+
+/// (rule, SQL, subject), as in `breaches`.
+pub(crate) const SQL: &[(&str, &str, &str)] = &[
+    ("store.row", "UPDATE point_account SET lots = '[[1,2]]'", "point_account 9"),
+    ("store.row", "UPDATE point_credit SET kind = 3 WHERE id = $granted", "point_credit $granted"),
+    ("store.row", "UPDATE point_use SET claws = '7' WHERE order_id = $other", "point_use $other"),
+    ("audit.line", "UPDATE audit_log SET operation = 'point.steal' WHERE id = 1", "audit 1"),
+    ("point.law", "UPDATE point_account SET charged = charged + 1", "usr 9"),
+    ("point.law", "UPDATE point_account SET clawed = clawed - 1", "usr 9"),
+    ("point.law", "UPDATE point_account SET expired_paid = -1, paid = paid + 1", "usr 9"),
+    ("point.law", "UPDATE point_account SET restored_paid = 101, paid = paid + 1", "usr 9"),
+    ("point.lots", "UPDATE point_account SET paid = 499, charged = 499", "usr 9"),
+    (
+        "point.lots",
+        "UPDATE point_account SET lots = '[[2,0,500],[1,1900000000000000,200]]'",
+        "usr 9",
+    ),
+    (
+        "point.lots",
+        "UPDATE point_account SET lots = '[[1,1900000000000000,200],[2,0,501],[2,0,-1]]'",
+        "usr 9",
+    ),
+    ("point.timer", "UPDATE point_timer SET next_at = next_at - 1", "usr 9"),
+    ("point.timer", "DELETE FROM point_timer", "usr 9"),
+    (
+        "point.timer",
+        "UPDATE point_account SET lots = '[[1,1800000000000000,200],[2,0,500]]'",
+        "usr 9",
+    ),
+    ("point.credited", "UPDATE point_credit SET amount = 201 WHERE id = $granted", "usr 9"),
+    ("point.credited", "UPDATE point_credit SET amount = 501 WHERE id = $bought", "usr 9"),
+    ("point.used", "UPDATE point_use SET earned = 61 WHERE order_id = $other", "usr 9"),
+    (
+        "point.used",
+        "UPDATE point_use SET parts = '[[1,1900000000000000,29]]' WHERE order_id = $paying",
+        "usr 9",
+    ),
+    ("point.used", "UPDATE point_use SET claws = '[]' WHERE order_id = $other", "usr 9"),
+    ("point.account", "DELETE FROM point_account", "grt $granted"),
+    ("point.account", "DELETE FROM point_account", "pay $bought"),
+    ("point.account", "UPDATE point_use SET user_id = 8 WHERE order_id = $other", "ord $other"),
+    (
+        "point.use",
+        "UPDATE point_use SET restores = '[[0,101,50]]' WHERE order_id = $declined",
+        "ord $declined",
+    ),
+    ("point.use", "UPDATE point_use SET state = 2 WHERE order_id = $other", "ord $other"),
+    (
+        "point.use",
+        "UPDATE point_use SET claws = '[[1,60,20,0,0],[2,10,0,10,0],[3,5,5,0,1]]' \
+         WHERE order_id = $other",
+        "ord $other",
+    ),
+    (
+        "point.use",
+        "UPDATE point_use SET claws = '[[1,19,20,0,0],[2,10,0,10,0],[3,5,5,0,1]]' \
+         WHERE order_id = $other",
+        "ord $other",
+    ),
+    (
+        "point.number",
+        "UPDATE point_use SET restores = '[[1,10,0],[1,10,0],[0,80,50]]' \
+         WHERE order_id = $declined",
+        "ord $declined",
+    ),
+    (
+        "point.number",
+        "UPDATE point_use SET claws = '[[1,30,20,0,0],[1,10,0,10,0],[3,5,5,0,1]]' \
+         WHERE order_id = $other",
+        "ord $other",
+    ),
+    ("point.order", "UPDATE orders SET user_id = 8 WHERE id = $paying", "ord $paying"),
+    ("point.order", "DELETE FROM orders WHERE id = $declined", "ord $declined"),
+    ("point.charged", "DELETE FROM point_credit WHERE id = $bought", "pay $bought"),
+    ("point.charge", "UPDATE point_credit SET amount = 499 WHERE id = $bought", "pay $bought"),
+    ("point.charge", "UPDATE payment SET points_of = 8 WHERE id = $bought", "pay $bought"),
+    ("point.charge", "UPDATE point_credit SET kind = 2 WHERE id = $granted", "pay $granted"),
+    ("point.posted", "DELETE FROM entry WHERE source = $other AND seq = 1000000", "ord $other"),
+    ("point.posted", "DELETE FROM entry WHERE source = $granted", "grt $granted"),
+    ("point.posted", "DELETE FROM entry WHERE source = 9", "usr 9"),
+    (
+        "point.posting",
+        "UPDATE entry SET seq = 1000009 WHERE source = $other AND seq = 1000000",
+        "ord $other",
+    ),
+    (
+        "point.posting",
+        "UPDATE entry SET amount = -amount WHERE source = $other AND seq = 2000001",
+        "ord $other",
+    ),
+    (
+        "point.posting",
+        "UPDATE entry SET account = (SELECT id FROM account WHERE code = 'points:paid') \
+         WHERE source = $granted AND leg = 1",
+        "grt $granted",
+    ),
+    ("point.posting", "UPDATE entry SET seq = 2 WHERE source = 9", "usr 9"),
+    (
+        "point.settled",
+        "UPDATE point_use SET restores = '[[0,80,50]]' WHERE order_id = $declined",
+        "ord $declined",
+    ),
+    (
+        "point.liability",
+        "UPDATE point_account SET lots = '[[1,1900000000000000,200],[2,0,501]]', paid = 501, \
+         charged = 501",
+        "points:paid",
+    ),
+    (
+        "point.liability",
+        "UPDATE entry SET amount = 2 * amount WHERE source = $granted",
+        "points:earned",
+    ),
+];
