@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jangbu_domain::catalog::command::{Command, NewSku, Reply as Answer, UNIT};
+use jangbu_domain::catalog::command::{About, Command, NewSku, Reply as Answer, UNIT};
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::command as inventory;
 use jangbu_domain::inventory::model::LIMIT;
@@ -15,6 +15,7 @@ use crate::Api;
 use crate::ask::{envelope, normal};
 use crate::auth::Role;
 use crate::call::Call;
+use crate::codes::Own;
 use crate::idempotency::{self, Canon};
 use crate::money::{MoneyIn, MoneyOut};
 use crate::order::sku_id;
@@ -174,21 +175,19 @@ async fn create(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let skus = body.skus.iter().enumerate().map(|(at, sku)| first(at, sku));
     let skus = skus.collect::<Result<Vec<_>, _>>()?;
     let canon = create_canon(call.name, &body, &skus);
-    let new = |sku: &First| NewSku {
-        sku: SkuId(api.shop.mint()),
-        name: sku.name.clone(),
-        price: sku.price,
-    };
+    let new = |sku: &First| NewSku::new(SkuId(api.shop.mint()), &sku.name, sku.price);
     let command = Command::Create {
         product: ProductId(api.shop.mint()),
         merchant: (&*body.merchant_id).into(),
         name: (&*body.name).into(),
+        about: About::default(),
         skus: skus.iter().map(new).collect(),
         publish: body.publish,
     };
     let asked = api.ask_soon::<Answer>(normal(envelope(call, UNIT, command, canon))).await?;
-    receive_first(api, call, &asked.reply, &skus).await?;
-    let out = ProductOut::of(&asked.reply.product, &asked.reply.skus);
+    let (product, made) = shown_product(&asked.reply)?;
+    receive_first(api, call, made, &skus).await?;
+    let out = ProductOut::of(product, made);
     Ok(Reply::json(201, &out).replayed(asked.replayed))
 }
 
@@ -197,10 +196,10 @@ async fn create(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 async fn receive_first(
     api: &Arc<Api>,
     call: &Call,
-    made: &Answer,
+    made: &[Sku],
     wanted: &[First],
 ) -> Result<(), Problem> {
-    for (at, (sku, first)) in made.skus.iter().zip(wanted).enumerate() {
+    for (at, (sku, first)) in made.iter().zip(wanted).enumerate() {
         if first.stock == 0 {
             continue;
         }
@@ -219,6 +218,16 @@ async fn receive_first(
         api.gate.open(sku.id);
     }
     Ok(())
+}
+
+/// The product of an answer.
+fn shown_product(answer: &Answer) -> Result<(&Product, &[Sku]), Problem> {
+    match answer {
+        Answer::Product { product, skus } => Ok((product, skus)),
+        Answer::Category { .. } | Answer::Imported => {
+            Err(Problem::of(Own::Internal, "the reply is not a product"))
+        }
+    }
 }
 
 fn product_id(call: &Call) -> Result<ProductId, Problem> {
@@ -247,7 +256,8 @@ async fn change(
     canon: Canon,
 ) -> Result<Reply, Problem> {
     let asked = api.ask_soon::<Answer>(normal(envelope(call, UNIT, command, canon))).await?;
-    let out = ProductOut::of(&asked.reply.product, &asked.reply.skus);
+    let (product, skus) = shown_product(&asked.reply)?;
+    let out = ProductOut::of(product, skus);
     Ok(Reply::ok(&out).replayed(asked.replayed))
 }
 

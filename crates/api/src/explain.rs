@@ -173,10 +173,28 @@ fn catalog(reject: &catalog::command::Reject) -> Option<Told> {
     use catalog::command::Reject as R;
     Some(match reject {
         R::NameInvalid => told("name", "names and merchantId have 1 to 200 characters"),
+        R::DescriptionInvalid => told("description", "has at most 4000 characters"),
         R::PriceInvalid => told("price.amount", "is out of range"),
         R::SkuCountInvalid => told("skus", "must be 1 to 100"),
         R::CurrencyMixed => told("price.currency", "must be that of the product's other prices"),
-        R::ProductUnknown | R::SkuUnknown | R::ProductDiffers => return None,
+        R::OptionsInvalid => told(
+            "options",
+            "up to 3 different names; every SKU has a value of 1 to 50 characters for each",
+        ),
+        R::VariantTaken => told("skus", "two SKUs would have the same values"),
+        R::SkuCodeInvalid => told("skus", "a code is 1 to 64 visible ASCII characters, not an id"),
+        R::SkuCodeTaken => told("skus", "the merchant has another SKU of that code"),
+        R::CategoryInvalid => {
+            told("code", "1 to 60 characters without `/`, unique below its parent")
+        }
+        R::CategoryTooDeep => told("parentId", "the tree has five levels"),
+        R::PricePlansFull => told("from", "20 prices wait already"),
+        R::CategoryUnknown
+        | R::ProductUnknown
+        | R::SkuUnknown
+        | R::ProductDiffers
+        | R::SkusMissing
+        | R::Import(_) => return None,
     })
 }
 

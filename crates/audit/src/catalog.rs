@@ -1,5 +1,7 @@
 //! Catalog: products, their SKUs, and the copy of both that `order` sells from.
 
+pub(crate) mod shape;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::{
@@ -22,6 +24,11 @@ rules! {
 pub(crate) struct Catalog {
     products: HashMap<i64, Product>,
     skus: HashMap<i64, Sku>,
+    categories: HashSet<i64>,
+    /// What SKUs cost before, of those that had more than one price.
+    earlier: HashMap<i64, Vec<i64>>,
+    /// SKUs that are older than histories.
+    older: HashSet<i64>,
 }
 
 #[derive(Debug)]
@@ -29,6 +36,7 @@ struct Product {
     merchant: String,
     published: bool,
     skus: Vec<i64>,
+    category: Option<i64>,
 }
 
 /// A SKU with its current price.
@@ -49,12 +57,15 @@ impl Catalog {
     ) -> Result<Self, Error> {
         from.watch.phase("catalog");
         let mut catalog = Self::default();
-        let sql = "SELECT id, merchant, state, skus FROM product";
-        scan(from, book, sql, |cells, _| {
+        let sql = "SELECT id, merchant, state, skus, category, options, choices FROM product";
+        scan(from, book, sql, |cells, book| {
             let id = cells.int()?;
             let merchant = cells.text()?.to_owned();
             let published = cells.int_in(1..=2)? == 2;
-            catalog.products.insert(id, Product { merchant, published, skus: cells.json()? });
+            let (skus, category) = (cells.json::<Vec<i64>>()?, cells.int_or_null()?);
+            let (options, choices) = (cells.json::<Vec<_>>()?, cells.json::<Vec<_>>()?);
+            shape::options(id, skus.len(), (&options, &choices), book);
+            catalog.products.insert(id, Product { merchant, published, skus, category });
             Ok(())
         })?;
         let sql = "SELECT id, product, currency, price, price_version FROM sku";
@@ -66,6 +77,15 @@ impl Catalog {
             Ok(())
         })?;
         catalog.check(book);
+        catalog.categories = shape::tree(from, book)?;
+        for (id, product) in &catalog.products {
+            if product.category.is_some_and(|category| !catalog.categories.contains(&category)) {
+                let detail = "its category is absent".to_owned();
+                book.find(shape::CATEGORY, ids::show("prd", *id), detail);
+            }
+        }
+        shape::history(from, &mut catalog, book)?;
+        shape::codes(from, &catalog, book)?;
         catalog.check_offers(from, book, in_flight)?;
         Ok(catalog)
     }
@@ -80,9 +100,21 @@ impl Catalog {
         self.products.get(&sku.product).map(|product| product.merchant.as_str())
     }
 
-    /// Whether this is a product or a SKU.
+    /// Whether this is a product, a SKU or a category.
     pub(crate) fn knows(&self, id: i64) -> bool {
-        self.products.contains_key(&id) || self.skus.contains_key(&id)
+        self.products.contains_key(&id) || self.skus.contains_key(&id) || self.has_category(id)
+    }
+
+    /// Whether a SKU costs so much or ever has, as far as its history goes back.
+    pub(crate) fn has_cost(&self, sku: i64, amount: i64) -> bool {
+        let now = self.skus.get(&sku).is_some_and(|sku| sku.price == amount);
+        let earlier = || self.earlier.get(&sku).is_some_and(|all| all.contains(&amount));
+        now || self.older.contains(&sku) || earlier()
+    }
+
+    /// Whether this is a category.
+    pub(crate) fn has_category(&self, id: i64) -> bool {
+        self.categories.contains(&id)
     }
 
     /// Whether this is a product.

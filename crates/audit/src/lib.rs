@@ -64,6 +64,7 @@ pub use crate::{
 
 rules! {
     PRODUCT_EVENT = "event.product", Mismatched, "The product of every product event exists.";
+    CATEGORY_EVENT = "event.category", Mismatched, "The category of every category event exists.";
 }
 
 /// What to prove.
@@ -147,6 +148,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         outbox::RULES,
         RULES,
         catalog::RULES,
+        catalog::shape::RULES,
         inventory::RULES,
         order::RULES,
         payment::RULES,
@@ -207,6 +209,10 @@ impl Audit {
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {
             let detail = "changed by an event, and absent".to_owned();
             book.find(PRODUCT_EVENT, ids::show("prd", key), detail);
+        }
+        for &key in outbox.categories.iter().filter(|key| !catalog.has_category(**key)) {
+            let detail = "changed by an event, and absent".to_owned();
+            book.find(CATEGORY_EVENT, ids::show("cat", key), detail);
         }
         *conditions = Conditions {
             watermark: shard.commits,

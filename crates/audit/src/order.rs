@@ -19,7 +19,7 @@ rules! {
     LINES = "order.lines", Mismatched, "An order has lines, each of one unit or more at no negative price.";
     TOTAL = "order.total", Mismatched, "The total is the sum of quantity × unit price over the lines.";
     SKU = "order.sku", Mismatched, "Every line names a SKU of the catalog, of that merchant and, until its price changes, in the order's currency.";
-    PRICE = "order.price", Mismatched, "While a SKU has its first price, every line of it has that price.";
+    PRICE = "order.price", Mismatched, "The price of every line is one that its SKU has had.";
     RESERVATION = "order.reservation", Mismatched, "COMPLETED holds COMMITTED stock, CANCELLED none; a payment is asked over PINNED stock (or was hinted at too late).";
     RESERVED = "order.reserved", Mismatched, "A reservation has the order's lines summed by SKU.";
     PAYMENT = "order.payment", Mismatched, "COMPLETED, COMMITTING and REVERSING have captured the total; before, nothing is; CANCELLED waits for nothing.";
@@ -240,16 +240,14 @@ fn lines(order: &Order, world: &World<'_>, find: &mut impl FnMut(Rule, String)) 
             continue;
         };
         let merchant = world.catalog.merchant(sku);
-        if merchant.is_some_and(|m| m != line.merchant)
-            || (sku.price_version == 1 && sku.currency != order.currency)
-        {
+        if merchant.is_some_and(|m| m != line.merchant) || sku.currency != order.currency {
             let ours = format!("{} of {} in {}", ids::sku(line.sku), line.merchant, order.currency);
             let theirs = format!("{} in {}", merchant.unwrap_or("?"), sku.currency);
             find(SKU, format!("{ours}; the catalog says {theirs}"));
         }
-        if sku.price_version == 1 && sku.price != line.price {
-            let detail = format!("{} for {}, its only price", ids::sku(line.sku), line.price);
-            find(PRICE, format!("{detail} is {}", sku.price));
+        if !world.catalog.has_cost(line.sku, line.price) {
+            let detail = format!("{} for {}, which it never cost", ids::sku(line.sku), line.price);
+            find(PRICE, format!("{detail}; it costs {}", sku.price));
         }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) enum Topic {
     JournalPosted,
     /// Not about an order or payment.
     Catalog,
+    Category,
     Stock,
     Coupon,
     Point,
@@ -73,6 +74,7 @@ impl Topic {
             "payment.released" => Self::PaymentReleased,
             "journal.posted" => Self::JournalPosted,
             "product.changed" => Self::Catalog,
+            "category.changed" => Self::Category,
             "stock.changed" => Self::Stock,
             "coupon.changed" => Self::Coupon,
             "point.changed" => Self::Point,
@@ -135,6 +137,8 @@ pub(crate) struct Outbox {
     pub(crate) events: Vec<Event>,
     /// Events about products, by key.
     pub(crate) products: Vec<i64>,
+    /// Events about categories, by key.
+    pub(crate) categories: Vec<i64>,
     pub(crate) count: u64,
     pub(crate) last_seq: i64,
     pub(crate) last_commit: i64,
@@ -174,6 +178,7 @@ impl Outbox {
                 None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
                 Some(Topic::Stock | Topic::Coupon | Topic::Point) => {}
                 Some(Topic::Catalog) => outbox.products.push(key),
+                Some(Topic::Category) => outbox.categories.push(key),
                 Some(topic) => {
                     let version = u32::try_from(version).unwrap_or(u32::MAX);
                     outbox.events.push(Event { key, commit, version, topic });

@@ -116,12 +116,13 @@ fn seed(shop: &Shop) -> Vec<SkuId> {
     for n in 0..PRODUCTS {
         let (product, sku) = (ProductId(shop.mint()), SkuId(shop.mint()));
         let price = Money::new(1_000 * (1 + n % 50), Currency::KRW);
-        let new = catalog::command::NewSku { sku, name: "one".into(), price };
+        let new = catalog::command::NewSku::new(sku, "one", price);
         let merchant: Arc<str> = format!("m-{}", n % 1_000).into();
         let create = catalog::command::Command::Create {
             product,
             merchant,
             name: "thing".into(),
+            about: catalog::command::About::default(),
             skus: vec![new],
             publish: true,
         };

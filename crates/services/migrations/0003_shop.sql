@@ -33,3 +33,16 @@ CREATE TABLE user_coupon (id INTEGER PRIMARY KEY, campaign INTEGER NOT NULL, use
 CREATE TABLE coupon_holder (campaign INTEGER NOT NULL, user_id INTEGER NOT NULL, held INTEGER NOT NULL, most INTEGER NOT NULL /* campaign.per_user */, version INTEGER NOT NULL, PRIMARY KEY (campaign, user_id), CHECK (held BETWEEN 1 AND most)) WITHOUT ROWID;
 CREATE TABLE coupon_issue (campaign INTEGER NOT NULL, position INTEGER NOT NULL CHECK (position >= 1), coupon INTEGER NOT NULL, user_id INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (campaign, position)) WITHOUT ROWID;
 CREATE INDEX campaign_due ON campaign (next_at) WHERE next_at IS NOT NULL;
+-- catalog
+CREATE TABLE category (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(parent as 8 bytes big-endian, 0 for a root; code), top bit cleared */, parent INTEGER /* null: a root */, code TEXT NOT NULL CHECK (code <> '') /* unique below its parent, never changes */, name TEXT NOT NULL, depth INTEGER NOT NULL CHECK (depth BETWEEN 1 AND 5), version INTEGER NOT NULL);
+ALTER TABLE product ADD COLUMN description TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN category INTEGER /* null: in none */;
+ALTER TABLE product ADD COLUMN options TEXT NOT NULL DEFAULT '[]' /* JSON [["option",["value",…]],…] */;
+ALTER TABLE product ADD COLUMN choices TEXT NOT NULL DEFAULT '[]' /* JSON [[value number for each option],…], one for each SKU; [] without options */;
+ALTER TABLE sku ADD COLUMN code TEXT /* what its merchant calls it */;
+ALTER TABLE sku ADD COLUMN planned TEXT NOT NULL DEFAULT '[]' /* JSON [[from,price],…] by moment: prices to come */;
+ALTER TABLE sku ADD COLUMN next_at INTEGER /* when the first of them is due */;
+CREATE TABLE price (sku INTEGER NOT NULL, no INTEGER NOT NULL /* price_version */, since INTEGER NOT NULL /* 0: from before histories were kept */, amount INTEGER NOT NULL CHECK (amount >= 0), PRIMARY KEY (sku, no)) WITHOUT ROWID; -- what a SKU has cost; never changed
+INSERT INTO price SELECT id, price_version, 0, price FROM sku;
+CREATE INDEX sku_due ON sku (next_at) WHERE next_at IS NOT NULL;
+CREATE TABLE sku_code (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(merchant, 0x00, code), top bit cleared */, merchant TEXT NOT NULL, code TEXT NOT NULL, sku INTEGER NOT NULL, product INTEGER NOT NULL, version INTEGER NOT NULL); -- a merchant's code means one SKU

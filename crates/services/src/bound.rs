@@ -4,6 +4,8 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use jangbu_domain::catalog::code::CodeKey;
+use jangbu_domain::catalog::model::PriceKey;
 use jangbu_domain::coupon::model::{HolderKey, IssueKey};
 use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
@@ -37,6 +39,17 @@ macro_rules! keyed {
 
 keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, JournalId, AccountId);
 keyed!(UserId, CampaignId, CouponId, GrantId, CategoryId);
+keyed!(CodeKey);
+
+impl Keyed for PriceKey {
+    fn parts(self) -> Key {
+        [self.sku.0, self.version, 0]
+    }
+
+    fn from_parts([sku, version, _]: Key) -> Self {
+        Self { sku: SkuId(sku), version }
+    }
+}
 
 impl Keyed for EntryKey {
     fn parts(self) -> Key {

@@ -145,6 +145,22 @@ pub enum Fact<'a> {
         /// The same of those that were there before and changed.
         moved: Vec<(i64, i64, i64, i64)>,
     },
+    /// `product.changed`: what it is called, or where it stands.
+    ProductEdited {
+        /// Its name now.
+        name: &'a str,
+        /// Its category now.
+        category: Option<i64>,
+    },
+    /// `category.changed`
+    CategoryChanged {
+        /// The one that it belongs to.
+        parent: Option<i64>,
+        /// What it is called in paths.
+        code: &'a str,
+        /// What it is called now.
+        name: &'a str,
+    },
 }
 
 /// A movement of points.
@@ -188,7 +204,8 @@ impl<'a> Fact<'a> {
             Self::PaymentCaptured { .. } => "payment.captured",
             Self::PaymentRefundRequested { .. } => "payment.refund-requested",
             Self::PaymentRefunded { .. } => "payment.refunded",
-            Self::ProductChanged { .. } => "product.changed",
+            Self::ProductChanged { .. } | Self::ProductEdited { .. } => "product.changed",
+            Self::CategoryChanged { .. } => "category.changed",
             Self::StockChanged { .. } => "stock.changed",
             Self::PaymentSetAside { .. } => "payment.set-aside",
             Self::PaymentReleased { .. } => "payment.released",

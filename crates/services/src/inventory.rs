@@ -198,6 +198,9 @@ impl Service for InventoryService {
     fn subject(command: &Command) -> String {
         match command {
             Command::Receive { sku, .. } | Command::Adjust { sku, .. } => sku.to_string(),
+            Command::Open { first } => {
+                first.first().map_or_else(String::new, |(sku, _)| sku.to_string())
+            }
             Command::Reserve { order, .. }
             | Command::Pin { order }
             | Command::Commit { order }
@@ -217,6 +220,7 @@ impl Service for InventoryService {
                     "available": available, "reserved": reserved, "sold": sold,
                 }))
             }
+            Command::Open { .. } => None,
             Command::Reserve { order, .. }
             | Command::Pin { order }
             | Command::Commit { order }

@@ -200,7 +200,9 @@ impl Service for OrderService {
 
     fn subject(command: &Command) -> String {
         match command {
-            Command::Learn { sku, .. } => sku.to_string(),
+            Command::Learn { .. } | Command::LearnAll { .. } => {
+                SkuId(Orders::resource(command)).to_string()
+            }
             other => OrderId(Orders::resource(other)).to_string(),
         }
     }

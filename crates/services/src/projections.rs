@@ -72,7 +72,7 @@ struct Event {
 }
 
 fn event(row: &dyn Fields) -> Event {
-    let silent = matches!(row.text(3), "stock.changed" | "product.changed");
+    let silent = matches!(row.text(3), "stock.changed" | "product.changed" | "category.changed");
     let payload = if silent { Vec::new() } else { row.blob(7).to_vec() };
     Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload, silent }
 }
@@ -300,6 +300,8 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
         | Fact::StockChanged { .. }
         | Fact::PointChanged { .. }
         | Fact::CouponChanged { .. }
-        | Fact::JournalPosted { .. } => return None,
+        | Fact::JournalPosted { .. }
+        | Fact::ProductEdited { .. }
+        | Fact::CategoryChanged { .. } => return None,
     })
 }

@@ -128,13 +128,14 @@ impl People {
             let price = 1_000 * (1 + i64::try_from(n).unwrap_or(0)) + 37;
             self.prices.push(price);
             let price = Money::new(price, KRW);
-            let skus = vec![catalog::command::NewSku { sku: sku(n), name: "one".into(), price }];
+            let skus = vec![catalog::command::NewSku::new(sku(n), "one", price)];
             let merchant = format!("m-{}", n % 2).into();
             let (product, name) = (product(n), format!("thing {n}").into());
             bodies.push(Body::Catalog(catalog::command::Command::Create {
                 product,
                 merchant,
                 name,
+                about: catalog::command::About::default(),
                 skus,
                 publish: true,
             }));

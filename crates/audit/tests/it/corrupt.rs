@@ -55,7 +55,8 @@ fn corrupt(dir: &Path, sql: &str) {
 /// What is missing if the breach is not named.
 fn unnamed(report: &Report, rule: &str, subject: &str, what: &str) -> Option<String> {
     let (prefix, id) = subject.split_once(' ').unwrap_or_default();
-    let public = matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov" | "usr" | "grt");
+    let public =
+        matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov" | "cat" | "usr" | "grt");
     let subject = if public { show(prefix, id.parse().unwrap()) } else { subject.to_owned() };
     let named = report.findings.iter().any(|f| f.rule == rule && f.subject == subject);
     (!named || report.clean()).then(|| format!("{what}\nwants {rule} about {subject}: {report}"))
@@ -289,6 +290,8 @@ const FREE: &[&str] = &[
     "audit_log.resource",
     "audit_log.who",
     "audit_log.why",
+    "category.name",
+    "category.version",
     "journal.reason",
     "journal.who",
     "movement.at",
@@ -327,7 +330,9 @@ const FREE: &[&str] = &[
     "point_timer.version",
     "point_use.until",
     "point_use.version",
+    "price.amount",
     "product.at",
+    "product.description",
     "product.name",
     "product.version",
     "request.at",
@@ -337,8 +342,8 @@ const FREE: &[&str] = &[
     "shard.commits",
     "shard.version",
     "sku.name",
-    "sku.price_version",
     "sku.version",
+    "sku_code.version",
     "stock.version",
 ];
 
@@ -364,7 +369,8 @@ fn a_change_of_any_column_is_found_unless_it_is_listed_as_free() {
         );
         let row = match table.as_str() {
             "entry" => "WHERE (source, seq, leg) = (SELECT source, seq, leg FROM entry LIMIT 1)",
-            "outbox" | "request" => "WHERE rowid = (SELECT max(rowid) FROM {})",
+            "price" => "WHERE (sku, no) = (SELECT sku, no FROM price LIMIT 1)",
+            "outbox" | "request" | "category" => "WHERE rowid = (SELECT max(rowid) FROM {})",
             _ => "WHERE rowid = (SELECT min(rowid) FROM {})",
         };
         corrupt(dir.path(), &format!("{sql} {}", row.replace("{}", table)));

@@ -24,6 +24,15 @@ const SCHEMA: &str = concat!(
 );
 const LATER: &str = include_str!("../../../services/migrations/0003_shop.sql");
 
+/// The category `clothes/shirts`.
+pub(crate) const CATEGORY: i64 = 3_599_523_390_700_244_901;
+
+/// A number made of a hash, never negative.
+fn first_bytes(parts: &[&[u8]]) -> i64 {
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update);
+    i64::from_be_bytes(hash.finalize()[..8].try_into().unwrap()) & i64::MAX
+}
+
 /// How an order goes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Story {
@@ -125,8 +134,22 @@ impl Shop {
             psp,
             records: 0,
         };
+        shop.categorise();
         (0..skus).for_each(|at| shop.sell(at));
         shop
+    }
+
+    /// Clothes, and shirts below them.
+    fn categorise(&mut self) {
+        let sql = "INSERT INTO category VALUES (?1, ?2, ?3, 'a name', ?4, 1)";
+        let root = first_bytes(&[&0_i64.to_be_bytes(), b"clothes"]);
+        self.run(sql, params![root, None::<i64>, "clothes", 1]);
+        let shirts = first_bytes(&[&root.to_be_bytes(), b"shirts"]);
+        assert_eq!(shirts, CATEGORY);
+        self.run(sql, params![shirts, root, "shirts", 2]);
+        for id in [root, shirts] {
+            self.events.push((1, "category.changed", id, 1));
+        }
     }
 
     fn sell(&mut self, at: i64) {
@@ -137,15 +160,27 @@ impl Shop {
             let skus = format!("[{id},{}]", id + 1);
             let sql = "INSERT INTO product VALUES (?1, ?2, 'Tee', 2, ?3, 0, 1)";
             self.run(sql, params![product, merchant, skus]);
+            let sql = "UPDATE product SET description = 'Of cotton.', category = ?2, \
+                       options = '[[\"size\",[\"M\",\"L\"]]]', choices = '[[0],[1]]' WHERE id = ?1";
+            self.run(sql, params![product, CATEGORY]);
             self.events.push((1, "product.changed", product, 1));
             self.ask("op:catalog.create", product);
             let sql = "INSERT INTO audit_log VALUES (?1, 0, 'kim', 'product.create', 'catalog', \
                        'prd', 'new', NULL, '{\"skus\":2}', NULL)";
             self.run(sql, params![at / 2 + 1]);
         }
-        let sql = "INSERT INTO sku VALUES (?1, ?2, 'M', 'KRW', ?3, 1, 1)";
+        let sql = "INSERT INTO sku VALUES (?1, ?2, 'M', 'KRW', ?3, 2, 1)";
         self.run(sql, params![id, product, price]);
-        let sql = "INSERT INTO offer VALUES (?1, ?2, 'KRW', ?3, 1, 1, 1)";
+        let sql = "UPDATE sku SET code = ?2, planned = '[[9,5],[10,6]]', next_at = 9 WHERE id = ?1";
+        let code = format!("T-{id}");
+        self.run(sql, params![id, code]);
+        let sql = "INSERT INTO price VALUES (?1, ?2, ?3, ?4)";
+        self.run(sql, params![id, 1, 6, price + 1]);
+        self.run(sql, params![id, 2, 6, price]);
+        let sql = "INSERT INTO sku_code VALUES (?1, ?2, ?3, ?4, ?5, 1)";
+        let key = first_bytes(&[merchant.as_bytes(), &[0], code.as_bytes()]);
+        self.run(sql, params![key, merchant, code, id, product]);
+        let sql = "INSERT INTO offer VALUES (?1, ?2, 'KRW', ?3, 1, 2, 1)";
         self.run(sql, params![id, merchant, price]);
         let sql = "INSERT INTO movement VALUES (?1, ?2, ?3, ?4, 'count', ?5, 0)";
         self.run(sql, params![20_000 + at * 2, id, 1, received, received]);

@@ -23,6 +23,8 @@ pub struct Line {
 pub enum Command {
     /// Goods came in.
     Receive { movement: MovementId, sku: SkuId, quantity: i64, reason: Box<str> },
+    /// New SKUs have a first stock; each receipt has the number of its SKU.
+    Open { first: Vec<(SkuId, i64)> },
     /// A count was corrected; may be negative, never below what is available.
     Adjust { movement: MovementId, sku: SkuId, delta: i64, reason: Box<str> },
     /// Hold all lines or none until `expires_at`. `pin`: the server pays at once, so the

@@ -22,6 +22,12 @@ impl Domain for Inventory {
                 rows.movement.want(*movement);
                 rows.stock.want(*sku);
             }
+            Command::Open { first } => {
+                for (sku, _) in first {
+                    rows.movement.want(MovementId(sku.0));
+                    rows.stock.want(*sku);
+                }
+            }
             Command::Reserve { order, lines, .. } => {
                 rows.reservation.want(*order);
                 for line in lines {
@@ -47,6 +53,7 @@ impl Domain for Inventory {
                 let new = asked(*sku, Kind::Receive, *quantity, reason, ctx);
                 book(*movement, new, ctx, rows)
             }
+            Command::Open { first } => open(first, ctx, rows),
             Command::Adjust { movement, sku, delta, reason } => {
                 let new = asked(*sku, Kind::Adjust, *delta, reason, ctx);
                 book(*movement, new, ctx, rows)
@@ -69,6 +76,7 @@ impl Domain for Inventory {
     fn resource(command: &Command) -> i64 {
         match command {
             Command::Receive { movement, .. } | Command::Adjust { movement, .. } => movement.0,
+            Command::Open { first } => first.first().map_or(0, |(sku, _)| sku.0),
             Command::Reserve { order, .. }
             | Command::Pin { order }
             | Command::Commit { order }
@@ -83,6 +91,8 @@ impl Domain for Inventory {
             Command::Receive { movement, .. } | Command::Adjust { movement, .. } => {
                 *movement = MovementId(resource);
             }
+            // A fact, which comes without a key.
+            Command::Open { .. } => {}
             Command::Reserve { order, .. }
             | Command::Pin { order }
             | Command::Commit { order }
@@ -97,6 +107,10 @@ impl Domain for Inventory {
         match command {
             Command::Receive { movement, .. } | Command::Adjust { movement, .. } => {
                 rows.movement.get(*movement).map(|row| moved(*movement, row))
+            }
+            Command::Open { first } => {
+                let movement = MovementId(first.last()?.0.0);
+                rows.movement.get(movement).map(|row| moved(movement, row))
             }
             Command::Reserve { order, .. } => seen(*order, Reply::Reserved),
             Command::Pin { order } => seen(*order, Reply::Pinned),
@@ -139,6 +153,16 @@ fn want_with_stock(order: OrderId, rows: &mut Rows) {
 /// The movement that a command asks for; `available` is filled in when it is booked.
 fn asked(sku: SkuId, kind: Kind, quantity: i64, reason: &str, ctx: &Ctx) -> Movement {
     Movement { sku, kind, quantity, reason: reason.into(), available: 0, at: ctx.now }
+}
+
+/// The first stock of new SKUs; answers with the last of the receipts.
+fn open(first: &[(SkuId, i64)], ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
+    let mut last = Err(Reject::QuantityInvalid);
+    for (sku, quantity) in first {
+        let new = asked(*sku, Kind::Receive, *quantity, "first stock", ctx);
+        last = Ok(book(MovementId(sku.0), new, ctx, rows)?);
+    }
+    last
 }
 
 /// Receive and Adjust.

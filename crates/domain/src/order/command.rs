@@ -95,6 +95,8 @@ pub enum Command {
     Hear { order: OrderId, event: SagaEvent },
     /// The catalogue's offer of a SKU as it is now.
     Learn { sku: SkuId, offer: Offer },
+    /// Catalogue facts: several at once.
+    LearnAll { offers: Vec<(SkuId, Offer)> },
 }
 
 coded! {

@@ -46,6 +46,11 @@ pub(super) fn decide(
             }
         }
         Command::Learn { sku, offer } => learn(*sku, offer, rows),
+        Command::LearnAll { offers } => {
+            for (sku, offer) in offers {
+                learn(*sku, offer, rows);
+            }
+        }
     }
     Ok(Reply::Done)
 }

@@ -93,6 +93,11 @@ impl Domain for Orders {
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => rows.order.want(*order),
             Command::Learn { sku, .. } => rows.offer.want(*sku),
+            Command::LearnAll { offers } => {
+                for (sku, _) in offers {
+                    rows.offer.want(*sku);
+                }
+            }
         }
     }
 
@@ -114,6 +119,7 @@ impl Domain for Orders {
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => order.0,
             Command::Learn { sku, .. } => sku.0,
+            Command::LearnAll { offers } => offers.first().map_or(0, |(sku, _)| sku.0),
         }
     }
 
@@ -126,6 +132,7 @@ impl Domain for Orders {
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => *order = OrderId(resource),
             Command::Learn { sku, .. } => *sku = SkuId(resource),
+            Command::LearnAll { .. } => {}
         }
     }
 

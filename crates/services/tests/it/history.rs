@@ -286,15 +286,16 @@ impl World {
     }
 
     fn catalog(&mut self, op: &Op) -> catalog::command::Command {
-        use catalog::command::{Command, NewSku};
+        use catalog::command::{About, Command, NewSku};
         match *op {
             Op::Create { product: n, price, publish } => {
                 self.prices.entry(n).or_insert(price);
                 let price = Money::new(price, KRW);
-                let skus = vec![NewSku { sku: sku(n), name: "one".into(), price }];
+                let skus = vec![NewSku::new(sku(n), "one", price)];
                 let merchant = format!("m-{}", n % 2).into();
                 let (product, name) = (product(n), format!("thing {n}").into());
-                Command::Create { product, merchant, name, skus, publish }
+                let about = About::default();
+                Command::Create { product, merchant, name, about, skus, publish }
             }
             Op::Publish { product: n } => Command::Publish { product: product(n) },
             Op::SetPrice { sku: n, price } => {

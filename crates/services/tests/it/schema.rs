@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use jangbu_domain::catalog::model::{Product, Sku};
+use jangbu_domain::catalog::category::Category;
+use jangbu_domain::catalog::code::SkuCode;
+use jangbu_domain::catalog::model::{Price, Product, Sku};
 use jangbu_domain::coupon::model::{Campaign, Holder, Issue, UserCoupon};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
 use jangbu_domain::ledger::model::{Account, Entry, Journal, Link};
@@ -61,8 +63,11 @@ fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
         })+};
     }
     each!(
+        Category,
         Product,
         Sku,
+        SkuCode,
+        Price,
         Stock,
         Movement,
         Reservation,
@@ -248,6 +253,9 @@ fn the_database_itself_refuses_what_the_limits_forbid() {
         "INSERT INTO user_coupon VALUES (1,1,1,1,1,7,5,'[]',1,9,NULL,1)",
         "INSERT INTO coupon_holder VALUES (1,1,2,1,1)",
         "INSERT INTO coupon_issue VALUES (1,0,1,1,1)",
+        "INSERT INTO category VALUES (1, NULL, 'a', 'A', 6, 1)",
+        "INSERT INTO category VALUES (1, NULL, '', 'A', 1, 1)",
+        "INSERT INTO price VALUES (1, 1, 1, -1)",
         "INSERT INTO shard VALUES (1, 0, 0, 0, 0, x'00', 1, 0, 0)",
     ];
     for sql in refused {

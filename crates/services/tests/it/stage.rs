@@ -26,11 +26,12 @@ pub(crate) fn create(n: u8) -> Envelope {
 }
 
 pub(crate) fn create_at(n: u8, price: i64) -> Envelope {
-    let new = catalog::command::NewSku { sku: sku(n), name: "one".into(), price: won(price) };
+    let new = catalog::command::NewSku::new(sku(n), "one", won(price));
     let create = catalog::command::Command::Create {
         product: product(n),
         merchant: format!("m-{}", n % 2).into(),
         name: "thing".into(),
+        about: catalog::command::About::default(),
         skus: vec![new],
         publish: true,
     };

@@ -7,11 +7,13 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use jangbu_kernel::rows::{self, RowSet};
-use jangbu_kernel::{Ctx, Domain, Out, ProductId, SkuId, Time};
+use jangbu_kernel::{CategoryId, Ctx, Domain, Out, ProductId, SkuId, Time};
 
 use crate::catalog::Catalog;
-use crate::catalog::command::{Command, Event, Reject, Reply};
-use crate::catalog::model::{Product, Rows, Sku};
+use crate::catalog::category::Category;
+use crate::catalog::code::{CodeKey, SkuCode};
+use crate::catalog::command::{Command, Event, Offered, Reject, Reply};
+use crate::catalog::model::{Price, PriceKey, Product, Rows, Sku};
 
 type Table<K, R> = BTreeMap<K, (R, i64)>;
 pub(super) type Answer = Result<Reply, Reject>;
@@ -21,15 +23,26 @@ pub(super) type Answer = Result<Reply, Reject>;
 pub(super) struct Store {
     pub(super) product: Table<ProductId, Product>,
     pub(super) sku: Table<SkuId, Sku>,
+    pub(super) category: Table<CategoryId, Category>,
+    pub(super) code: Table<CodeKey, SkuCode>,
+    pub(super) price: BTreeMap<PriceKey, Price>,
 }
 
-#[derive(Default)]
 pub(super) struct World {
     pub(super) store: Store,
     pub(super) rows: Rows,
     /// What the last commit said, and the last word on each SKU.
     pub(super) said: Vec<Event>,
-    pub(super) offers: BTreeMap<SkuId, Event>,
+    pub(super) offers: BTreeMap<SkuId, Offered>,
+    /// What time it is.
+    pub(super) now: i64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let (store, rows) = (Store::default(), Rows::default());
+        Self { store, rows, said: Vec::new(), offers: BTreeMap::new(), now: 7 }
+    }
 }
 
 impl World {
@@ -39,15 +52,22 @@ impl World {
         }
         let mut out = Out::default();
         let answers = batch.iter().map(|command| self.decide(command, &mut out)).collect();
-        let ctx = Ctx { now: Time(7), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
         Catalog::seal(&ctx, &mut self.rows, &mut out);
         self.said = out.events;
         for event in &self.said {
-            let Event::Offered { sku, .. } = event;
-            self.offers.insert(*sku, event.clone());
+            if let Event::Offered(offers) = event {
+                self.offers.extend(offers.iter().map(|offered| (offered.sku, offered.clone())));
+            }
         }
         save(&mut self.rows.product, &mut self.store.product);
         save(&mut self.rows.sku, &mut self.store.sku);
+        save(&mut self.rows.category, &mut self.store.category);
+        save(&mut self.rows.code, &mut self.store.code);
+        for (key, price) in self.rows.price.added() {
+            assert_eq!(self.store.price.insert(*key, *price), None, "{key:?} twice");
+        }
+        self.rows.price.clear();
         answers
     }
 
@@ -56,21 +76,25 @@ impl World {
             Catalog::want(command, &mut self.rows);
             load(&mut self.rows.product, &self.store.product);
             load(&mut self.rows.sku, &self.store.sku);
+            load(&mut self.rows.category, &self.store.category);
+            load(&mut self.rows.code, &self.store.code);
         }
     }
 
     fn decide(&mut self, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now: Time(7), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
         let rows = &mut self.rows;
-        rows.product.mark();
-        rows.sku.mark();
+        each(rows, |set| set.mark());
         let before = (dirty(rows), out.events.len());
         let answer = Catalog::decide(command, &ctx, rows, out);
         assert!(out.sends.is_empty() && out.calls.is_empty());
         if answer.is_err() {
-            assert_eq!((dirty(rows), out.events.len()), before, "a reject of {command:?}");
-            rows.product.rollback();
-            rows.sku.rollback();
+            let imports = matches!(command, Command::Import { .. } | Command::Rehearse { .. });
+            if !imports {
+                assert_eq!((dirty(rows), out.events.len()), before, "a reject of {command:?}");
+            }
+            out.events.truncate(before.1);
+            each(rows, |set| set.rollback());
             assert_eq!(dirty(rows), before.0, "a rollback of {command:?}");
         }
         answer
@@ -98,9 +122,21 @@ fn save<K: Copy + Ord + Hash + Debug, R: Clone>(rows: &mut rows::Rows<K, R>, to:
     rows.clear();
 }
 
+/// Does something to every set of rows.
+pub(super) fn each(rows: &mut Rows, f: fn(&mut dyn RowSet)) {
+    f(&mut rows.category);
+    f(&mut rows.product);
+    f(&mut rows.sku);
+    f(&mut rows.code);
+    f(&mut rows.price);
+}
+
 /// All that a commit would write, as text.
 fn dirty(rows: &Rows) -> String {
+    let prices = rows.price.added();
+    let categories = rows.category.changed().collect::<Vec<_>>();
+    let codes = rows.code.changed().collect::<Vec<_>>();
     let products = rows.product.changed().collect::<Vec<_>>();
     let skus = rows.sku.changed().collect::<Vec<_>>();
-    format!("{products:?} {skus:?}")
+    format!("{products:?} {skus:?} {categories:?} {codes:?} {prices:?}")
 }

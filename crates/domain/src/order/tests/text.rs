@@ -81,7 +81,9 @@ impl Bench {
                 assert_eq!(self.order(), before.as_ref());
                 show_reject(&reject)
             }
-            Ok(_) if matches!(command, Command::Learn { .. }) => String::new(),
+            Ok(_) if matches!(command, Command::Learn { .. } | Command::LearnAll { .. }) => {
+                String::new()
+            }
             Ok((_, out)) => {
                 let order = self.order().unwrap();
                 let silent = out.sends.is_empty() && out.events.is_empty();
