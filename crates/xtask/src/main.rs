@@ -3,11 +3,15 @@
 //! - `tidy` checks what no compiler checks: the arrows between the crates, the shape of the
 //!   domains, sizes and names, error codes against API.md, promises against tests;
 //! - `mutations` breaks each promise on purpose, in a copy of the tree, and demands that the
-//!   test which pins it fails.
+//!   test which pins it fails;
+//! - `coverage` counts the lines of the core that the tests run;
+//! - `kills` kills a server under load as often as one likes.
 //!
 //! It is compiled in every run of `./test`, so it depends on an argument parser and nothing more.
 #![expect(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
+mod coverage;
+mod kills;
 mod mutations;
 mod scan;
 mod tidy;
@@ -42,12 +46,25 @@ enum Chore {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Count the lines of domain, engine and services that tests run; exit 1 below 90 % of a crate.
+    Coverage,
+    /// Kill -9 a server under full load, prove the books, start it again; exit 1 on any loss.
+    Kills {
+        /// How often.
+        #[arg(long, default_value_t = 200)]
+        rounds: u32,
+        /// With an optimised server: more load, and minutes to build it.
+        #[arg(long)]
+        release: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     let clean = match Args::parse().chore {
         Chore::Tidy { list: true } => tidy::list(),
         Chore::Tidy { list: false } => tidy::run()?,
+        Chore::Coverage => coverage::run()?,
+        Chore::Kills { rounds, release } => kills::run(rounds, release)?,
         Chore::Mutations { only, dry_run } => mutations::run(only.as_deref(), dry_run)?,
     };
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })

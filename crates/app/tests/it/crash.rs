@@ -1,6 +1,7 @@
 //! kill -9 at random moments: nothing that was acknowledged is lost, every saga ends, the books
 //! balance, and a repeated key hears its first answer.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,18 @@ use crate::server::{Server, prove};
 
 const BUYERS: usize = 16;
 
-/// Rounds in the test; `JANGBU_CRASH_ROUNDS=100` for more.
+/// Who asked for many rounds sees how far they are.
+fn tell(round: u64, told: usize, report: &Value) {
+    if std::env::var_os("JANGBU_CRASH_ROUNDS").is_none() {
+        return;
+    }
+    let mut out = std::io::stderr().lock();
+    let open = &report["in_flight"]["orders_open"];
+    let line = format!("round {round}: {told} orders were told, {open} are open, books balance\n");
+    out.write_all(line.as_bytes()).unwrap();
+}
+
+/// Rounds in the test; `cargo xtask kills --rounds 200` for more.
 fn rounds() -> u64 {
     let wanted = std::env::var("JANGBU_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(10)
@@ -35,7 +47,8 @@ fn a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
         let moment = Duration::from_millis(200 + (random >> 33) % 800);
         kill_during_storm(server, &skus, &journal, &next, moment);
-        assert_sound(&data, Some(&acks), round);
+        let report = assert_sound(&data, Some(&acks), round);
+        tell(round, journal.told().len(), &report);
     }
     let server = Server::start(&data, &[]);
     check_replays(&server, &skus, &journal, u64::MAX);
