@@ -46,3 +46,7 @@ CREATE TABLE price (sku INTEGER NOT NULL, no INTEGER NOT NULL /* price_version *
 INSERT INTO price SELECT id, price_version, 0, price FROM sku;
 CREATE INDEX sku_due ON sku (next_at) WHERE next_at IS NOT NULL;
 CREATE TABLE sku_code (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(merchant, 0x00, code), top bit cleared */, merchant TEXT NOT NULL, code TEXT NOT NULL, sku INTEGER NOT NULL, product INTEGER NOT NULL, version INTEGER NOT NULL); -- a merchant's code means one SKU
+-- merchant: a sealed secret is hexadecimal of key id (1 byte) | nonce (12) | AES-256-GCM | tag (16), with "merchant.keys" 0x00 key id as associated data
+CREATE TABLE merchant (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(code), big-endian, top bit cleared */, code TEXT NOT NULL CHECK (code <> ''), name TEXT NOT NULL CHECK (name <> ''), state INTEGER NOT NULL CHECK (state IN (1,2)) /* 1 ACTIVE 2 SUSPENDED */,
+                      keys TEXT NOT NULL /* JSON [[id,legacy 0|1,made at,revoked at|0,"sealed secret, empty once revoked"],…] oldest first, two live at most */,
+                      fees TEXT NOT NULL /* JSON [[from,to|0,rate bp,fixed,vat bp],…] in order of time */, at INTEGER NOT NULL, version INTEGER NOT NULL);

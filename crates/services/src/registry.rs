@@ -2,6 +2,8 @@
 //! [`TABLES`], and its module.
 
 use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, inventory, ledger, merchant, order, payment};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
@@ -59,6 +61,7 @@ impl Rules {
 
 /// All units, each with its name.
 pub const UNITS: &[UnitId] = &[
+    merchant::command::UNIT,
     catalog::command::UNIT,
     inventory::command::UNIT,
     point::command::UNIT,
@@ -75,6 +78,9 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let payments = payment::Rows::new(rules.payment.clone());
     let points = point::model::Rows { rules: rules.point.clone(), ..Default::default() };
     let all: Vec<Box<dyn Unit>> = vec![
+        Box::new(DomainUnit::<crate::merchant::MerchantService>::new(
+            merchant::model::Rows::default(),
+        )),
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
         ),
@@ -100,6 +106,7 @@ pub const TABLES: &[&Table] = &[
     books::TABLES[4],
     books::TABLES[5],
     &crate::catalog::CATEGORY,
+    &crate::merchant::MERCHANT,
     &crate::catalog::PRODUCT,
     &crate::catalog::SKU,
     &crate::catalog::SKU_CODE,
