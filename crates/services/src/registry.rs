@@ -2,8 +2,9 @@
 //! [`TABLES`], and its module.
 
 use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
-use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
 use jangbu_domain::{catalog, inventory, ledger, merchant, order, payment};
+use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;

@@ -69,7 +69,7 @@ pub enum Reject {
     Exists,
     /// There is none.
     Unknown,
-    /// Two keys are live.
+    /// Two keys are live, or a thousand have been.
     KeysFull,
     /// The merchant has no such key.
     KeyUnknown,

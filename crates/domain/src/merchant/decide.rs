@@ -109,13 +109,8 @@ fn add_key(
     if row.keys.iter().any(|key| key.id == id) {
         return Ok(row);
     }
-    if row.live().count() >= LIVE {
+    if row.live().count() >= LIVE || row.keys.len() >= REMEMBERED {
         return Err(Reject::KeysFull);
-    }
-    if row.keys.len() >= REMEMBERED
-        && let Some(oldest) = row.keys.iter().position(|key| !key.is_live())
-    {
-        row.keys.remove(oldest);
     }
     let (made_at, sealed) = (ctx.now, sealed.into());
     row.keys.push(Key { id, legacy, made_at, revoked_at: None, sealed });

@@ -11,8 +11,8 @@ use super::fees::Fee;
 
 /// Keys that may be live at a time.
 pub const LIVE: usize = 2;
-/// Keys that a row remembers, revoked ones included: the oldest of those make room.
-pub const REMEMBERED: usize = 20;
+/// Keys that a merchant can have had: revoked ones are remembered, without their secret.
+pub const REMEMBERED: usize = 1_000;
 
 /// The key of a row: the first 63 bits of SHA-256 over the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
