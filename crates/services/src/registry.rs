@@ -1,10 +1,7 @@
 //! The list of everything that a cell can have. A new domain is one line in [`units`], one in
 //! [`TABLES`], and its module.
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
-use jangbu_domain::{catalog, inventory, ledger, merchant, order, payment};
-use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
-use jangbu_domain::{catalog, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
