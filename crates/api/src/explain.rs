@@ -130,9 +130,20 @@ fn order(reject: &order::command::Reject) -> Option<Told> {
         ),
         R::TotalTooLarge => told("lines", "cost more than an order may"),
         R::TokenRequired => told("payment.token", "is required in mode SERVER"),
-        R::AmountDiffers { total } => told("amount", format!("must be the total, {total}")),
+        R::AmountDiffers { total } => {
+            told("amount", format!("must be what the card pays, {total}"))
+        }
+        R::PointsInvalid => told("points", "must be 0 or more"),
+        R::ReturnExceedsShipped { sku } => {
+            told("lines.quantity", format!("{sku}: fewer units were sent and not yet returned"))
+        }
+        R::ShipmentExceedsOrder { sku } => {
+            told("lines.quantity", format!("{sku}: fewer units are still here"))
+        }
+        R::ShipmentUnknown { no } => told("no", format!("there is no shipment {no}")),
         R::NotAwaitingPayment { state }
         | R::OrderNotCancellable { state }
+        | R::OrderNotShippable { state }
         | R::OrderNotRefundable { state } => {
             told("state", format!("the order is {}", state.name()))
         }
@@ -144,7 +155,12 @@ fn order(reject: &order::command::Reject) -> Option<Told> {
         R::RefundExceedsOrder { sku } => {
             told("lines.quantity", format!("{sku}: fewer units are left"))
         }
-        R::OrderDiffers | R::OrderUnknown | R::NothingToRefund | R::TooManyRefunds => return None,
+        R::OrderDiffers
+        | R::OrderUnknown
+        | R::NothingToRefund
+        | R::TooManyRefunds
+        | R::NothingToShip
+        | R::TooManyShipments => return None,
     })
 }
 

@@ -9,8 +9,7 @@ pub(crate) fn all() -> Value {
     let mut all = Map::new();
     for part in [
         basics(),
-        wishes(),
-        orders(),
+        crate::order::schemas(),
         goods(),
         books(),
         rest(),
@@ -81,7 +80,7 @@ pub(crate) fn id(prefix: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-HJKMNP-TV-Z]{{13}}$") })
 }
 
-fn id_in(prefix: &str) -> Value {
+pub(crate) fn id_in(prefix: &str) -> Value {
     json!({
         "type": "string", "pattern": id_pattern(prefix),
         "description": "Crockford base32; any case, I and L read as 1, O as 0.",
@@ -172,84 +171,6 @@ pub(crate) const STATES: [&str; 10] = [
     "CANCELLED",
     "STUCK",
 ];
-
-const OUTCOMES: [&str; 7] =
-    ["SOLD", "SOLD_OUT", "DECLINED", "EXPIRED", "CANCELLED", "SHED", "ERROR"];
-
-fn orders() -> Value {
-    let refund_states =
-        ["REQUESTED", "PSP_REFUND", "RESTORING", "DONE", "REFUSED", "SETTING_ASIDE", "SET_ASIDE"];
-    let mut outcome = or_null(words(&OUTCOMES));
-    outcome["enum"] = json!(OUTCOMES.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
-    json!({
-        "Line": object(&json!({
-            "skuId": id("sku"), "merchantId": text(), "quantity": whole(),
-            "unitPrice": of("Money"), "amount": of("Money"),
-        })),
-        "OrderRefund": object(&json!({
-            "no": {
-                "type": "integer",
-                "description": "From 1; 0 and numbers above 999 give back a whole payment.",
-            },
-            "state": words(&refund_states),
-            "amount": of("Money"),
-            "lines": {
-                "type": "array",
-                "items": object(&json!({ "skuId": id("sku"), "quantity": whole() })),
-            },
-            "restock": flag(), "reason": text(),
-        })),
-        "Order": object(&json!({
-            "id": id("ord"), "state": words(&STATES), "outcome": outcome, "userId": id("usr"),
-            "lines": list("Line"), "total": of("Money"), "refunded": of("Money"),
-            "paymentId": or_null(id("pay")), "refunds": list("OrderRefund"),
-            "reason": nullable("string"), "placedAt": time(), "settledAt": or_null(time()),
-        })),
-        "OrderPage": page("Order"),
-        "Timeline": object(&json!({
-            "orderId": id("ord"), "state": words(&STATES), "sentence": text(),
-            "items": {
-                "type": "array",
-                "items": object(&json!({ "at": time(), "event": text(), "detail": text() })),
-            },
-        })),
-    })
-}
-
-/// What is sent about orders.
-fn wishes() -> Value {
-    json!({
-        "Units": object(&json!({
-            "skuId": id_in("sku"),
-            "quantity": { "type": "integer", "minimum": 1, "maximum": 10_000 },
-        })),
-        "PlaceOrder": optional(&json!({
-            "userId": own_user(),
-            "lines": { "type": "array", "items": of("Units"), "minItems": 1, "maxItems": 100 },
-            "expectedTotal": of("Money"),
-            "payment": optional(
-                &json!({
-                    "mode": words(&["SERVER", "CLIENT"]),
-                    "token": { "type": ["string", "null"], "minLength": 1, "maxLength": 255 },
-                }),
-                &["token"],
-            ),
-        }), &["userId"]),
-        "ConfirmOrder": object(&json!({
-            "amount": of("Money"),
-            "token": { "type": "string", "minLength": 1, "maxLength": 255 },
-        })),
-        "CancelOrder": optional(&json!({ "reason": nullable("string") }), &["reason"]),
-        "RefundOrder": optional(
-            &json!({
-                "reason": { "type": "string", "maxLength": 500 },
-                "lines": { "type": ["array", "null"], "items": of("Units") },
-                "restock": { "type": ["boolean", "null"], "default": true },
-            }),
-            &["lines", "restock"],
-        ),
-    })
-}
 
 fn goods() -> Value {
     json!({

@@ -202,10 +202,13 @@ fn sold(case: &Case<'_>, order: &Order, ack: &Ack, find: &mut impl FnMut(crate::
         return;
     }
     let captured = case.payment.as_ref().map_or(0, |payment| payment.captured);
-    let taken = taken(case);
-    if [order.total, captured, taken] != [ack.amount; 3] {
-        let detail =
-            format!("total {}, captured {captured}, the gateway took {taken}", order.total);
+    let (taken, card) = (taken(case), order.card());
+    let moved = [captured, taken].map(i128::from);
+    if order.total != ack.amount || moved != [card; 2] {
+        let detail = format!(
+            "total {}, {card} by card, captured {captured}, the gateway took {taken}",
+            order.total
+        );
         find(AMOUNT, detail);
     }
 }

@@ -237,7 +237,7 @@ fn returns(case: &Case<'_>, reservation: &Reservation, find: &mut impl FnMut(cra
         }
         let fits = reservation.state == COMMITTED
             && order.refund(back.no).is_some_and(|refund| {
-                let units = order.by_sku(refund.units.iter().copied());
+                let units = order.by_sku(&refund.units);
                 let past = matches!(refund.state, refund_state::RESTORING | refund_state::DONE);
                 let mut lines: Vec<_> =
                     back.lines.iter().map(|(sku, q)| (*sku, i128::from(*q))).collect();

@@ -5,15 +5,21 @@
 //!     └──────────┴─────────┴──────────┴─→ (REVERSING →) UNWINDING → CANCELLED      STUCK
 //! ```
 
+mod perks;
 mod refunds;
+mod row;
+mod shares;
 
 use crate::{
     book::{Book, Rule, rules},
     ids,
     payment::state as pay,
-    rows::{Cells, Unreadable},
     walk::{Case, World},
 };
+
+use row::{Line, Range, Shipment};
+
+pub(crate) use row::{Order, Refund, SQL};
 
 rules! {
     LINES = "order.lines", Mismatched, "An order has lines, each of one unit or more at no negative price.";
@@ -32,6 +38,10 @@ rules! {
     REFUND_LINES = "order.refund-lines", Mismatched, "A refund is the price of its units, and no unit is refunded twice.";
     REFUND_DOUBLED = "order.refund-doubled", Doubled, "A refund number stands once in an order.";
     REFUND_PAYMENT = "order.refund-payment", Mismatched, "A refund past its pivot is DONE at the payment, one at the gateway is known to it.";
+    PERKS = "order.perks", Mismatched, "An order that is paid, or about to be, has used its coupon on goods of its scope and spent the points that it wanted, takes off no more than its goods cost, and costs the card what the buyer expected.";
+    PARTS = "order.parts", Mismatched, "The payment's split, and each refund's, is what the units bear of card, points and coupon, to the last won.";
+    EARNING = "order.earning", Mismatched, "A sold order earns its rate of what the card pays; a refund has taken back, or kept from the cash, what its units had earned.";
+    SHIPPED = "order.shipped", Mismatched, "Only a sold order is sent, each unit once.";
     TIMER = "order.timer", Mismatched, "An order that has not ended, and one that refunds, will be woken by a timer.";
     OVERDUE = "order.overdue", Mismatched, "No timer of an open order is due for more than five minutes.";
     COMMITTING = "order.committing", Mismatched, "No order is COMMITTING for more than 30 seconds after its capture.";
@@ -76,6 +86,8 @@ pub(crate) mod refund_state {
     pub(crate) const REFUSED: i64 = 5;
     pub(crate) const SETTING_ASIDE: i64 = 6;
     pub(crate) const SET_ASIDE: i64 = 7;
+    pub(crate) const CLAWING: i64 = 8;
+    pub(crate) const UNCLAWING: i64 = 9;
 }
 
 /// Whether a refund with this number gives back a whole payment, and no units.
@@ -84,134 +96,6 @@ pub(crate) fn is_reversal(no: i64) -> bool {
 }
 
 const SECOND: i64 = 1_000_000;
-
-/// The columns that are walked, by key.
-pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, outcome, reason, \
-     currency, total, refunded, lines, refunds, next_at, settled_at, version FROM orders ORDER BY id";
-
-/// An order row.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) state: i64,
-    pub(crate) stuck_in: i64,
-    pub(crate) stock_step: i64,
-    pub(crate) pay_step: i64,
-    pub(crate) outcome: Option<String>,
-    reason: Option<String>,
-    pub(crate) currency: String,
-    pub(crate) total: i64,
-    pub(crate) refunded: i64,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) refunds: Vec<Refund>,
-    pub(crate) next_at: Option<i64>,
-    pub(crate) settled_at: Option<i64>,
-    pub(crate) version: i64,
-}
-
-/// A line as ordered.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Line {
-    pub(crate) sku: i64,
-    pub(crate) quantity: i64,
-    pub(crate) price: i64,
-    pub(crate) merchant: String,
-}
-
-/// A refund of an order; number 0 is a reversal or an orphan.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Refund {
-    pub(crate) no: i64,
-    pub(crate) state: i64,
-    pub(crate) amount: i64,
-    pub(crate) units: Vec<(usize, i64)>,
-    pub(crate) restock: i64,
-    #[expect(dead_code, reason = "the packed form has it, no rule is about it")]
-    reason: String,
-}
-
-impl Order {
-    /// Reads the columns of [`SQL`] after the key.
-    pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
-        Ok(Self {
-            state: cells.int_in(state::HOLDING..=state::STUCK)?,
-            stuck_in: cells.int_in(0..=state::CANCELLED)?,
-            stock_step: cells.int_in(0..=5)?,
-            pay_step: cells.int_in(0..=5)?,
-            outcome: cells.text_or_null()?.map(str::to_owned),
-            reason: cells.text_or_null()?.map(str::to_owned),
-            currency: cells.text()?.to_owned(),
-            total: cells.int()?,
-            refunded: cells.int()?,
-            lines: cells.json()?,
-            refunds: cells.json()?,
-            next_at: cells.int_or_null()?,
-            settled_at: cells.int_or_null()?,
-            version: cells.int()?,
-        })
-    }
-
-    /// Whether it is between HOLDING and UNWINDING.
-    pub(crate) fn is_open(&self) -> bool {
-        (state::HOLDING..=state::UNWINDING).contains(&self.state)
-    }
-
-    /// Whether an operator has given it up.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.state == state::CANCELLED && self.reason_is_of_operator()
-    }
-
-    /// Whether the reason is an operator's (its order may have come alive again since).
-    fn reason_is_of_operator(&self) -> bool {
-        self.reason.as_deref().is_some_and(|why| why.starts_with("abandoned: "))
-    }
-
-    /// Whether it was given up before its units were free.
-    fn left_units(&self) -> bool {
-        self.is_abandoned() && self.stock_step == 4
-    }
-
-    /// What the lines of a merchant cost.
-    pub(crate) fn of_merchant(&self, merchant: &str) -> i128 {
-        self.lines.iter().filter(|line| line.merchant == merchant).map(Line::amount).sum()
-    }
-
-    /// The refund with this number.
-    pub(crate) fn refund(&self, no: i64) -> Option<&Refund> {
-        self.refunds.iter().find(|refund| refund.no == no)
-    }
-
-    /// Quantities of these units summed by SKU, ascending.
-    pub(crate) fn by_sku(&self, units: impl Iterator<Item = (usize, i64)>) -> Vec<(i64, i128)> {
-        let mut sums: Vec<(i64, i128)> = units
-            .filter_map(|(at, quantity)| Some((self.lines.get(at)?.sku, i128::from(quantity))))
-            .collect();
-        sums.sort_unstable_by_key(|(sku, _)| *sku);
-        sums.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            kept.1 += if same { next.1 } else { 0 };
-            same
-        });
-        sums
-    }
-
-    /// The state that its rules are those of: a STUCK order stands where it got stuck.
-    pub(crate) fn standing(&self) -> i64 {
-        if self.state == state::STUCK { self.stuck_in } else { self.state }
-    }
-
-    fn refunds_open(&self) -> bool {
-        use refund_state::{REQUESTED, RESTORING, SETTING_ASIDE};
-        let open =
-            |r: &Refund| (REQUESTED..=RESTORING).contains(&r.state) || r.state == SETTING_ASIDE;
-        self.refunds.iter().any(open)
-    }
-}
-
-impl Line {
-    fn amount(&self) -> i128 {
-        i128::from(self.quantity) * i128::from(self.price)
-    }
-}
 
 /// Checks the order of a case.
 pub(crate) fn check(case: &Case<'_>, world: &World<'_>, book: &mut Book) {
@@ -222,6 +106,7 @@ pub(crate) fn check(case: &Case<'_>, world: &World<'_>, book: &mut Book) {
     stock(case, order, &mut find);
     money(case, order, &mut find);
     refunds::check(order, case.payment.as_ref(), &mut find);
+    perks::check(order, case.payment.as_ref(), &mut find);
     refunds::abandoned(order, case.payment.as_ref(), &mut find);
     timers(case, order, world, &mut find);
 }
@@ -275,7 +160,10 @@ fn ending(order: &Order, find: &mut impl FnMut(Rule, String)) {
     let stepped = match order.state {
         state::COMPLETED => steps == [2, 2],
         state::CANCELLED if order.left_units() => !matches!(order.pay_step, 1 | 4),
-        state::CANCELLED => !steps.iter().any(|step| matches!(step, 1 | 4)),
+        state::CANCELLED => {
+            let all = [order.stock_step, order.pay_step, order.coupon_step, order.point_step];
+            !all.iter().any(|step| matches!(step, 1 | 4))
+        }
         _ => true,
     };
     if !stepped || (order.state == state::STUCK) != (order.stuck_in != 0) {
@@ -307,8 +195,8 @@ fn stock(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
     if let Some(reservation) = &case.reservation
         && !reservation.is_tombstone()
     {
-        let all = order.lines.iter().enumerate().map(|(at, line)| (at, line.quantity));
-        let ordered = order.by_sku(all);
+        let all = order.whole();
+        let ordered = order.by_sku(&all);
         let same = reservation.lines.iter().map(|(sku, q)| (*sku, i128::from(*q))).eq(ordered);
         if !same {
             find(RESERVED, format!("reserved {:?} (sku, quantity)", reservation.lines));
@@ -328,7 +216,7 @@ fn money(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
     };
     let fits = match standing {
         state::COMMITTING | state::REVERSING | state::COMPLETED => {
-            payment.state == pay::CAPTURED && payment.captured == order.total
+            payment.state == pay::CAPTURED && i128::from(payment.captured) == order.card()
         }
         state::HOLDING | state::AWAIT_PAY | state::PAYING | state::PAY_UNKNOWN => {
             payment.captured == 0
@@ -340,7 +228,7 @@ fn money(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
     };
     if !fits {
         let theirs = pay::name(payment.state);
-        let detail = format!("{name}, total {}: the payment is {theirs}", order.total);
+        let detail = format!("{name}, {} by card: the payment is {theirs}", order.card());
         find(PAYMENT, format!("{detail} with {} captured", payment.captured));
     }
     if order.state == state::CANCELLED && payment.kept() != 0 {
@@ -349,7 +237,7 @@ fn money(case: &Case<'_>, order: &Order, find: &mut impl FnMut(Rule, String)) {
 }
 
 fn timers(case: &Case<'_>, order: &Order, world: &World<'_>, find: &mut impl FnMut(Rule, String)) {
-    if !order.is_open() && !order.refunds_open() {
+    if !order.is_open() && !order.refunds_open() && order.earn_step != 1 {
         return;
     }
     let name = state::name(order.state);

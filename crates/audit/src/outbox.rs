@@ -41,6 +41,8 @@ pub(crate) enum Topic {
     OrderCancelled,
     OrderRefunded,
     OrderAdvanced,
+    OrderShipped,
+    OrderDelivered,
     PaymentAuthorized,
     PaymentCaptureRequested,
     PaymentCaptured,
@@ -65,6 +67,8 @@ impl Topic {
             "order.cancelled" => Self::OrderCancelled,
             "order.refunded" => Self::OrderRefunded,
             "order.advanced" => Self::OrderAdvanced,
+            "order.shipped" => Self::OrderShipped,
+            "order.delivered" => Self::OrderDelivered,
             "payment.authorized" => Self::PaymentAuthorized,
             "payment.capture-requested" => Self::PaymentCaptureRequested,
             "payment.captured" => Self::PaymentCaptured,
@@ -90,6 +94,8 @@ impl Topic {
                 | Self::OrderCancelled
                 | Self::OrderRefunded
                 | Self::OrderAdvanced
+                | Self::OrderShipped
+                | Self::OrderDelivered
         )
     }
 }
@@ -278,7 +284,7 @@ fn keep(
     }
 }
 
-fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
+fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 6] {
     let state = order.standing();
     let held =
         case.payment.is_some() || case.reservation.as_ref().is_some_and(|r| !r.is_tombstone());
@@ -291,6 +297,7 @@ fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
         let wanted = usize::from(wanted);
         Promise { topic, least: wanted, most: wanted }
     };
+    let number = |topic, n| Promise { topic, least: n, most: n };
     let refunds = |least: i64, no: i64| {
         let done = |r: &&_| order_refund_between(r, least, no);
         order.refunds.iter().filter(done).count()
@@ -304,6 +311,8 @@ fn order_promises(case: &Case<'_>, order: &Order) -> [Promise; 4] {
             least: refunds(order_refund::DONE, 1),
             most: refunds(order_refund::RESTORING, 0),
         },
+        number(Topic::OrderShipped, order.shipped()),
+        number(Topic::OrderDelivered, order.delivered()),
     ]
 }
 

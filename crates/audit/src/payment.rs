@@ -307,10 +307,12 @@ fn shape(payment: &Payment, find: &mut impl FnMut(crate::Rule, String)) {
 
 fn against_order(payment: &Payment, order: &Order, find: &mut impl FnMut(crate::Rule, String)) {
     let asked: i128 = payment.split.iter().map(Part::payable).sum();
-    if asked != i128::from(order.total) || payment.currency != order.currency {
+    if asked != order.payable() || payment.currency != order.currency {
         let detail = format!(
-            "asks for {asked} {}, the order's total is {} {}",
-            payment.currency, order.total, order.currency
+            "asks for {asked} {}, the order's merchants get {} {}",
+            payment.currency,
+            order.payable(),
+            order.currency
         );
         find(AMOUNT, detail);
     }

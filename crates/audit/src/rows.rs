@@ -89,6 +89,12 @@ impl<'r> Cells<'r> {
         self.blob()?.try_into().map_err(|_| self.wrong("32 bytes"))
     }
 
+    /// A packed JSON list, or null.
+    pub(crate) fn json_or_null<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Unreadable> {
+        let Some(text) = self.text_or_null()? else { return Ok(None) };
+        serde_json::from_str(text).map(Some).map_err(|_| self.wrong("a list of the promised form"))
+    }
+
     /// A packed JSON list.
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Unreadable> {
         serde_json::from_str(self.text()?).map_err(|_| self.wrong("a list of the promised form"))

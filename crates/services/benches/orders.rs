@@ -174,7 +174,8 @@ fn place(load: &Arc<Load>) {
     let order = OrderId(load.shop.mint());
     let expected = Money::new(total, Currency::KRW);
     let token = Some(Secret::new("tok_visa"));
-    let command = Command::Place { order, user, lines, expected, mode: PayMode::Server, token };
+    let (mode, coupon, points, pay) = (PayMode::Server, None, 0, None);
+    let command = Command::Place { order, user, lines, expected, mode, token, coupon, points, pay };
     let mut envelope = Envelope::new(UNIT, Origin::Client, command);
     let key = format!("bench-{n}").into();
     envelope.key =

@@ -50,3 +50,19 @@ CREATE TABLE sku_code (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(mercha
 CREATE TABLE merchant (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(code), big-endian, top bit cleared */, code TEXT NOT NULL CHECK (code <> ''), name TEXT NOT NULL CHECK (name <> ''), state INTEGER NOT NULL CHECK (state IN (1,2)) /* 1 ACTIVE 2 SUSPENDED */,
                       keys TEXT NOT NULL /* JSON [[id,legacy 0|1,made at,revoked at|0,"sealed secret, empty once revoked"],…] oldest first, two live at most */,
                       fees TEXT NOT NULL /* JSON [[from,to|0,rate bp,fixed,vat bp],…] in order of time */, at INTEGER NOT NULL, version INTEGER NOT NULL);
+-- order: coupon, points, what the buyer expects to pay by card, what the order earns, what was sent. All null or 0 for an order without.
+-- A refund in `refunds` is [no,state,card,[[line,from,quantity],…],restock,"reason",paid,earned,clawed,deducted,owed]; states 8 CLAWING 9 UNCLAWING; owed 1 stock 2 points 4 coupon.
+ALTER TABLE orders ADD COLUMN coupon_id INTEGER;
+ALTER TABLE orders ADD COLUMN coupon_step INTEGER NOT NULL DEFAULT 0 /* as stock_step */;
+ALTER TABLE orders ADD COLUMN discount INTEGER NOT NULL DEFAULT 0 CHECK (discount >= 0 AND discount <= total);
+ALTER TABLE orders ADD COLUMN coupon_scope TEXT /* the one merchant whose goods the coupon is for */;
+ALTER TABLE orders ADD COLUMN coupon_funding INTEGER NOT NULL DEFAULT 0 /* 0 by the platform 1 by the merchant */;
+ALTER TABLE orders ADD COLUMN points INTEGER NOT NULL DEFAULT 0 /* wanted */;
+ALTER TABLE orders ADD COLUMN point_step INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN points_paid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN points_earned INTEGER NOT NULL DEFAULT 0 CHECK (state NOT IN (3, 4, 5, 6, 8) OR discount + points_paid + points_earned <= total);
+ALTER TABLE orders ADD COLUMN expects INTEGER /* by card, as the buyer has it */;
+ALTER TABLE orders ADD COLUMN earn_step INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN earn_bp INTEGER NOT NULL DEFAULT 0 /* hundredths of a percent of what the card pays */;
+ALTER TABLE orders ADD COLUMN earned INTEGER NOT NULL DEFAULT 0 /* points that the order earns */;
+ALTER TABLE orders ADD COLUMN shipments TEXT /* null, or JSON [[no,[[line,from,quantity],…],"carrier","tracking",left at,arrived at|0],…] */;

@@ -161,6 +161,16 @@ pub enum Fact<'a> {
         /// What it is called now.
         name: &'a str,
     },
+    /// `order.shipped`
+    OrderShipped {
+        /// Number of the shipment.
+        no: u32,
+    },
+    /// `order.delivered`
+    OrderDelivered {
+        /// Number of the shipment.
+        no: u32,
+    },
 }
 
 /// A movement of points.
@@ -209,6 +219,8 @@ impl<'a> Fact<'a> {
             Self::StockChanged { .. } => "stock.changed",
             Self::PaymentSetAside { .. } => "payment.set-aside",
             Self::PaymentReleased { .. } => "payment.released",
+            Self::OrderShipped { .. } => "order.shipped",
+            Self::OrderDelivered { .. } => "order.delivered",
             Self::JournalPosted { .. } => "journal.posted",
             Self::PointChanged { .. } => "point.changed",
             Self::CouponChanged { .. } => "coupon.changed",

@@ -1,16 +1,20 @@
 //! Order's rows, what it publishes, and what the buyer who waits is told.
 
+mod columns;
+
 use std::sync::Arc;
 
 use jangbu_domain::order::Orders;
 use jangbu_domain::order::Rows;
 use jangbu_domain::order::command::{Command, Event, SagaEvent, UNIT};
 use jangbu_domain::order::model::{
-    Line, Offer, Order, Outcome, PayMode, Refund, RefundState, State, Step,
+    CouponUse, Earning, Offer, Order, Outcome, PayMode, PointUse, State, Step,
 };
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Signal, Sink};
-use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId};
+use jangbu_kernel::{
+    CouponId, Ctx, Domain, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId,
+};
 use serde_json::{Value, json};
 
 use crate::adapter::Service;
@@ -65,6 +69,20 @@ pub static ORDERS: Table = Table {
         Col::int("placed_at"),
         Col::int("settled_at").or_null(),
         Col::text("correlation").or_null(),
+        Col::int("coupon_id").or_null(),
+        Col::int("coupon_step"),
+        Col::int("discount"),
+        Col::text("coupon_scope").or_null(),
+        Col::int("coupon_funding"),
+        Col::int("points"),
+        Col::int("point_step"),
+        Col::int("points_paid"),
+        Col::int("points_earned"),
+        Col::int("expects").or_null(),
+        Col::int("earn_step"),
+        Col::int("earn_bp"),
+        Col::int("earned"),
+        Col::text("shipments").or_null(),
     ],
     versioned: true,
     due: true,
@@ -96,37 +114,22 @@ impl Stored for Offer {
     }
 }
 
-type PackedRefund = (u32, i64, i64, Vec<(usize, i64)>, u8, Box<str>);
-
-fn unpack_lines(text: &str) -> Arc<[Line]> {
-    let lines: Vec<(i64, i64, i64, Arc<str>)> = packed::read("orders.lines", text);
-    let line = |(sku, quantity, unit_price, merchant)| Line {
-        sku: SkuId(sku),
-        quantity,
-        unit_price,
-        merchant,
-    };
-    lines.into_iter().map(line).collect()
-}
-
-fn unpack_refund((no, state, amount, units, restock, reason): PackedRefund) -> Refund {
-    let state = packed::coded("orders.refunds.state", state, RefundState::from_code);
-    Refund { no, state, amount, units, restock: restock == 1, reason }
-}
-
-fn pack_lines(order: &Order) -> Vec<(i64, i64, i64, &str)> {
-    let line = |line: &Line| (line.sku.0, line.quantity, line.unit_price);
-    order.lines.iter().map(|l| (line(l).0, line(l).1, line(l).2, &*l.merchant)).collect()
-}
-
 impl Stored for Order {
     type Key = OrderId;
     const TABLE: &'static Table = &ORDERS;
     const KEEP: usize = 10_000;
 
     fn read(row: &dyn Fields) -> Self {
-        let refunds: Vec<PackedRefund> = packed::read("orders.refunds", row.text(15));
         let step = |at| packed::coded("orders.step", row.int(at), Step::from_code);
+        let coupon = |coupon| {
+            Box::new(CouponUse {
+                coupon: CouponId(coupon),
+                step: step(23),
+                discount: row.int(24),
+                scope: row.opt_text(25).map(Arc::from),
+                merchant_funded: row.int(26) == 1,
+            })
+        };
         Self {
             user: UserId(row.int(1)),
             state: packed::coded("orders.state", row.int(2), State::from_code),
@@ -140,8 +143,18 @@ impl Stored for Order {
             currency: packed::currency(row.text(11)),
             total: row.int(12),
             refunded: row.int(13),
-            lines: unpack_lines(row.text(14)),
-            refunds: refunds.into_iter().map(unpack_refund).collect(),
+            lines: columns::read_lines(row.text(14)),
+            coupon: row.opt_int(22).map(coupon),
+            points: PointUse {
+                wanted: row.int(27),
+                step: step(28),
+                paid: row.int(29),
+                earned: row.int(30),
+            },
+            expects: row.opt_int(31),
+            earning: Earning { step: step(32), bp: row.int(33), points: row.int(34) },
+            shipments: row.opt_text(35).map_or_else(Vec::new, columns::read_shipments),
+            refunds: columns::read_refunds(row.text(15)),
             token: row.opt_text(16).map(Secret::new),
             tries: row.int(17),
             next_at: row.opt_int(18).map(Time),
@@ -152,9 +165,6 @@ impl Stored for Order {
     }
 
     fn write(&self, to: &mut RowWriter<'_>) {
-        let refund = |r: &Refund| {
-            (r.no, r.state.code(), r.amount, r.units.clone(), u8::from(r.restock), r.reason.clone())
-        };
         to.int(self.user.0)
             .int(self.state.code())
             .int(self.stuck_in.map_or(0, State::code))
@@ -168,15 +178,31 @@ impl Stored for Order {
             .text(self.currency.as_str())
             .int(self.total)
             .int(self.refunded);
-        packed::write(to, &pack_lines(self));
-        packed::write(to, &self.refunds.iter().map(refund).collect::<Vec<PackedRefund>>());
+        packed::write(to, &columns::pack_lines(self));
+        columns::write_refunds(to, &self.refunds);
         to.opt_text(self.token.as_ref().map(Secret::reveal))
             .int(self.tries)
             .opt_int(self.next_at.map(|at| at.0))
             .int(self.placed_at.0)
             .opt_int(self.settled_at.map(|at| at.0))
             .opt_text(self.correlation.as_deref());
+        write_perks(self, to);
     }
+}
+
+/// The columns of coupon, points and shipments: all null or 0 for an order without them.
+fn write_perks(order: &Order, to: &mut RowWriter<'_>) {
+    let coupon = order.coupon.as_deref();
+    to.opt_int(coupon.map(|coupon| coupon.coupon.0))
+        .int(order.coupon_step().code())
+        .int(order.discount())
+        .opt_text(coupon.and_then(|coupon| coupon.scope.as_deref()))
+        .int(coupon.map_or(0, |coupon| i64::from(coupon.merchant_funded)));
+    let PointUse { wanted, step, paid, earned } = order.points;
+    to.int(wanted).int(step.code()).int(paid).int(earned).opt_int(order.expects);
+    let Earning { step, bp, points } = order.earning;
+    to.int(step.code()).int(bp).int(points);
+    columns::write_shipments(to, &order.shipments);
 }
 
 /// The command by which a saga hears of an event.
@@ -219,6 +245,9 @@ impl Service for OrderService {
             "total": order.total,
             "refunded": order.refunded,
             "currency": order.currency.as_str(),
+            "couponStep": order.coupon_step().name(),
+            "pointStep": order.points.step.name(),
+            "fulfilment": order.fulfilment().name(),
         }))
     }
 
@@ -227,6 +256,8 @@ impl Service for OrderService {
         | Event::Completed { order: id }
         | Event::Cancelled { order: id }
         | Event::Refunded { order: id, .. }
+        | Event::Shipped { order: id, .. }
+        | Event::Delivered { order: id, .. }
         | Event::Advanced { order: id, .. }) = &event;
         let Some(order) = rows.order.get(*id) else { return };
         // A timer does not know the request that began it; the order does.
@@ -253,7 +284,7 @@ fn fact<'a>(event: &'a Event, order: &'a Order) -> Fact<'a> {
             user,
             total: order.total,
             currency: order.currency.as_str(),
-            lines: pack_lines(order),
+            lines: columns::pack_lines(order),
         },
         Event::Completed { .. } => Fact::OrderCompleted { user, total: order.total },
         Event::Cancelled { .. } => Fact::OrderCancelled {
@@ -265,5 +296,7 @@ fn fact<'a>(event: &'a Event, order: &'a Order) -> Fact<'a> {
         Event::Advanced { from, to, why, .. } => {
             Fact::OrderAdvanced { from: from.name(), to: to.name(), why }
         }
+        Event::Shipped { no, .. } => Fact::OrderShipped { no: *no },
+        Event::Delivered { no, .. } => Fact::OrderDelivered { no: *no },
     }
 }

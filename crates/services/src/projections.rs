@@ -283,6 +283,7 @@ fn detail(fact: &Fact<'_>) -> Option<String> {
     Some(match fact {
         Fact::OrderRefunded { no, amount } => format!("refund {no}: {amount}"),
         Fact::OrderAdvanced { from, to, why } => format!("{from} to {to} ({why})"),
+        Fact::OrderShipped { no } | Fact::OrderDelivered { no } => format!("shipment {no}"),
         Fact::PaymentAuthorized { amount } | Fact::PaymentCaptureRequested { amount } => {
             format!("{amount}")
         }

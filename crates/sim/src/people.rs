@@ -201,6 +201,9 @@ impl People {
             expected: Money::new(total, KRW),
             mode,
             token: (mode == PayMode::Server).then(card),
+            coupon: None,
+            points: 0,
+            pay: None,
         };
         self.promise("place", Body::Order(place))
     }
@@ -244,7 +247,7 @@ impl People {
         let unit = |dice: &mut Dice| Units { sku: sku(dice.below(3)), quantity: 1 };
         let units = dice.chance(700).then(|| vec![unit(dice)]);
         let restock = dice.chance(500);
-        let refund = Order::Refund { order, units, restock, reason };
+        let refund = Order::Refund { order, units, restock, reason, returned: false };
         Some(self.promise("refund", Body::Order(refund)))
     }
 

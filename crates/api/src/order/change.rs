@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use jangbu_domain::order::command::{Command, UNIT};
 use jangbu_domain::order::model::{Order, Refund, State};
+use jangbu_kernel::{Envelope, OrderId};
 
 use super::differ;
-use super::form::{CancelIn, RefundIn, lines_canon, reason, units};
+use super::form::{CancelIn, RefundIn, reason, units};
 use super::out::OrderOut;
 use super::read::own_order;
+use super::ship::some_lines;
 use super::{location, order_id};
 use crate::Api;
 use crate::ask::envelope;
@@ -38,18 +40,26 @@ pub(super) async fn refund(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let units = body.lines.as_deref().map(units).transpose()?;
     let restock = body.restock.unwrap_or(true);
     let canon = Canon::new(call.name).int(order.0).text(&reason).int(i64::from(restock));
-    let canon = match &units {
-        None => canon.int(-1),
-        Some(units) => lines_canon(canon, units),
-    };
-    let command = Command::Refund { order, units, restock, reason };
-    let envelope = envelope(call, UNIT, command, canon);
+    let canon = some_lines(canon, units.as_deref());
+    let returned = false;
+    let command = Command::Refund { order, units, restock, reason, returned };
+    carry_out(api, call, (order, envelope(call, UNIT, command, canon))).await
+}
+
+/// Asks, and waits until nothing of the order is under way.
+pub(super) async fn carry_out(
+    api: &Arc<Api>,
+    call: &Call,
+    (order, envelope): (OrderId, Envelope),
+) -> Result<Reply, Problem> {
     let followed = match follow(api, call, (order, envelope), (), is_closed).await {
         Err(problem) => return Err(differ::other(api, problem, order).await),
         Ok(followed) => followed,
     };
-    for line in followed.order.lines.iter() {
-        api.gate.open(line.sku);
+    if !followed.order.refunds.is_empty() {
+        for line in followed.order.lines.iter() {
+            api.gate.open(line.sku);
+        }
     }
     Ok(changed(call, &followed))
 }

@@ -28,6 +28,13 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call, problem: Problem) -> Prob
             Difference::between("payment.mode", (&order.mode, &wish.mode), |mode| {
                 mode.name().to_owned()
             }),
+            Difference::between("couponId", (&order.coupon_id(), &wish.coupon), named),
+            Difference::between(
+                "points",
+                (&order.points.wanted, &wish.points),
+                ToString::to_string,
+            ),
+            Difference::between("expectedPay", (&order.expects, &wish.pay), named),
         ];
         between.into_iter().flatten().collect()
     };
@@ -44,6 +51,10 @@ pub(super) async fn other(api: &Arc<Api>, problem: Problem, later: OrderId) -> P
         Ok(between.into_iter().collect())
     };
     api.differ(problem, read).await
+}
+
+fn named<T: ToString>(what: &Option<T>) -> String {
+    what.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn shown(lines: &[(SkuId, i64)]) -> String {

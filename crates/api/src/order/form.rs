@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jangbu_domain::order::command::{Command, Units};
 use jangbu_domain::order::model::PayMode;
-use jangbu_kernel::{Money, OrderId, Secret, SkuId, UserId};
+use jangbu_kernel::{CouponId, Money, OrderId, Secret, SkuId, UserId};
 use serde::Deserialize;
 
 use crate::auth::user_or_own;
@@ -17,6 +17,8 @@ use crate::text::id;
 
 /// How long a card token may be.
 const TOKEN: usize = 255;
+/// How long a carrier's words may be.
+const WORDS: usize = 100;
 /// How long a reason may be.
 pub(crate) const REASON: usize = 500;
 
@@ -32,6 +34,12 @@ pub(super) struct PlaceIn<'a> {
     expected_total: MoneyIn<'a>,
     #[serde(borrow)]
     payment: PaymentIn<'a>,
+    #[serde(borrow, default)]
+    coupon_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    points: Option<i64>,
+    #[serde(borrow, default)]
+    expected_pay: Option<MoneyIn<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +92,27 @@ pub(super) struct RefundIn<'a> {
     pub(super) restock: Option<bool>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnIn<'a> {
+    #[serde(borrow)]
+    pub(super) reason: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) lines: Option<Vec<UnitsIn<'a>>>,
+    pub(super) restock: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShipIn<'a> {
+    #[serde(borrow, default)]
+    pub(super) lines: Option<Vec<UnitsIn<'a>>>,
+    #[serde(borrow)]
+    pub(super) carrier: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) tracking: Cow<'a, str>,
+}
+
 /// An order to be placed, checked for form.
 pub(super) struct Wish {
     pub(super) user: UserId,
@@ -91,6 +120,9 @@ pub(super) struct Wish {
     pub(super) expected: Money,
     pub(super) mode: PayMode,
     pub(super) token: Option<Secret>,
+    pub(super) coupon: Option<CouponId>,
+    pub(super) points: i64,
+    pub(super) pay: Option<i64>,
 }
 
 impl Wish {
@@ -108,22 +140,50 @@ impl Wish {
                 return Err(Problem::field("payment.token", message));
             }
         };
-        Ok(Self { user, lines, expected, mode, token })
+        let coupon = |text: &str| id(CouponId::parse, CouponId::PREFIX, text, || "couponId".into());
+        let coupon = body.coupon_id.as_deref().map(coupon).transpose()?;
+        let points = body.points.unwrap_or(0);
+        if !(0..=Money::MAX).contains(&points) {
+            return Err(Problem::field("points", "must be 0 or more"));
+        }
+        let pay = pay(body, expected)?;
+        Ok(Self { user, lines, expected, mode, token, coupon, points, pay })
     }
 
     pub(super) fn canon(&self, operation: &str) -> Canon {
         let canon = lines_canon(Canon::new(operation).int(self.user.0), &self.lines);
-        canon
+        let canon = canon
             .int(self.expected.amount)
             .text(self.expected.currency.as_str())
             .int(self.mode.code())
-            .option(self.token.as_ref().map(Secret::reveal))
+            .option(self.token.as_ref().map(Secret::reveal));
+        // What is not wished for leaves no trace: requests of earlier versions stay the same.
+        let canon = match self.coupon {
+            None => canon,
+            Some(coupon) => canon.text("coupon").int(coupon.0),
+        };
+        let canon = if self.points == 0 { canon } else { canon.text("points").int(self.points) };
+        match self.pay {
+            None => canon,
+            Some(pay) => canon.text("pay").int(pay),
+        }
     }
 
     pub(super) fn command(self, order: OrderId) -> Command {
-        let Self { user, lines, expected, mode, token } = self;
-        Command::Place { order, user, lines, expected, mode, token }
+        let Self { user, lines, expected, mode, token, coupon, points, pay } = self;
+        Command::Place { order, user, lines, expected, mode, token, coupon, points, pay }
     }
+}
+
+/// What the buyer expects to pay by card.
+fn pay(body: &PlaceIn<'_>, expected: Money) -> Result<Option<i64>, Problem> {
+    let Some(pay) = &body.expected_pay else { return Ok(None) };
+    let pay = pay.read("expectedPay")?;
+    if pay.currency != expected.currency {
+        let message = "must be in the currency of expectedTotal";
+        return Err(Problem::field("expectedPay.currency", message));
+    }
+    Ok(Some(pay.amount))
 }
 
 pub(super) fn lines_canon(canon: Canon, lines: &[Units]) -> Canon {
@@ -158,6 +218,15 @@ pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {
         return Ok(Secret::new(text));
     }
     Err(Problem::field(field, "must be 1 to 255 visible ASCII characters"))
+}
+
+/// The name of a carrier, or its number of a parcel.
+pub(super) fn words(field: &str, text: &str) -> Result<Box<str>, Problem> {
+    let fits = (1..=WORDS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits {
+        return Ok(text.into());
+    }
+    Err(Problem::field(field, format!("must be 1 to {WORDS} characters, without control ones")))
 }
 
 /// A reason in an operator's or a buyer's words.

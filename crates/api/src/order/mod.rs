@@ -1,4 +1,4 @@
-//! Orders: place, confirm, cancel, refund, get, list, timeline.
+//! Orders: place, confirm, cancel, refund, ship, deliver, return, get, list, timeline.
 
 mod change;
 mod differ;
@@ -6,6 +6,8 @@ mod form;
 mod out;
 mod place;
 mod read;
+mod schema;
+mod ship;
 
 use jangbu_kernel::OrderId;
 
@@ -15,17 +17,22 @@ use crate::problem::Problem;
 use crate::route::{Doc, Route};
 use crate::text::id;
 
+pub(crate) use schema::schemas;
+
 pub(crate) use form::{REASON, reason, sku_id};
 
 use change::{cancel, refund};
 use place::{confirm, place};
 use read::{get, list, timeline};
+use ship::{deliver, ship, take_back};
 
 const PATH: &str = "/api/v1/orders";
 
 /// What ends a place or a confirm without a sale.
 const OUTCOMES: [&str; 6] =
     ["SOLD_OUT", "PAYMENT_DECLINED", "ORDER_EXPIRED", "ORDER_CANCELLED", "ORDER_FAILED", "SHED"];
+/// And a place with a coupon or points.
+const LIMITS: [&str; 3] = ["ORDER_PAY_CHANGED", "ORDER_LIMIT", "POINTS_AMOUNT_INVALID"];
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {
@@ -49,6 +56,9 @@ pub(crate) const ROUTES: &[Route] = &[
                 OUTCOMES[2],
                 OUTCOMES[3],
                 OUTCOMES[4],
+                LIMITS[0],
+                LIMITS[1],
+                LIMITS[2],
                 "PRICE_CHANGED",
                 "SKU_NOT_ON_SALE",
                 "CURRENCY_MISMATCH",
@@ -159,6 +169,65 @@ pub(crate) const ROUTES: &[Route] = &[
         },
     },
     Route {
+        method: "POST",
+        path: "/api/v1/orders/{id}/shipments",
+        name: "order.ship",
+        role: Role::Client,
+        keyed: true,
+        run: |api, call| Box::pin(async move { ship(&api, &call).await }),
+        doc: Doc {
+            summary: "Hand units of a sold order to a carrier: some, or all that are still here",
+            query: &[],
+            body: Some(("ShipOrder", SHIP)),
+            answers: &[(200, "Order", "Sent"), UNDER_WAY],
+            codes: &[
+                "ORDER_UNKNOWN",
+                "ORDER_NOT_SHIPPABLE",
+                "SHIPMENT_EXCEEDS_ORDER",
+                "NOTHING_TO_SHIP",
+                "QUANTITY_INVALID",
+                "TOO_MANY_SHIPMENTS",
+            ],
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/orders/{id}/shipments/{no}/deliver",
+        name: "order.deliver",
+        role: Role::Client,
+        keyed: true,
+        run: |api, call| Box::pin(async move { deliver(&api, &call).await }),
+        doc: Doc {
+            summary: "A shipment has arrived",
+            query: &[],
+            body: None,
+            answers: &[(200, "Order", "Noted"), UNDER_WAY],
+            codes: &["ORDER_UNKNOWN", "SHIPMENT_UNKNOWN"],
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/orders/{id}/returns",
+        name: "order.return",
+        role: Role::Client,
+        keyed: true,
+        run: |api, call| Box::pin(async move { take_back(&api, &call).await }),
+        doc: Doc {
+            summary: "Units that were sent come back, and their money and points go back",
+            query: &[],
+            body: Some(("ReturnOrder", RETURN)),
+            answers: &[(200, "Order", "Every refund of the order has ended"), UNDER_WAY],
+            codes: &[
+                "ORDER_UNKNOWN",
+                "ORDER_NOT_REFUNDABLE",
+                "RETURN_EXCEEDS_SHIPPED",
+                "NOTHING_TO_REFUND",
+                "QUANTITY_INVALID",
+                "TOO_MANY_REFUNDS",
+            ],
+        },
+    },
+    Route {
         method: "GET",
         path: "/api/v1/orders/{id}/timeline",
         name: "order.timeline",
@@ -175,7 +244,11 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-const PLACE: &str = r#"{"userId":"usr_01H9Z8D0G4000","lines":[{"skuId":"sku_01H9Z8D0G8000","quantity":1}],"expectedTotal":{"amount":12000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok_visa"}}"#;
+const PLACE: &str = r#"{"userId":"usr_01H9Z8D0G4000","lines":[{"skuId":"sku_01H9Z8D0G8000","quantity":1}],"expectedTotal":{"amount":12000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok_visa"},"couponId":"cpn_01H9Z8D0GC000","points":2000,"expectedPay":{"amount":9000,"currency":"KRW"}}"#;
+const UNDER_WAY: (u16, &str, &str) = (202, "Order", "Something is under way: follow Location");
+const SHIP: &str = r#"{"lines":[{"skuId":"sku_01H9Z8D0G8000","quantity":1}],"carrier":"CJ Logistics","tracking":"688012345678"}"#;
+const RETURN: &str =
+    r#"{"reason":"too small","lines":[{"skuId":"sku_01H9Z8D0G8000","quantity":1}],"restock":true}"#;
 const CONFIRM: &str = r#"{"amount":{"amount":12000,"currency":"KRW"},"token":"tok_visa"}"#;
 const CANCEL: &str = r#"{"reason":"changed my mind"}"#;
 const REFUND: &str =

@@ -135,6 +135,12 @@ fn refused(order: &Order) -> Option<(Own, &'static str)> {
         Outcome::Expired => (Own::Expired, "it was not paid in time; order again with a new key"),
         Outcome::Cancelled => (Own::Cancelled, "it was cancelled; nothing is charged"),
         Outcome::Shed => (Own::Shed, "the gateway was not asked; try again with a new key"),
+        Outcome::PriceChanged => {
+            (Own::PayChanged, "the card would have to pay something else; nothing was charged")
+        }
+        Outcome::Limit => {
+            (Own::Limit, "the coupon or the points could not be used; nothing was charged")
+        }
         Outcome::Error => (Own::Failed, "nothing was charged; try again with a new key"),
     })
 }

@@ -48,23 +48,40 @@ pub(super) fn check(order: &Order, payment: Option<&Payment>, find: &mut impl Fn
             find(REFUND_DOUBLED, format!("refund {} stands twice", refund.no));
         }
         refund_at_payment(refund, payment, find);
-        let price = |(at, quantity): &(usize, i64)| {
-            order.lines.get(*at).map(|line| i128::from(line.price) * i128::from(*quantity))
-        };
-        let worth: Option<i128> = refund.units.iter().map(price).sum();
-        if !is_reversal(refund.no) && worth != Some(i128::from(refund.amount)) {
-            let detail = format!("refund {} of {}", refund.no, refund.amount);
-            find(REFUND_LINES, format!("{detail} is for units worth {worth:?}"));
-        }
+        units(order, refund, find);
     }
-    for (at, line) in order.lines.iter().enumerate() {
-        let live =
-            order.refunds.iter().filter(|r| !is_reversal(r.no) && r.state != refund_state::REFUSED);
-        let units = live.flat_map(|r| &r.units).filter(|(line, _)| *line == at);
-        let back: i128 = units.map(|(_, quantity)| i128::from(*quantity)).sum();
-        if back > i128::from(line.quantity) {
-            find(REFUND_LINES, format!("{back} of {} units of line {at}", line.quantity));
-        }
+    let live = order.refunds.iter().filter(|r| r.state != refund_state::REFUSED);
+    if let Some(detail) = order.overlap(live.flat_map(|r| &r.units)) {
+        find(REFUND_LINES, format!("refunded twice, or never ordered: {detail}"));
+    }
+}
+
+/// Cash, points and what follows the money.
+fn units(order: &Order, refund: &Refund, find: &mut impl FnMut(Rule, String)) {
+    let late = refund.units.is_empty() && refund.state == refund_state::DONE;
+    if is_reversal(refund.no) || late {
+        return;
+    }
+    let worth = order.shares(&refund.units);
+    let ours = [refund.paid, refund.earned].map(i128::from);
+    let cash = i128::from(refund.amount) + i128::from(refund.deduct);
+    if refund.units.is_empty() || cash != worth.card || ours != [worth.paid, worth.earned] {
+        let detail = format!("refund {} of {cash} and {ours:?} points", refund.no);
+        find(REFUND_LINES, format!("{detail} is for units worth {worth:?}"));
+    }
+    let owes = refund.owed.unwrap_or_default() != 0;
+    // Rows of the first version do not say what.
+    if refund.owed.is_some() && owes != (refund.state == refund_state::RESTORING) {
+        let Refund { no, state, .. } = refund;
+        let detail = format!("refund {no} in state {state}, and something is owed: {owes}");
+        find(REFUND_LINES, detail);
+    }
+}
+
+impl Refund {
+    /// Whether the payment hears of it.
+    fn moves_something(&self) -> bool {
+        self.amount != 0 || self.paid != 0 || self.earned != 0
     }
 }
 
@@ -85,7 +102,7 @@ fn refund_at_payment(
         refund_state::SET_ASIDE => theirs == Some(payment::refund_state::SET_ASIDE),
         _ => true,
     };
-    if !fits && refund.amount != 0 {
+    if !fits && refund.moves_something() {
         let theirs = theirs.map_or("absent", payment::refund_state::name);
         let detail = format!("refund {} in state {}", refund.no, refund.state);
         find(REFUND_PAYMENT, format!("{detail} is {theirs} at the payment"));

@@ -1,16 +1,24 @@
 //! What each turn of the saga does to the order, and whom it asks.
 
+use std::sync::Arc;
+
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Ctx, OrderId, PaymentId, Time};
 
 use super::Out;
+use super::allocation::Allocation;
 use super::command::{Event, step};
-use super::model::{Order, Outcome, PayMode, Refund, RefundState, Rules, State, Step};
-use super::refund::{orphan_done, parts, rest_if_cancelled, reversal_done, set_refund};
+use super::decide::refund_of;
+use super::hold::is_pinned;
+use super::model::{Order, Outcome, Refund, RefundState, Rules, State, Step};
+use super::refund::{orphan_done, rest_if_all_ended, rest_if_cancelled, reversal_done, set_refund};
 use super::saga::{Turn, turned_back};
-use super::undo::is_owed;
+use super::undo::{holds_something, is_owed};
+use super::units::{Which, free};
+use crate::coupon::command as coupon;
 use crate::inventory::command as inventory;
 use crate::payment::command as payment;
+use crate::point::command as point;
 
 /// What a turn works with.
 pub(super) struct Act<'a> {
@@ -28,14 +36,12 @@ impl Act<'_> {
     /// Takes one turn.
     pub(super) fn act(&mut self, order: &mut Order, turn: Turn) {
         match turn {
-            Turn::Nothing | Turn::Note => {}
+            Turn::Nothing | Turn::Note | Turn::Held => {}
             Turn::Intend => self.intend(order),
             Turn::Pay => self.pay(order),
-            Turn::AskReserve => self.reserve(order),
-            Turn::AskPin => {
-                order.next_at = Some(self.ctx.now + self.rules.ask);
-                self.pin();
-            }
+            Turn::PinFree => self.pin_free(order),
+            Turn::AskAgain => self.hold(order),
+            Turn::AskPin => self.pin_again(order),
             Turn::Charge => self.charge(order),
             Turn::Hint => self.pin_to_pay(order),
             Turn::Pinned => self.find_out(order, Step::Done),
@@ -52,14 +58,10 @@ impl Act<'_> {
             Turn::CommitAgain => self.commit_again(order),
             Turn::AskRefund => self.ask_about_refund(order),
             Turn::Reversed(no) => self.reversed(order, no),
-            Turn::StockUndone => {
-                order.stock = Step::Undone;
-                self.end_if_undone(order);
-            }
-            Turn::PayUndone => {
-                order.pay = Step::Undone;
-                self.end_if_undone(order);
-            }
+            Turn::StockUndone => self.undone(order, |order| order.stock = Step::Undone),
+            Turn::CouponUndone => self.undone(order, |order| set_coupon(order, Step::Undone)),
+            Turn::PointsUndone => self.undone(order, |order| order.points.step = Step::Undone),
+            Turn::PayUndone => self.undone(order, |order| order.pay = Step::Undone),
             Turn::UndoAgain => self.undo(order),
             Turn::Orphan => self.orphan(order),
             Turn::OrphanDone(no) => orphan_done(order, no),
@@ -68,26 +70,24 @@ impl Act<'_> {
                 rest_if_cancelled(order);
             }
             Turn::StockFreed => order.stock = Step::Undone,
+            Turn::CouponFreed => set_coupon(order, Step::Undone),
+            Turn::PointsFreed => order.points.step = Step::Undone,
             Turn::LateHold => self.void_late(order, false),
             Turn::LateHoldAgain => self.void_late(order, true),
-            Turn::LateHoldGone => {
-                order.next_at = None;
-                order.tries = 0;
-            }
+            Turn::LateHoldGone => rest(order),
             Turn::RefundAgain(no) => self.ask_refund(order, no),
             Turn::Restore(no) => self.restore(order, no),
             Turn::RestoreLate(no) => self.restore_late(order, no),
             Turn::RefundRefused(no) => self.refund_refused(order, no),
-            Turn::Returned(no) => self.returned(order, no),
+            Turn::Clawed(no, taken) => self.clawed(order, no, taken),
+            Turn::Unclawed(no) => self.unclawed(order, no),
+            Turn::Followed(no, what) => self.followed(order, no, what),
             Turn::RefundsAgain => self.refunds_again(order),
-            Turn::Unwind(outcome) => {
-                settle_refused_steps(order, outcome);
-                self.unwind(order, outcome);
-            }
-            Turn::UnwindUnasked => {
-                self.ask_intent(order);
-                self.unwind(order, Outcome::Shed);
-            }
+            Turn::Earned => earned(order, Step::Done),
+            Turn::NotEarned => earned(order, Step::Refused),
+            Turn::EarnAgain => self.earn_again(order),
+            Turn::Unwind(outcome) => self.turn_round(order, outcome),
+            Turn::UnwindUnasked => self.unwind_unasked(order),
             Turn::Stuck => self.stuck(order),
         }
     }
@@ -120,22 +120,74 @@ impl Act<'_> {
         self.out.ask(payment::UNIT, self.id.0, step, command);
     }
 
+    pub(super) fn ask_coupon(&mut self, step: u16, command: coupon::Command) {
+        self.out.ask(coupon::UNIT, self.id.0, step, command);
+    }
+
+    pub(super) fn ask_point(&mut self, step: u16, command: point::Command) {
+        self.out.ask(point::UNIT, self.id.0, step, command);
+    }
+
     // Rows 1 to 8: hold and pay.
 
-    /// Row 1.
-    pub(super) fn reserve(&mut self, order: &mut Order) {
-        order.stock = Step::Asked;
+    /// Rows 1 and 5: asks whoever has not answered.
+    pub(super) fn hold(&mut self, order: &mut Order) {
         order.tries = order.tries.saturating_add(1);
         order.next_at = Some(self.ctx.now + self.rules.ask);
+        let is_open = |step: Step| matches!(step, Step::None | Step::Asked);
+        if is_open(order.stock) {
+            self.reserve(order);
+        }
+        if order.coupon.is_some() && is_open(order.coupon_step()) {
+            self.redeem(order);
+        }
+        if order.points.wanted > 0 && is_open(order.points.step) {
+            order.points.step = Step::Asked;
+            let (user, amount, currency) = (order.user, order.points.wanted, order.currency);
+            let order = self.id;
+            self.ask_point(step::POINTS, point::Command::Spend { order, user, amount, currency });
+        }
+    }
+
+    fn redeem(&mut self, order: &mut Order) {
+        set_coupon(order, Step::Asked);
+        let Some(coupon) = order.coupon_id() else { return };
+        let mut goods: Vec<coupon::Goods> = Vec::with_capacity(1);
+        for line in order.lines.iter() {
+            let amount = line.unit_price.saturating_mul(line.quantity);
+            match goods.iter_mut().find(|goods| goods.merchant == line.merchant) {
+                Some(goods) => goods.amount = goods.amount.saturating_add(amount),
+                None => goods.push(coupon::Goods { merchant: Arc::clone(&line.merchant), amount }),
+            }
+        }
+        let (user, currency) = (order.user, order.currency);
+        let order = self.id;
+        let command = coupon::Command::Redeem { coupon, order, user, goods, currency };
+        self.ask_coupon(step::COUPON, command);
+    }
+
+    fn reserve(&mut self, order: &mut Order) {
+        order.stock = Step::Asked;
         let line =
             |line: &super::model::Line| inventory::Line { sku: line.sku, quantity: line.quantity };
         let command = inventory::Command::Reserve {
             order: self.id,
             lines: order.lines.iter().map(line).collect(),
-            pin: order.mode == PayMode::Server || order.total == 0,
+            pin: is_pinned(order),
             expires_at: order.placed_at + self.rules.hold,
         };
         self.ask_inventory(step::RESERVE, command);
+    }
+
+    fn pin_again(&mut self, order: &mut Order) {
+        order.next_at = Some(self.ctx.now + self.rules.ask);
+        self.pin();
+    }
+
+    /// Row 3: nothing is left for the client to pay.
+    fn pin_free(&mut self, order: &mut Order) {
+        order.pay = Step::Asked;
+        self.pin_to_pay(order);
     }
 
     fn pin(&mut self) {
@@ -147,15 +199,14 @@ impl Act<'_> {
             payment: self.payment(),
             order: Some(self.id),
             purpose: payment::Purpose::Sale,
-            amount: order.total,
+            amount: order.card(),
             currency: order.currency,
-            split: split(order),
+            split: Allocation::of(order).split(),
             capture_later: false,
         }
     }
 
     fn intend(&mut self, order: &mut Order) {
-        order.stock = Step::Done;
         order.pay = Step::Asked;
         self.ask_intent(order);
         self.enter(order, State::AwaitPay, Span(0));
@@ -163,7 +214,6 @@ impl Act<'_> {
     }
 
     fn pay(&mut self, order: &mut Order) {
-        order.stock = Step::Done;
         order.pay = Step::Asked;
         let token = order.token.take();
         let intent = self.intent(order);
@@ -258,13 +308,36 @@ impl Act<'_> {
         order.tries = 0;
         self.out.emit(Event::Completed { order: self.id });
         if order.cancel_wanted {
-            let units = order.lines.iter().map(|line| line.quantity).enumerate().collect();
-            let reason = "cancelled_by_request".into();
-            let state = RefundState::Requested;
-            let amount = order.total;
-            let refund = Refund { no: 1, state, amount, units, restock: true, reason };
-            self.begin_refund(order, refund);
+            let refund = refund_of(order, free(order, Which::Any), true, "cancelled_by_request");
+            return self.begin_refund(order, refund);
         }
+        self.earn(order);
+    }
+
+    /// Row 19: what is paid by card earns points, at the rate of today.
+    fn earn(&mut self, order: &mut Order) {
+        if self.rules.earn_bp == 0 || order.currency != self.rules.earn_in {
+            return;
+        }
+        order.earning.bp = self.rules.earn_bp;
+        order.earning.points = Allocation::of(order).earns();
+        if order.earning.points > 0 {
+            order.earning.step = Step::Asked;
+            order.next_at = Some(self.ctx.now + self.rules.again);
+            self.ask_earn(order);
+        }
+    }
+
+    pub(super) fn ask_earn(&mut self, order: &Order) {
+        let (user, currency) = (order.user, order.currency);
+        let (order, amount) = (self.id, order.earning.points);
+        self.ask_point(step::EARN, point::Command::Earn { order, user, amount, currency });
+    }
+
+    fn earn_again(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
+        self.ask_earn(order);
     }
 
     pub(super) fn commit_again(&mut self, order: &mut Order) {
@@ -275,7 +348,7 @@ impl Act<'_> {
 
     pub(super) fn reverse(&mut self, order: &mut Order) {
         order.pay = Step::Done;
-        if order.total == 0 {
+        if order.is_free() {
             order.pay = Step::Undone;
             return self.unwind(order, turned_back(order));
         }
@@ -298,6 +371,17 @@ impl Act<'_> {
 
     // Rows 22 to 25: everything back.
 
+    fn turn_round(&mut self, order: &mut Order, outcome: Outcome) {
+        settle_refused_payment(order, outcome);
+        self.unwind(order, outcome);
+    }
+
+    /// A lost intent shall find this one, and charge nothing.
+    fn unwind_unasked(&mut self, order: &mut Order) {
+        self.ask_intent(order);
+        self.unwind(order, Outcome::Shed);
+    }
+
     /// Gives back what was asked.
     pub(super) fn unwind(&mut self, order: &mut Order, outcome: Outcome) {
         order.token = None;
@@ -311,14 +395,31 @@ impl Act<'_> {
     fn undo(&mut self, order: &mut Order) {
         order.tries = order.tries.saturating_add(1);
         order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
-        if is_owed(order.stock) {
-            order.stock = Step::UndoAsked;
-            self.ask_inventory(step::RELEASE, inventory::Command::Release { order: self.id });
-        }
+        self.ask_undo(order);
         if is_owed(order.pay) {
             let again = order.pay == Step::UndoAsked;
             order.pay = Step::UndoAsked;
             self.void(again);
+        }
+    }
+
+    /// Stock, coupon and points: what was asked is given back.
+    pub(super) fn ask_undo(&mut self, order: &mut Order) {
+        if is_owed(order.stock) {
+            order.stock = Step::UndoAsked;
+            self.ask_inventory(step::RELEASE, inventory::Command::Release { order: self.id });
+        }
+        if let Some(used) = order.coupon.as_mut().filter(|used| is_owed(used.step)) {
+            used.step = Step::UndoAsked;
+            let command = coupon::Command::Restore { coupon: used.coupon, order: self.id };
+            self.ask_coupon(step::COUPON_BACK, command);
+        }
+        if is_owed(order.points.step) {
+            order.points.step = Step::UndoAsked;
+            let (user, paid, earned) = (order.user, order.points.paid, order.points.earned);
+            let order = self.id;
+            let command = point::Command::Restore { order, user, no: 0, paid, earned };
+            self.ask_point(step::POINTS_BACK, command);
         }
     }
 
@@ -331,8 +432,13 @@ impl Act<'_> {
         }
     }
 
+    fn undone(&mut self, order: &mut Order, mark: impl FnOnce(&mut Order)) {
+        mark(order);
+        self.end_if_undone(order);
+    }
+
     fn end_if_undone(&mut self, order: &mut Order) {
-        if is_owed(order.stock) || is_owed(order.pay) {
+        if holds_something(order) || is_owed(order.pay) {
             return;
         }
         self.end(order);
@@ -374,24 +480,31 @@ impl Act<'_> {
     }
 }
 
-/// A step that has said no needs no undo. A reservation that was asked twice may have said yes to
-/// the other.
-fn settle_refused_steps(order: &mut Order, outcome: Outcome) {
-    match (order.state, outcome) {
-        (State::Holding, Outcome::SoldOut) if order.tries <= 1 => order.stock = Step::Refused,
-        (State::Paying | State::PayUnknown, Outcome::Declined | Outcome::Shed) => {
-            order.pay = Step::Refused;
-        }
-        _ => {}
+/// A payment that has said no needs no undo.
+fn settle_refused_payment(order: &mut Order, outcome: Outcome) {
+    let asked = matches!(order.state, State::Paying | State::PayUnknown);
+    if asked && matches!(outcome, Outcome::Declined | Outcome::Shed) {
+        order.pay = Step::Refused;
     }
+}
+
+fn rest(order: &mut Order) {
+    order.next_at = None;
+    order.tries = 0;
+}
+
+pub(super) fn set_coupon(order: &mut Order, step: Step) {
+    if let Some(coupon) = &mut order.coupon {
+        coupon.step = step;
+    }
+}
+
+/// Row 27: nobody has to ask any more.
+fn earned(order: &mut Order, step: Step) {
+    order.earning.step = step;
+    rest_if_all_ended(order);
 }
 
 pub(super) fn short(no: u32) -> u16 {
     u16::try_from(no).unwrap_or(u16::MAX)
-}
-
-/// What each merchant gets of the order, in the order of its lines.
-pub(super) fn split(order: &Order) -> Vec<payment::Part> {
-    let units: Vec<_> = order.lines.iter().map(|line| line.quantity).enumerate().collect();
-    parts(order, &units)
 }

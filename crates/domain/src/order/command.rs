@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Money, OrderId, Secret, SkuId, UnitId, UserId, coded};
+use jangbu_kernel::{CouponId, Money, OrderId, Secret, SkuId, UnitId, UserId, coded};
 
 use super::model::{Offer, Order, PayMode, State};
 
@@ -76,19 +76,37 @@ pub enum Command {
         user: UserId,
         /// What.
         lines: Vec<Units>,
-        /// What the buyer expects to pay.
+        /// What the buyer expects the goods to cost.
         expected: Money,
         /// Who starts the payment.
         mode: PayMode,
         /// The card token, for [`PayMode::Server`].
         token: Option<Secret>,
+        /// The coupon to use.
+        coupon: Option<CouponId>,
+        /// Points to pay with; 0: none.
+        points: i64,
+        /// What the buyer expects to pay by card, after coupon and points.
+        pay: Option<i64>,
     },
-    /// The client pays: `amount` must be the order's total.
+    /// The client pays: `amount` must be what the card pays.
     Confirm { order: OrderId, amount: Money, token: Secret },
-    /// Out of it, as far as that is possible: before shipping.
+    /// Out of it, as far as that is possible: before anything is sent.
     Cancel { order: OrderId, reason: Box<str> },
-    /// Money back for `units`, or for everything that is left.
-    Refund { order: OrderId, units: Option<Vec<Units>>, restock: bool, reason: Box<str> },
+    /// Money and points back for `units`, or for everything that is left. `returned`: the units
+    /// were sent, and come back.
+    Refund {
+        /// The order.
+        order: OrderId,
+        /// Which units.
+        units: Option<Vec<Units>>,
+        /// Whether they go back to the shelf.
+        restock: bool,
+        /// Why.
+        reason: Box<str>,
+        /// Only units that were sent.
+        returned: bool,
+    },
     /// An operator steps in.
     Operate { order: OrderId, verb: Verb, reason: Box<str> },
     /// Something happened to the order's saga. Every driver comes this way, and twice is harmless.
@@ -97,6 +115,10 @@ pub enum Command {
     Learn { sku: SkuId, offer: Offer },
     /// Catalogue facts: several at once.
     LearnAll { offers: Vec<(SkuId, Offer)> },
+    /// Units of a sold order are handed to a carrier: these, or all that are still here.
+    Ship { order: OrderId, units: Option<Vec<Units>>, carrier: Box<str>, tracking: Box<str> },
+    /// Shipment `no` has arrived.
+    Deliver { order: OrderId, no: u32 },
 }
 
 coded! {
@@ -311,7 +333,7 @@ pub enum Reject {
     },
     /// The amount to pay is another one.
     AmountDiffers {
-        /// The order's total.
+        /// What the card pays.
         total: i64,
     },
     /// It cannot be cancelled any more.
@@ -333,6 +355,32 @@ pub enum Reject {
     NothingToRefund,
     /// An order has at most 999 refunds.
     TooManyRefunds,
+    /// Points to pay with are 0 or more.
+    PointsInvalid,
+    /// More units than were sent and have not come back.
+    ReturnExceedsShipped {
+        /// Where.
+        sku: SkuId,
+    },
+    /// Only what is sold can be sent.
+    OrderNotShippable {
+        /// Where it stands.
+        state: State,
+    },
+    /// More units than are still here.
+    ShipmentExceedsOrder {
+        /// Where.
+        sku: SkuId,
+    },
+    /// Nothing is left to be sent.
+    NothingToShip,
+    /// An order has at most 999 shipments.
+    TooManyShipments,
+    /// There is no such shipment.
+    ShipmentUnknown {
+        /// Which.
+        no: u32,
+    },
     /// An operator may not do that to it as it stands.
     VerbNotAllowed {
         /// Where it stands.
@@ -361,6 +409,13 @@ impl Coded for Reject {
             Self::RefundExceedsOrder { .. } => "REFUND_EXCEEDS_ORDER",
             Self::NothingToRefund => "NOTHING_TO_REFUND",
             Self::TooManyRefunds => "TOO_MANY_REFUNDS",
+            Self::PointsInvalid => "POINTS_AMOUNT_INVALID",
+            Self::ReturnExceedsShipped { .. } => "RETURN_EXCEEDS_SHIPPED",
+            Self::OrderNotShippable { .. } => "ORDER_NOT_SHIPPABLE",
+            Self::ShipmentExceedsOrder { .. } => "SHIPMENT_EXCEEDS_ORDER",
+            Self::NothingToShip => "NOTHING_TO_SHIP",
+            Self::TooManyShipments => "TOO_MANY_SHIPMENTS",
+            Self::ShipmentUnknown { .. } => "SHIPMENT_UNKNOWN",
             Self::VerbNotAllowed { .. } => "VERB_NOT_ALLOWED",
         }
     }
@@ -379,4 +434,8 @@ pub enum Event {
     Refunded { order: OrderId, no: u32, amount: i64 },
     /// A turn of the saga that does not happen to every order.
     Advanced { order: OrderId, from: State, to: State, why: Box<str> },
+    /// Shipment `no` has left.
+    Shipped { order: OrderId, no: u32 },
+    /// Shipment `no` has arrived.
+    Delivered { order: OrderId, no: u32 },
 }

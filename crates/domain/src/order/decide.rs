@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use jangbu_kernel::{Ctx, Money, OrderId, SkuId};
 
+use super::allocation::Allocation;
 use super::command::{Command, Event, Reject, Reply, Units};
-use super::model::{Line, Offer, Order, PayMode, Refund, RefundState, State, Step};
-use super::{Out, Rows, operate, saga};
+use super::model::{
+    CouponUse, Earning, Line, Offer, Order, PayMode, PointUse, Range, Refund, RefundState, State,
+    Step,
+};
+use super::units::{self, Which};
+use super::{Out, Rows, operate, saga, ship};
 
 const LINES: usize = 100;
 const QUANTITY: i64 = 10_000;
@@ -26,8 +31,10 @@ pub(super) fn decide(
             saga::confirm(found, token.clone(), (*order, ctx, &rules), out);
         }
         Command::Cancel { order, reason } => cancel(*order, reason, ctx, rows, out)?,
-        Command::Refund { order, units, restock, reason } => {
-            let plan = plan_refund(get(rows, *order)?, units.as_deref(), *restock, reason)?;
+        Command::Refund { order, units, restock, reason, returned } => {
+            let which = if *returned { Which::Shipped } else { Which::Any };
+            let units = (units.as_deref(), which);
+            let plan = plan_refund(get(rows, *order)?, units, *restock, reason)?;
             let rules = rows.rules.clone();
             let found = edit(rows, *order, |_| Ok(()))?;
             saga::refund(found, plan, (*order, ctx, &rules), out);
@@ -49,6 +56,18 @@ pub(super) fn decide(
         Command::LearnAll { offers } => {
             for (sku, offer) in offers {
                 learn(*sku, offer, rows);
+            }
+        }
+        Command::Ship { order, units, carrier, tracking } => {
+            let units = ship::units(get(rows, *order)?, units.as_deref())?;
+            let found = edit(rows, *order, |_| Ok(()))?;
+            let no = ship::send(found, units, (carrier, tracking), ctx.now);
+            out.emit(Event::Shipped { order: *order, no });
+        }
+        Command::Deliver { order, no } => {
+            if !ship::has_arrived(get(rows, *order)?, *no)? {
+                ship::arrive(edit(rows, *order, |_| Ok(()))?, *no, ctx.now);
+                out.emit(Event::Delivered { order: *order, no: *no });
             }
         }
     }
@@ -76,19 +95,25 @@ fn place(
     rows: &mut Rows,
     out: &mut Out,
 ) -> Result<(), Reject> {
-    let Command::Place { user, lines, expected, mode, token, .. } = command else {
+    let Command::Place { user, lines, expected, mode, token, coupon, points, pay, .. } = command
+    else {
         return Ok(());
     };
     if let Some(old) = rows.order.get(id) {
+        let same_wishes =
+            (old.coupon_id(), old.points.wanted, old.expects) == (*coupon, *points, *pay);
         let same = old.user == *user && old.mode == *mode && same_lines(old, lines);
-        return if same { Ok(()) } else { Err(Reject::OrderDiffers) };
+        return if same && same_wishes { Ok(()) } else { Err(Reject::OrderDiffers) };
+    }
+    if *points < 0 {
+        return Err(Reject::PointsInvalid);
     }
     let lines = price(lines, *expected, rows)?;
     let total = total(&lines)?;
     if total != expected.amount {
         return Err(Reject::PriceChanged { total });
     }
-    if *mode == PayMode::Server && total > 0 && token.is_none() {
+    if *mode == PayMode::Server && total > 0 && token.is_none() && *pay != Some(0) {
         return Err(Reject::TokenRequired);
     }
     let mut order = Order {
@@ -106,6 +131,11 @@ fn place(
         refunded: 0,
         lines,
         refunds: Vec::new(),
+        coupon: coupon.map(|coupon| Box::new(CouponUse::new(coupon))),
+        points: PointUse { wanted: *points, ..PointUse::default() },
+        expects: *pay,
+        earning: Earning::default(),
+        shipments: Vec::new(),
         token: token.clone(),
         tries: 0,
         next_at: None,
@@ -156,8 +186,8 @@ fn confirmable(order: &Order, amount: Money) -> Result<(), Reject> {
     if order.state != State::AwaitPay {
         return Err(Reject::NotAwaitingPayment { state: order.state });
     }
-    if amount != Money::new(order.total, order.currency) {
-        return Err(Reject::AmountDiffers { total: order.total });
+    if amount != Money::new(order.card(), order.currency) {
+        return Err(Reject::AmountDiffers { total: order.card() });
     }
     Ok(())
 }
@@ -175,9 +205,12 @@ fn cancel(
     match found.state {
         State::Cancelled | State::Unwinding | State::Reversing => Ok(()),
         State::Completed => {
-            let plan = plan_refund(found, None, true, reason);
+            let plan = plan_refund(found, (None, Which::Unshipped), true, reason);
             if found.cancel_wanted && plan == Err(Reject::NothingToRefund) {
                 return Ok(()); // it was cancelled before
+            }
+            if !found.shipments.is_empty() {
+                return Err(Reject::OrderNotCancellable { state: State::Completed });
             }
             let plan = plan.map_err(|_| Reject::OrderNotCancellable { state: State::Completed })?;
             let found = edit(rows, id, |_| Ok(()))?;
@@ -200,10 +233,10 @@ fn cancel(
     }
 }
 
-/// The refund of `units`, or of all that are left; its amount is their price.
+/// The refund of some free units, or of all of them.
 fn plan_refund(
     order: &Order,
-    units: Option<&[Units]>,
+    (units, which): (Option<&[Units]>, Which),
     restock: bool,
     reason: &str,
 ) -> Result<Refund, Reject> {
@@ -213,49 +246,34 @@ fn plan_refund(
     if order.refunds.len() >= REFUNDS {
         return Err(Reject::TooManyRefunds);
     }
-    let mut left = order.units_left();
-    let units = match units {
-        None => left.into_iter().enumerate().filter(|(_, quantity)| *quantity > 0).collect(),
-        Some(units) => take_units(order, units, &mut left)?,
+    let short = match which {
+        Which::Shipped => |sku| Reject::ReturnExceedsShipped { sku },
+        Which::Any | Which::Unshipped => |sku| Reject::RefundExceedsOrder { sku },
     };
+    let units = units::take(order, units::free(order, which), units, short)?;
     if units.is_empty() {
         return Err(Reject::NothingToRefund);
     }
-    let price = |(line, quantity): &(usize, i64)| {
-        Money::times(order.lines.get(*line)?.unit_price, *quantity)
-    };
-    let amount = units.iter().map(price).try_fold(0_i64, |sum, part| sum.checked_add(part?));
-    let amount = amount.ok_or(Reject::TotalTooLarge)?;
-    let no = order.refunds.iter().map(|refund| refund.no).max().unwrap_or(0).saturating_add(1);
-    let state = RefundState::Requested;
-    Ok(Refund { no, state, amount, units, restock, reason: reason.into() })
+    Ok(refund_of(order, units, restock, reason))
 }
 
-/// Takes units from the lines of their SKU, first line first.
-fn take_units(
-    order: &Order,
-    units: &[Units],
-    left: &mut [i64],
-) -> Result<Vec<(usize, i64)>, Reject> {
-    let mut taken = Vec::new();
-    for Units { sku, quantity } in units {
-        let mut missing = *quantity;
-        if missing < 1 {
-            return Err(Reject::QuantityInvalid { sku: *sku });
-        }
-        for (at, (line, left)) in order.lines.iter().zip(left.iter_mut()).enumerate() {
-            let take = if line.sku == *sku { missing.min(*left) } else { 0 };
-            if take > 0 {
-                *left = left.saturating_sub(take);
-                missing = missing.saturating_sub(take);
-                taken.push((at, take));
-            }
-        }
-        if missing > 0 {
-            return Err(Reject::RefundExceedsOrder { sku: *sku });
-        }
+/// The next refund of an order.
+pub(super) fn refund_of(order: &Order, units: Vec<Range>, restock: bool, reason: &str) -> Refund {
+    let no = order.refunds.iter().map(|refund| refund.no).max().unwrap_or(0).saturating_add(1);
+    let share = Allocation::of(order).sum(&units);
+    Refund {
+        no,
+        state: RefundState::Requested,
+        amount: share.card,
+        units,
+        restock,
+        reason: reason.into(),
+        paid: share.paid,
+        earned: share.earned,
+        clawed: 0,
+        deduct: 0,
+        owed: 0,
     }
-    Ok(taken)
 }
 
 fn learn(sku: SkuId, offer: &Offer, rows: &mut Rows) {

@@ -23,30 +23,38 @@
 //! 3. Nothing is compensated while the outcome of a payment is open.
 //! 4. A step is asked again with the same id; a saga that cannot end by itself is STUCK with a
 //!    reason, and still listens.
-//! 5. Lines, prices and total are frozen when the order is placed; refunds never claim a unit
-//!    twice.
+//! 5. Lines, prices and total are frozen when the order is placed, discount and points before it
+//!    is paid; refunds never claim a unit twice, and add up to the whole to the last won.
 //!
 //! | file | holds |
 //! |---|---|
 //! | [`model`] | the order, its refunds, the offers, the rules |
+//! | [`allocation`] | what of discount, points and cash each unit bears |
+//! | [`units`] | which units are still there |
 //! | [`command`] | commands, saga events, answers, rejects, facts |
 //! | `decide` | what clients ask |
 //! | [`saga`] | the table: which row an event is |
+//! | `hold` | its rows about what is held before the payment |
 //! | `undo` | its rows about the way back |
 //! | `act` | what each row does |
 //! | `refund` | what the rows about refunds do |
+//! | `ship` | what is sent, and arrives |
 //! | [`operate`] | what operators may do, and where |
 
 mod act;
+pub mod allocation;
 pub mod command;
 mod decide;
+mod hold;
 pub mod model;
 pub mod operate;
 mod refund;
 pub mod saga;
+mod ship;
 #[cfg(test)]
 mod tests;
 mod undo;
+pub mod units;
 
 use jangbu_kernel::{Ctx, Domain, OrderId, SkuId, UnitId};
 
@@ -90,6 +98,8 @@ impl Domain for Orders {
             Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Ship { order, .. }
+            | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => rows.order.want(*order),
             Command::Learn { sku, .. } => rows.offer.want(*sku),
@@ -116,6 +126,8 @@ impl Domain for Orders {
             | Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Ship { order, .. }
+            | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => order.0,
             Command::Learn { sku, .. } => sku.0,
@@ -129,6 +141,8 @@ impl Domain for Orders {
             | Command::Confirm { order, .. }
             | Command::Cancel { order, .. }
             | Command::Refund { order, .. }
+            | Command::Ship { order, .. }
+            | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => *order = OrderId(resource),
             Command::Learn { sku, .. } => *sku = SkuId(resource),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Correlation, Currency, Secret, SkuId, Time, UserId, coded};
+use jangbu_kernel::{Correlation, CouponId, Currency, Secret, SkuId, Time, UserId, coded};
 
 use crate::payment::command as payment;
 
@@ -37,8 +37,10 @@ coded! {
 
 coded! {
     /// How far a step of the saga is.
+    #[derive(Default)]
     Step {
         /// Not begun.
+        #[default]
         None = 0 "none",
         /// Asked; the answer is open.
         Asked = 1 "asked",
@@ -80,6 +82,24 @@ coded! {
         SettingAside = 6 "SETTING_ASIDE",
         /// It is set aside.
         SetAside = 7 "SET_ASIDE",
+        /// Points that the units have earned are taken back first.
+        Clawing = 8 "CLAWING",
+        /// The gateway would not: what was taken back is given again.
+        Unclawing = 9 "UNCLAWING",
+    }
+}
+
+coded! {
+    /// How much of a sold order is on its way.
+    Fulfilment {
+        /// Nothing.
+        Unshipped = 0 "UNSHIPPED",
+        /// Some units.
+        PartlyShipped = 1 "PARTLY_SHIPPED",
+        /// All that were not refunded before.
+        Shipped = 2 "SHIPPED",
+        /// And they have arrived.
+        Delivered = 3 "DELIVERED",
     }
 }
 
@@ -100,6 +120,10 @@ coded! {
         Shed = 6 "SHED",
         /// A part of the shop did not answer.
         Error = 7 "ERROR",
+        /// The buyer expected to pay something else by card.
+        PriceChanged = 8 "PRICE_CHANGED",
+        /// The coupon or the points could not be used.
+        Limit = 9 "LIMIT",
     }
 }
 
@@ -126,6 +150,25 @@ pub struct Line {
     pub merchant: Arc<str>,
 }
 
+/// Units `from..from + quantity` of a line. Which units they are decides, to the won, what their
+/// shares of discount, points and cash are: see [`allocation`](super::allocation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Index of the line.
+    pub line: usize,
+    /// The first unit.
+    pub from: i64,
+    /// How many.
+    pub quantity: i64,
+}
+
+impl Range {
+    /// The unit after the last one.
+    pub fn end(&self) -> i64 {
+        self.from.saturating_add(self.quantity)
+    }
+}
+
 /// A refund of some units, or ([`Refund::is_reversal`]) of a whole payment that must not have
 /// happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,14 +177,34 @@ pub struct Refund {
     pub no: u32,
     /// How far it is.
     pub state: RefundState,
-    /// Minor units.
+    /// What goes back to the card, in minor units: the card's share of the units less `deduct`.
     pub amount: i64,
-    /// Line index and units.
-    pub units: Vec<(usize, i64)>,
+    /// Which units.
+    pub units: Vec<Range>,
     /// Whether the units go back to the shelf.
     pub restock: bool,
     /// Why.
     pub reason: Box<str>,
+    /// Paid points that go back.
+    pub paid: i64,
+    /// Earned points that go back.
+    pub earned: i64,
+    /// Points that the units had earned and that were taken back.
+    pub clawed: i64,
+    /// Those that were spent before they could be taken back: kept from the cash.
+    pub deduct: i64,
+    /// What still has to follow the money: [`owed`].
+    pub owed: u8,
+}
+
+/// What follows the money of a refund, each until it is answered.
+pub mod owed {
+    /// The units are booked.
+    pub const STOCK: u8 = 1;
+    /// The points are back in their lots.
+    pub const POINTS: u8 = 2;
+    /// The coupon is free again, as no unit is left.
+    pub const COUPON: u8 = 4;
 }
 
 impl Refund {
@@ -155,6 +218,69 @@ impl Refund {
     pub fn is_reversal(&self) -> bool {
         payment::is_reversal(self.no)
     }
+}
+
+/// A coupon that an order uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CouponUse {
+    /// Which.
+    pub coupon: CouponId,
+    /// The step at coupon.
+    pub step: Step,
+    /// What it takes off, once it is redeemed.
+    pub discount: i64,
+    /// Whose goods alone it is for.
+    pub scope: Option<Arc<str>>,
+    /// Its merchant pays for it; else the platform does.
+    pub merchant_funded: bool,
+}
+
+impl CouponUse {
+    /// Nobody was asked yet.
+    pub fn new(coupon: CouponId) -> Self {
+        Self { coupon, step: Step::None, discount: 0, scope: None, merchant_funded: false }
+    }
+}
+
+/// The points that an order is paid with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PointUse {
+    /// How many the buyer wants to spend.
+    pub wanted: i64,
+    /// The step at point.
+    pub step: Step,
+    /// Of those spent: bought ones.
+    pub paid: i64,
+    /// Of those spent: earned ones.
+    pub earned: i64,
+}
+
+/// The points that a sold order earns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earning {
+    /// The step at point.
+    pub step: Step,
+    /// The rate, in hundredths of a percent of what the card pays, frozen with the sale.
+    pub bp: i64,
+    /// How many.
+    pub points: i64,
+}
+
+/// Units that were handed to a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shipment {
+    /// Its number within the order, from 1.
+    pub no: u32,
+    /// Which units.
+    pub units: Vec<Range>,
+    /// Who carries them.
+    pub carrier: Box<str>,
+    /// The carrier's number.
+    pub tracking: Box<str>,
+    /// When they left.
+    pub shipped_at: Time,
+    /// When they arrived.
+    pub delivered_at: Option<Time>,
 }
 
 /// An order.
@@ -180,12 +306,22 @@ pub struct Order {
     pub reason: Option<Box<str>>,
     /// One currency per order.
     pub currency: Currency,
-    /// What it costs.
+    /// What its goods cost.
     pub total: i64,
-    /// What the buyer has got back.
+    /// What the card has got back.
     pub refunded: i64,
     /// Frozen when placed.
     pub lines: Arc<[Line]>,
+    /// The coupon, if the buyer uses one.
+    pub coupon: Option<Box<CouponUse>>,
+    /// The points that it is paid with.
+    pub points: PointUse,
+    /// What the buyer expects to pay by card, if that was said.
+    pub expects: Option<i64>,
+    /// The points that it earns.
+    pub earning: Earning,
+    /// What was sent to the buyer, oldest first.
+    pub shipments: Vec<Shipment>,
     /// Oldest first.
     pub refunds: Vec<Refund>,
     /// The card token, only until the gateway is asked.
@@ -224,16 +360,43 @@ impl Order {
         self.outcome.is_some() && self.reason.as_deref().is_some_and(given_up)
     }
 
-    /// Units of each line that no refund has claimed.
-    pub fn units_left(&self) -> Vec<i64> {
-        let mut left: Vec<i64> = self.lines.iter().map(|line| line.quantity).collect();
-        let live = self.refunds.iter().filter(|refund| refund.state != RefundState::Refused);
-        for (line, quantity) in live.flat_map(|refund| &refund.units) {
-            if let Some(left) = left.get_mut(*line) {
-                *left = left.saturating_sub(*quantity);
-            }
+    /// What the coupon takes off.
+    pub fn discount(&self) -> i64 {
+        self.coupon.as_ref().map_or(0, |coupon| coupon.discount)
+    }
+
+    /// What the card pays.
+    pub fn card(&self) -> i64 {
+        let off = self.discount().saturating_add(self.points.paid);
+        self.total.saturating_sub(off.saturating_add(self.points.earned))
+    }
+
+    /// Whether merchants get nothing for it: no payment has to happen, and none to be undone.
+    pub fn is_free(&self) -> bool {
+        let by_merchant = self.coupon.as_ref().filter(|coupon| coupon.merchant_funded);
+        self.total == by_merchant.map_or(0, |coupon| coupon.discount)
+    }
+
+    /// Which coupon it uses.
+    pub fn coupon_id(&self) -> Option<CouponId> {
+        self.coupon.as_ref().map(|coupon| coupon.coupon)
+    }
+
+    /// The step at coupon.
+    pub fn coupon_step(&self) -> Step {
+        self.coupon.as_ref().map_or(Step::None, |coupon| coupon.step)
+    }
+
+    /// How much of it is on its way.
+    pub fn fulfilment(&self) -> Fulfilment {
+        if self.shipments.is_empty() {
+            return Fulfilment::Unshipped;
         }
-        left
+        if !super::units::free(self, super::units::Which::Unshipped).is_empty() {
+            return Fulfilment::PartlyShipped;
+        }
+        let arrived = self.shipments.iter().all(|shipment| shipment.delivered_at.is_some());
+        if arrived { Fulfilment::Delivered } else { Fulfilment::Shipped }
     }
 }
 
@@ -275,6 +438,10 @@ pub struct Rules {
     pub undo_limit: i64,
     /// Rows 21, 25, 26: a refund without an answer is asked about after.
     pub refund: Span,
+    /// What an order earns in points, in hundredths of a percent of what the card pays.
+    pub earn_bp: i64,
+    /// Orders of this currency earn points.
+    pub earn_in: Currency,
 }
 
 impl Default for Rules {
@@ -296,6 +463,8 @@ impl Default for Rules {
             again_max: Span::secs(30),
             undo_limit: 14,
             refund: Span::secs(5),
+            earn_bp: 0,
+            earn_in: Currency::KRW,
         }
     }
 }

@@ -4,13 +4,13 @@
 //!
 //! | stands in | retry | compensate | abandon |
 //! |---|---|---|---|
-//! | HOLDING | reserve again | as a cancellation | – |
+//! | HOLDING | ask again | as a cancellation | – |
 //! | `AWAIT_PAY` | – (the client has to pay) | as a cancellation | – |
 //! | PAYING, `PAY_UNKNOWN` | ask the gateway | wished: acted on when the outcome is known | – |
 //! | COMMITTING | commit again | sold: refunded in full; refused for good: the money goes back | – |
 //! | REVERSING | ask the gateway | – | – |
 //! | UNWINDING | undo again | – | – |
-//! | COMPLETED, a refund open | ask again | – (that is a refund) | – |
+//! | COMPLETED, a refund or its points open | ask again | – (that is a refund) | – |
 //! | CANCELLED, something open | ask again | – | – |
 //! | STUCK in `PAY_UNKNOWN` | ask the gateway, for another day | wished | – (resolve the payment) |
 //! | STUCK in COMMITTING | commit again | the money goes back | – |
@@ -27,12 +27,11 @@ use jangbu_kernel::{Ctx, OrderId};
 
 use super::Out;
 use super::act::Act;
-use super::command::{Event, Reject, Verb, step};
+use super::command::{Event, Reject, Verb};
 use super::model::{ABANDONED, Order, Outcome, Refund, RefundState, Rules, State, Step};
 use super::refund::set_refund;
 use super::saga::{Turn, due};
-use super::undo::is_owed;
-use crate::inventory::command as inventory;
+use super::undo::{holds_something, is_owed};
 
 /// How the reason of an order begins that an operator has turned back.
 const COMPENSATED: &str = "cancelled_by_operator: ";
@@ -54,9 +53,11 @@ fn stands_in(order: &Order) -> State {
 fn may_retry(order: &Order) -> bool {
     match stands_in(order) {
         State::AwaitPay => false,
-        State::Completed => order.refunds.iter().any(Refund::is_open),
+        State::Completed => {
+            order.earning.step == Step::Asked || order.refunds.iter().any(Refund::is_open)
+        }
         State::Cancelled => {
-            order.state == State::Stuck || order.next_at.is_some() || is_owed(order.stock)
+            order.state == State::Stuck || order.next_at.is_some() || holds_something(order)
         }
         State::Holding
         | State::Paying
@@ -132,7 +133,9 @@ impl Act<'_> {
         let refused = order.reversal().is_some_and(Refund::is_open);
         match self.unstick(order) {
             Some(State::Reversing | State::Cancelled) if refused => self.reverse_again(order),
-            None if order.state == State::Cancelled && is_owed(order.stock) => self.free(),
+            None if order.state == State::Cancelled && holds_something(order) => {
+                self.ask_undo(order);
+            }
             _ => {
                 let turn = due(order, self.rules).unwrap_or(Turn::Nothing);
                 self.act(order, turn);
@@ -145,10 +148,6 @@ impl Act<'_> {
         refuse_reversal(order);
         order.next_at = Some(self.ctx.now + self.rules.refund);
         self.reverse_by(order, RefundState::AtPsp, "retried");
-    }
-
-    fn free(&mut self) {
-        self.ask_inventory(step::RELEASE, inventory::Command::Release { order: self.id });
     }
 
     fn compensate(&mut self, order: &mut Order, reason: &str) {
@@ -186,7 +185,7 @@ impl Act<'_> {
             }
             _ => {
                 order.outcome = Some(Outcome::Error);
-                self.free();
+                self.ask_undo(order);
                 self.end(order);
             }
         }

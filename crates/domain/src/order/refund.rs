@@ -1,13 +1,15 @@
 //! Refunds: of a payment that must not have happened (rows 10, 21, 25: a reversal), and of sold
 //! units (row 26).
 
-use std::sync::Arc;
-
-use super::act::{Act, short, split};
+use super::act::{Act, set_coupon, short};
+use super::allocation::Allocation;
 use super::command::{Event, step};
-use super::model::{Order, Refund, RefundState, State};
+use super::model::{Order, Range, Refund, RefundState, State, Step, owed};
+use super::units::{are_all_back, are_free};
+use crate::coupon::command as coupon;
 use crate::inventory::command as inventory;
 use crate::payment::command as payment;
+use crate::point::command as point;
 
 impl Act<'_> {
     /// A reversal: all of it, of a payment that has no sale. The first attempt is refund 0.
@@ -18,11 +20,22 @@ impl Act<'_> {
     /// The next attempt, under a number of its own.
     pub(super) fn reverse_by(&mut self, order: &mut Order, state: RefundState, reason: &str) {
         let next = |refund: &Refund| refund.no.max(payment::REVERSAL).saturating_add(1);
-        let (no, amount) = (order.reversal().map_or(0, next), order.total);
+        let (no, amount) = (order.reversal().map_or(0, next), order.card());
         self.ask_about_reversals(order);
-        let units = Vec::new();
-        let refund = Refund { no, state, amount, units, restock: false, reason: reason.into() };
-        order.refunds.push(refund);
+        order.refunds.push(Refund {
+            no,
+            state,
+            amount,
+            units: Vec::new(),
+            restock: false,
+            reason: reason.into(),
+            // Points go back by the undo of their step.
+            paid: 0,
+            earned: 0,
+            clawed: 0,
+            deduct: 0,
+            owed: 0,
+        });
         self.ask_refund(order, no);
     }
 
@@ -36,73 +49,162 @@ impl Act<'_> {
     /// Asks refund `no` of payment. Safe to repeat: the number says which one it is.
     pub(super) fn ask_refund(&mut self, order: &Order, no: u32) {
         let Some(refund) = order.refund(no) else { return };
-        let amount = refund.amount;
-        let reversal = refund.is_reversal();
-        let parts = if reversal { split(order) } else { parts(order, &refund.units) };
+        let (amount, deduct) = (refund.amount, refund.deduct);
+        let shares = Allocation::of(order);
+        let parts = if refund.is_reversal() { shares.split() } else { shares.parts(&refund.units) };
         let (payment, deadline) = (self.payment(), self.deadline());
         let command = if refund.state == RefundState::SettingAside {
             payment::Command::SetAside { payment, no, amount, parts }
         } else {
-            payment::Command::Refund { payment, no, amount, parts, deduct: 0, deadline }
+            payment::Command::Refund { payment, no, amount, parts, deduct, deadline }
         };
         self.ask_payment(step::REFUND.saturating_add(short(no)), command);
     }
 
-    /// Begins one.
-    pub(super) fn begin_refund(&mut self, order: &mut Order, mut refund: Refund) {
-        let (no, amount) = (refund.no, refund.amount);
-        refund.state = if amount == 0 { RefundState::Restoring } else { RefundState::AtPsp };
+    /// Begins one: by what its units have earned, if that was given.
+    pub(super) fn begin_refund(&mut self, order: &mut Order, refund: Refund) {
+        let no = refund.no;
         order.refunds.push(refund);
         order.next_at = Some(self.ctx.now + self.rules.refund);
         order.tries = 0;
-        if amount == 0 {
-            return self.ask_return(order, no);
+        if matches!(order.earning.step, Step::Asked | Step::Done) && claim(order, no) > 0 {
+            set_refund(order, no, RefundState::Clawing);
+            return self.ask_claw(order, no);
         }
+        self.give_back(order, no);
+    }
+
+    fn ask_claw(&mut self, order: &Order, no: u32) {
+        let (user, amount) = (order.user, claim(order, no));
+        let order = self.id;
+        let command = point::Command::ClawBack { order, user, no, amount };
+        self.ask_point(step::CLAW.saturating_add(short(no)), command);
+    }
+
+    /// What was spent before it could be taken back is kept from the cash.
+    pub(super) fn clawed(&mut self, order: &mut Order, no: u32, taken: i64) {
+        let claim = claim(order, no);
+        if let Some(refund) = find(order, no) {
+            refund.clawed = taken.clamp(0, claim);
+            refund.deduct = claim.saturating_sub(refund.clawed);
+            refund.amount = refund.amount.saturating_sub(refund.deduct);
+        }
+        order.next_at = Some(self.ctx.now + self.rules.refund);
+        self.give_back(order, no);
+    }
+
+    /// The money; units that nobody has paid for have none.
+    fn give_back(&mut self, order: &mut Order, no: u32) {
+        let units = order.refund(no).map(|refund| refund.units.as_slice()).unwrap_or_default();
+        if Allocation::of(order).parts(units).is_empty() {
+            return self.restore(order, no);
+        }
+        set_refund(order, no, RefundState::AtPsp);
         self.ask_refund(order, no);
     }
 
-    fn ask_return(&mut self, order: &Order, no: u32) {
-        let Some(refund) = order.refund(no) else { return };
-        let line = |(line, quantity): &(usize, i64)| {
-            let sku = order.lines.get(*line)?.sku;
-            Some(inventory::Line { sku, quantity: *quantity })
-        };
-        let lines: Vec<_> = refund.units.iter().filter_map(line).collect();
-        let (order, restock) = (self.id, refund.restock);
-        let command = inventory::Command::Return { order, no, lines, restock };
-        self.ask_inventory(step::RETURN.saturating_add(short(no)), command);
-    }
-
+    /// What follows the money.
     pub(super) fn restore(&mut self, order: &mut Order, no: u32) {
         money_is_back(order, no);
         set_refund(order, no, RefundState::Restoring);
-        self.ask_return(order, no);
+        let coupon = order.coupon_step() == Step::Done && are_all_back(order);
+        if let Some(refund) = find(order, no) {
+            let points = refund.paid > 0 || refund.earned > 0;
+            refund.owed = owed::STOCK
+                | if points { owed::POINTS } else { 0 }
+                | if coupon { owed::COUPON } else { 0 };
+        }
+        if coupon {
+            set_coupon(order, Step::UndoAsked);
+        }
+        self.ask_owed(order, no);
+    }
+
+    fn ask_owed(&mut self, order: &Order, no: u32) {
+        let Some(refund) = order.refund(no) else { return };
+        if refund.owed & owed::STOCK != 0 {
+            let line = |range: &Range| {
+                let sku = order.lines.get(range.line)?.sku;
+                Some(inventory::Line { sku, quantity: range.quantity })
+            };
+            let lines: Vec<_> = refund.units.iter().filter_map(line).collect();
+            let (order, restock) = (self.id, refund.restock);
+            let command = inventory::Command::Return { order, no, lines, restock };
+            self.ask_inventory(step::RETURN.saturating_add(short(no)), command);
+        }
+        if refund.owed & owed::POINTS != 0 {
+            let (user, paid, earned) = (order.user, refund.paid, refund.earned);
+            let command = point::Command::Restore { order: self.id, user, no, paid, earned };
+            self.ask_point(step::POINTS_RETURN.saturating_add(short(no)), command);
+        }
+        if let Some(coupon) = order.coupon_id().filter(|_| refund.owed & owed::COUPON != 0) {
+            let command = coupon::Command::Restore { coupon, order: self.id };
+            self.ask_coupon(step::COUPON_RETURN, command);
+        }
     }
 
     /// The gateway had refused, and has done it all the same. The units follow, unless another
-    /// refund has claimed them meanwhile.
+    /// refund has claimed them meanwhile; the points are the buyer's again in any case.
     pub(super) fn restore_late(&mut self, order: &mut Order, no: u32) {
-        if claims_free_units(order, no) {
-            order.next_at = Some(self.ctx.now + self.rules.refund);
+        order.next_at = Some(self.ctx.now + self.rules.refund);
+        if are_free(order, no) {
             return self.restore(order, no);
         }
         money_is_back(order, no);
-        set_refund(order, no, RefundState::Done);
-        if let Some(refund) = order.refunds.iter_mut().find(|refund| refund.no == no) {
+        set_refund(order, no, RefundState::Restoring);
+        if let Some(refund) = find(order, no) {
+            let points = refund.paid > 0 || refund.earned > 0;
+            refund.owed = if points { owed::POINTS } else { 0 };
             refund.units.clear();
         }
+        self.ask_owed(order, no);
+        self.end_refund(order, no);
     }
 
-    pub(super) fn returned(&mut self, order: &mut Order, no: u32) {
-        let amount = order.refund(no).map_or(0, |refund| refund.amount);
+    /// One of the things that follow the money is done.
+    pub(super) fn followed(&mut self, order: &mut Order, no: u32, what: u8) {
+        if let Some(refund) = find(order, no) {
+            refund.owed &= !what;
+        }
+        if what == owed::COUPON {
+            set_coupon(order, Step::Undone);
+        }
+        self.end_refund(order, no);
+    }
+
+    fn end_refund(&mut self, order: &mut Order, no: u32) {
+        let Some(refund) = order.refund(no).filter(|refund| refund.owed == 0) else { return };
+        let amount = refund.amount;
         set_refund(order, no, RefundState::Done);
-        rest_if_refunds_ended(order);
+        rest_if_all_ended(order);
         self.out.emit(Event::Refunded { order: self.id, no, amount });
     }
 
+    /// What was taken back for it is given again first.
     pub(super) fn refund_refused(&mut self, order: &mut Order, no: u32) {
+        if order.refund(no).is_some_and(|refund| refund.clawed > 0) {
+            set_refund(order, no, RefundState::Unclawing);
+            return self.ask_unclaw(order, no);
+        }
+        self.end_refused(order, no);
+    }
+
+    fn ask_unclaw(&mut self, order: &Order, no: u32) {
+        let (order, user) = (self.id, order.user);
+        let command = point::Command::UnClaw { order, user, no };
+        self.ask_point(step::UNCLAW.saturating_add(short(no)), command);
+    }
+
+    pub(super) fn unclawed(&mut self, order: &mut Order, no: u32) {
+        if let Some(refund) = find(order, no) {
+            refund.clawed = 0;
+        }
+        self.end_refused(order, no);
+    }
+
+    fn end_refused(&mut self, order: &mut Order, no: u32) {
         set_refund(order, no, RefundState::Refused);
-        rest_if_refunds_ended(order);
+        rest_if_all_ended(order);
         let (from, to) = (State::Completed, State::Completed);
         let why = order.reason.clone().unwrap_or_default();
         self.out.emit(Event::Advanced { order: self.id, from, to, why });
@@ -111,10 +213,11 @@ impl Act<'_> {
     pub(super) fn refunds_again(&mut self, order: &mut Order) {
         order.tries = order.tries.saturating_add(1);
         order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
-        let open: Vec<_> = order.refunds.iter().filter(|refund| refund.is_open()).collect();
-        for refund in open {
+        for refund in order.refunds.iter().filter(|refund| refund.is_open()) {
             match refund.state {
-                RefundState::Restoring => self.ask_return(order, refund.no),
+                RefundState::Clawing => self.ask_claw(order, refund.no),
+                RefundState::Unclawing => self.ask_unclaw(order, refund.no),
+                RefundState::Restoring => self.ask_owed(order, refund.no),
                 RefundState::Requested | RefundState::AtPsp => self.ask_inquiry(Some(refund.no)),
                 RefundState::Done
                 | RefundState::Refused
@@ -122,7 +225,20 @@ impl Act<'_> {
                 | RefundState::SetAside => {}
             }
         }
+        if order.earning.step == Step::Asked {
+            self.ask_earn(order);
+        }
     }
+}
+
+/// Points that the units of refund `no` have earned.
+fn claim(order: &Order, no: u32) -> i64 {
+    let units = order.refund(no).map(|refund| refund.units.as_slice()).unwrap_or_default();
+    Allocation::of(order).sum(units).points
+}
+
+fn find(order: &mut Order, no: u32) -> Option<&mut Refund> {
+    order.refunds.iter_mut().find(|refund| refund.no == no)
 }
 
 pub(super) fn set_refund(order: &mut Order, no: u32, state: RefundState) {
@@ -131,39 +247,15 @@ pub(super) fn set_refund(order: &mut Order, no: u32, state: RefundState) {
     }
 }
 
-/// Whether no other refund has claimed the units of refund `no`.
-fn claims_free_units(order: &Order, no: u32) -> bool {
-    let mut left = order.units_left();
-    let units = order.refund(no).map(|refund| refund.units.as_slice()).unwrap_or_default();
-    units.iter().all(|(line, quantity)| {
-        let Some(left) = left.get_mut(*line) else { return false };
-        *left = left.saturating_sub(*quantity);
-        *left >= 0
-    })
-}
-
-/// What each merchant's share of `units` is.
-pub(super) fn parts(order: &Order, units: &[(usize, i64)]) -> Vec<payment::Part> {
-    let mut parts: Vec<payment::Part> = Vec::with_capacity(1);
-    for (at, quantity) in units {
-        let Some(line) = order.lines.get(*at) else { continue };
-        let amount = line.unit_price.saturating_mul(*quantity);
-        match parts.iter_mut().find(|part| part.merchant == line.merchant) {
-            Some(part) => part.card = part.card.saturating_add(amount),
-            None if amount == 0 => {}
-            None => parts.push(payment::Part::card(Arc::clone(&line.merchant), amount)),
-        }
-    }
-    parts
-}
-
 pub(super) fn money_is_back(order: &mut Order, no: u32) {
     let amount = order.refund(no).map_or(0, |refund| refund.amount);
     order.refunded = order.refunded.saturating_add(amount);
 }
 
-fn rest_if_refunds_ended(order: &mut Order) {
-    if !order.refunds.iter().any(Refund::is_open) {
+/// Nothing is left to be asked about a sold order.
+pub(super) fn rest_if_all_ended(order: &mut Order) {
+    let earns = order.earning.step == Step::Asked;
+    if !earns && !order.refunds.iter().any(Refund::is_open) {
         order.next_at = None;
         order.tries = 0;
     }

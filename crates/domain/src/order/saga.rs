@@ -3,10 +3,11 @@
 //!
 //! | # | state | event | next |
 //! |---|---|---|---|
-//! | 1 | – | placed | HOLDING: reserve |
-//! | 2 | HOLDING | reserved, client pays | `AWAIT_PAY`: intent |
-//! | 3 | HOLDING | reserved, server pays (or nothing to charge) | PAYING: intent and call |
-//! | 4 | HOLDING | refused, or cancelled | UNWINDING |
+//! | 1 | – | placed | HOLDING: reserve, redeem, spend |
+//! | 1 | HOLDING | reserved, redeemed, spent: but not all of it yet | the same |
+//! | 2 | HOLDING | all of it, client pays | `AWAIT_PAY`: intent |
+//! | 3 | HOLDING | all of it, server pays (or nothing to charge) | PAYING: intent and call |
+//! | 4 | HOLDING | refused, worth more than the goods, not what the buyer expects to pay, or cancelled | UNWINDING(`SOLD_OUT`, LIMIT, `PRICE_CHANGED`, CANCELLED) |
 //! | 5 | HOLDING | timer | the same again, after three times UNWINDING(ERROR) |
 //! | 6 | `AWAIT_PAY` | confirmed | PAYING: pin, and charge only when pinned |
 //! | 7 | `AWAIT_PAY` | timer, cancelled | UNWINDING(EXPIRED, CANCELLED) |
@@ -21,7 +22,7 @@
 //! | 16 | `PAY_UNKNOWN` | not found | the same: inquire again |
 //! | 17 | `PAY_UNKNOWN` | not found twice, fenced | UNWINDING(DECLINED) |
 //! | 18 | `PAY_UNKNOWN` | timer after a day | STUCK |
-//! | 19 | COMMITTING | stock committed | COMPLETED |
+//! | 19 | COMMITTING | stock committed | COMPLETED: earn |
 //! | 20 | COMMITTING | timer, refused | the same, for ever; refused for good: STUCK, or as 10 |
 //! | 21 | REVERSING | refunded, unknown, refused | UNWINDING(CANCELLED), the same, STUCK |
 //! | 22 | UNWINDING | late "done" of an asked step | the same: the undo covers it |
@@ -29,17 +30,33 @@
 //! | 24 | UNWINDING | timer | undo again, after five minutes STUCK |
 //! | 25 | UNWINDING, CANCELLED | captured late, or held late | the same: refund, or void |
 //! | 26 | COMPLETED | refund asked, its answers, timer | COMPLETED |
+//! | 27 | COMPLETED | points earned, refused, timer | the same: earn again until it is answered |
+//!
+//! A refund of row 26 takes its own way, each step repeated by the timer until it is answered:
+//!
+//! ```text
+//! CLAWING ─▶ PSP_REFUND ─▶ RESTORING (stock, points, coupon) ─▶ DONE
+//!               └─ refused ─▶ UNCLAWING ─▶ REFUSED
+//! ```
 //!
 //! How rows are read where the design leaves it open:
 //!
+//! - Rows 1 to 4: stock, coupon and points are asked at once; the last yes freezes what the card
+//!   pays. The first no turns the order round, and whoever was asked is asked to undo it.
 //! - Row 3: a server-paid order is pinned by its reservation. Its saga alone ends it, so there is
-//!   nothing that a hold of its own could expire for, and the loop is one command shorter.
+//!   nothing that a hold of its own could expire for, and the loop is one command shorter. An
+//!   order that a client would pay, but of which nothing is left to pay, is pinned before it goes
+//!   on: its hold was one that expires.
+//! - Row 4: a coupon or points that were asked for twice may have been given to the other; what
+//!   was refused once only has nothing to undo.
 //! - Rows 6 and 8: PAYING with the stock step `asked` waits for the pin and listens to nothing
 //!   else. What the gateway says meanwhile is heard again from the inquiry that follows.
 //! - Row 8: the hold may be gone when a hint comes. The gateway is asked all the same, and what
 //!   it has taken goes back (row 10). A payment that it does not know is fenced (row 17).
 //!   A hint that comes after the end is left to the reconciliation with the gateway's books.
-//! - Row 10 of a total of 0: there is nothing to give back, so the order unwinds at once.
+//! - Row 10 when merchants get nothing: there is nothing to give back, so the order unwinds at
+//!   once. An order that points have paid has a payment of 0 by card, which is refunded as any
+//!   other, without the gateway.
 //! - Rows 11 and 14, when payment has never heard of the payment: the intent is written without a
 //!   token and voided, so that a lost one finds it and charges nothing, should it arrive after all.
 //! - Rows 21, 25 and 26: an inquiry about a refund is asked as that refund's step. If payment
@@ -53,6 +70,11 @@
 //!   Reserve may have been carried out; the answer to the Release is.
 //! - Row 24: a void without an answer is inquired about as well: an order's payment has no timer
 //!   of its own.
+//! - Row 26: points that the units have earned are taken back first. Those that were spent already
+//!   are kept from the cash. A refund that was refused gives back what it took; should the gateway
+//!   give it all the same, the buyer keeps those points.
+//! - Row 26: the coupon is free again with the last unit. What has become of it meanwhile (expired,
+//!   revoked) is coupon's business and ends the refund all the same.
 //! - A timer that comes before its time was overtaken by another event, and means nothing.
 //!
 //! A STUCK order listens as in the state in which it got stuck.
@@ -61,8 +83,8 @@ use jangbu_kernel::{Ctx, OrderId, Secret, Time};
 
 use super::act::Act;
 use super::command::SagaEvent;
-use super::model::{Order, Outcome, PayMode, Refund, RefundState, State, Step};
-use super::{Out, undo};
+use super::model::{Order, Outcome, Refund, RefundState, State, Step, owed};
+use super::{Out, hold, undo};
 
 pub use super::model::Rules;
 
@@ -82,7 +104,11 @@ pub(super) enum Turn {
     Note,
     Intend,
     Pay,
-    AskReserve,
+    /// Not all of it yet.
+    Held,
+    /// Nothing to pay is left for the client, and the hold could expire.
+    PinFree,
+    AskAgain,
     AskPin,
     Charge,
     Hint,
@@ -101,14 +127,18 @@ pub(super) enum Turn {
     AskRefund,
     Reversed(u32),
     StockUndone,
+    CouponUndone,
+    PointsUndone,
     PayUndone,
     UndoAgain,
     Orphan,
     OrphanDone(u32),
     /// What no gateway gives back stands aside for the customer.
     SetAside(u32),
-    /// The units of an order that was abandoned are free after all.
+    /// What an abandoned order held is free after all.
     StockFreed,
+    CouponFreed,
+    PointsFreed,
     /// Money is held for an order that has ended.
     LateHold,
     LateHoldAgain,
@@ -118,8 +148,15 @@ pub(super) enum Turn {
     /// A refund that was refused has happened after all.
     RestoreLate(u32),
     RefundRefused(u32),
-    Returned(u32),
+    /// So many points were left to take back.
+    Clawed(u32, i64),
+    Unclawed(u32),
+    /// One of the things that follow the money ([`owed`]) is done.
+    Followed(u32, u8),
     RefundsAgain,
+    Earned,
+    NotEarned,
+    EarnAgain,
     Unwind(Outcome),
     /// Payment has never heard of the payment: nor shall it charge when it does.
     UnwindUnasked,
@@ -132,13 +169,10 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
     use SagaEvent as E;
     use State as S;
     let state = order.stuck_in.unwrap_or(order.state);
-    let client_pays = order.mode == PayMode::Client && order.total > 0;
     Some(match (state, event) {
-        (S::Holding, E::StockReserved) if client_pays => (2, Turn::Intend),
-        (S::Holding, E::StockReserved) => (3, Turn::Pay),
-        (S::Holding, E::StockRefused { code }) => (4, Turn::Unwind(refused(code))),
-        (S::Holding, E::Timer) if order.tries < ASK_LIMIT => (5, Turn::AskReserve),
+        (S::Holding, E::Timer) if order.tries < ASK_LIMIT => (5, Turn::AskAgain),
         (S::Holding, E::Timer) => (5, Turn::Unwind(Outcome::Error)),
+        (S::Holding, _) => hold::holding(order, event)?,
 
         (S::AwaitPay, E::Timer) => (7, Turn::Unwind(Outcome::Expired)),
         (S::AwaitPay, E::PaidHint | E::PayCaptured { .. }) => (8, Turn::Hint),
@@ -173,7 +207,10 @@ fn turn(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u8, Turn)> {
 
         (S::Unwinding, _) => undo::unwinding(order, event, rules)?,
         (S::Cancelled, _) => undo::late(order, event, rules)?,
-        (S::Completed, _) => (26, refunding(order, event)?),
+        (S::Completed, _) => match refunding(order, event) {
+            Some(turn) => (26, turn),
+            None => (27, earning(order, event)?),
+        },
         _ => return None,
     })
 }
@@ -204,11 +241,43 @@ fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
     let stands = |no: &u32| order.refund(*no).map(|refund| refund.state);
     Some(match event {
         E::Refunded { no } if stands(no) == Some(R::AtPsp) => Turn::Restore(*no),
-        E::Refunded { no } if stands(no) == Some(R::Refused) => Turn::RestoreLate(*no),
+        E::Refunded { no } if matches!(stands(no), Some(R::Refused | R::Unclawing)) => {
+            Turn::RestoreLate(*no)
+        }
         E::RefundUnknown { no } if stands(no) == Some(R::AtPsp) => Turn::RefundAgain(*no),
         E::RefundRefused { no, .. } if stands(no) == Some(R::AtPsp) => Turn::RefundRefused(*no),
-        E::StockReturned { no } if stands(no) == Some(R::Restoring) => Turn::Returned(*no),
+        E::Clawed { no, taken } if stands(no) == Some(R::Clawing) => Turn::Clawed(*no, *taken),
+        E::UnClawed { no } if stands(no) == Some(R::Unclawing) => Turn::Unclawed(*no),
+        E::StockReturned { no } if owes(order, *no, owed::STOCK) => {
+            Turn::Followed(*no, owed::STOCK)
+        }
+        E::PointsRestored { no } if owes(order, *no, owed::POINTS) => {
+            Turn::Followed(*no, owed::POINTS)
+        }
+        E::PointsNotRestored { no, .. } if owes(order, *no, owed::POINTS) => Turn::Note,
+        E::CouponRestored | E::CouponNotRestored { .. } => {
+            let last = order.refunds.iter().find(|refund| refund.owed & owed::COUPON != 0)?;
+            Turn::Followed(last.no, owed::COUPON)
+        }
         E::Timer if order.refunds.iter().any(Refund::is_open) => Turn::RefundsAgain,
+        _ => return None,
+    })
+}
+
+fn owes(order: &Order, no: u32, what: u8) -> bool {
+    order.refund(no).is_some_and(|refund| refund.owed & what != 0)
+}
+
+/// Row 27: the points that a sold order earns.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
+fn earning(order: &Order, event: &SagaEvent) -> Option<Turn> {
+    if order.earning.step != Step::Asked {
+        return None;
+    }
+    Some(match event {
+        SagaEvent::PointsEarned => Turn::Earned,
+        SagaEvent::PointsRefused { .. } => Turn::NotEarned,
+        SagaEvent::Timer => Turn::EarnAgain,
         _ => return None,
     })
 }
@@ -225,13 +294,6 @@ fn is_fenced(code: &str) -> bool {
 
 fn shed(why: &str) -> Turn {
     if why == NEVER_ASKED { Turn::UnwindUnasked } else { Turn::Unwind(Outcome::Shed) }
-}
-
-fn refused(code: &str) -> Outcome {
-    match code {
-        "INSUFFICIENT_STOCK" | "STOCK_UNKNOWN" => Outcome::SoldOut,
-        _ => Outcome::Error,
-    }
 }
 
 /// Why an order is turned back that may have been paid: the hold was gone, or its buyer said so.
@@ -252,7 +314,7 @@ pub(super) fn concerns(order: &Order, event: &SagaEvent, rules: &Rules, now: Tim
 
 /// Row 1: the order is new.
 pub(super) fn place(order: &mut Order, id: OrderId, ctx: &Ctx, rules: &Rules, out: &mut Out) {
-    Act { id, ctx, rules, out }.reserve(order);
+    Act { id, ctx, rules, out }.hold(order);
 }
 
 /// Row 6: the client pays; the hold must not expire any more before the gateway is asked.
@@ -299,8 +361,12 @@ pub(super) fn hear(
 ) {
     let Some((_, turn)) = turn(order, event, rules) else { return };
     // What an operator has given up says so, unless it is stuck again.
-    if let Some(reason) = reason(event).filter(|_| turn == Turn::Stuck || !order.is_abandoned()) {
+    let reason = reason(event).or_else(|| hold::reason(turn));
+    if let Some(reason) = reason.filter(|_| turn == Turn::Stuck || !order.is_abandoned()) {
         order.reason = Some(reason);
+    }
+    if order.state == State::Holding {
+        hold::record(order, event);
     }
     if let (State::Stuck, Some(from)) = (order.state, order.stuck_in) {
         if turn == Turn::Note || turn == Turn::Stuck {

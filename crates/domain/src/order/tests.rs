@@ -2,7 +2,7 @@
 //!
 //! | module | tests |
 //! |---|---|
-//! | `tables`, `refunds`, `operate` | each row of the saga and each refusal, as text |
+//! | `tables`, `refunds`, `perks`, `operate` | each row of the saga and each refusal, as text |
 //! | `sweep` | each state × each event × each fault, enumerated |
 //! | `scenarios` | whole lives: gateway × buyer × cancellation × fault, enumerated |
 //! | `properties` | refunds in any order; commands that come again |
@@ -26,6 +26,7 @@ mod engine;
 mod gateway;
 mod mapping;
 mod operate;
+mod perks;
 mod properties;
 mod reached;
 mod refunds;
@@ -46,6 +47,7 @@ use super::model::State;
 
 fn lines() -> impl Iterator<Item = &'static str> {
     let tables = tables::TABLES.iter().chain(refunds::TABLES).chain(operate::TABLES);
+    let tables = tables.chain(perks::TABLES);
     tables.flat_map(|table| table.lines())
 }
 
@@ -56,7 +58,7 @@ const BY_COMMANDS: [u8; 2] = [1, 13];
 fn every_row_has_a_line() {
     let mut rows: BTreeSet<u8> = lines().filter_map(|line| row_of(line.trim()).0).collect();
     rows.extend(BY_COMMANDS);
-    assert_eq!(rows, (1..=26).collect());
+    assert_eq!(rows, (1..=27).collect());
 }
 
 #[test]
@@ -80,6 +82,13 @@ fn every_code_has_a_line() {
         Reject::NothingToRefund,
         Reject::TooManyRefunds,
         Reject::VerbNotAllowed { state, allowed: Vec::new() },
+        Reject::PointsInvalid,
+        Reject::ReturnExceedsShipped { sku },
+        Reject::OrderNotShippable { state },
+        Reject::ShipmentExceedsOrder { sku },
+        Reject::NothingToShip,
+        Reject::TooManyShipments,
+        Reject::ShipmentUnknown { no: 1 },
     ];
     for (index, reject) in all.iter().enumerate() {
         assert_eq!(index, place_of(reject), "a variant is missing here");
@@ -87,7 +96,7 @@ fn every_code_has_a_line() {
         let expected =
             |line: &str| line.split_once(" => ").is_some_and(|(_, e)| e.starts_with(code));
         // 999 refunds need more than a line: a property has them.
-        let elsewhere = *reject == Reject::TooManyRefunds;
+        let elsewhere = matches!(reject, Reject::TooManyRefunds | Reject::TooManyShipments);
         let found = lines().any(expected);
         assert!(found || elsewhere, "{code} has no line");
     }
@@ -113,5 +122,12 @@ fn place_of(reject: &Reject) -> usize {
         Reject::NothingToRefund => 14,
         Reject::TooManyRefunds => 15,
         Reject::VerbNotAllowed { .. } => 16,
+        Reject::PointsInvalid => 17,
+        Reject::ReturnExceedsShipped { .. } => 18,
+        Reject::OrderNotShippable { .. } => 19,
+        Reject::ShipmentExceedsOrder { .. } => 20,
+        Reject::NothingToShip => 21,
+        Reject::TooManyShipments => 22,
+        Reject::ShipmentUnknown { .. } => 23,
     }
 }

@@ -11,16 +11,26 @@ pub(super) fn unwinding(order: &Order, event: &SagaEvent, rules: &Rules) -> Opti
     use SagaEvent as E;
     let owes = is_owed(order.pay);
     Some(match event {
-        E::StockReserved | E::StockPinned | E::StockRefused { .. } => (22, Turn::Nothing),
+        E::StockReserved
+        | E::StockPinned
+        | E::StockRefused { .. }
+        | E::CouponRedeemed { .. }
+        | E::CouponRefused { .. }
+        | E::PointsSpent { .. }
+        | E::PointsRefused { .. } => (22, Turn::Nothing),
         E::PayAuthorized if owes => (22, Turn::Nothing),
         // The answer to the void says so as well, and only then it cannot be asked any more.
         E::PayNotSent { why } if &**why == NEVER_ASKED => (22, Turn::Nothing),
         E::StockReleased if is_owed(order.stock) => (23, Turn::StockUndone),
+        E::CouponRestored if is_owed(order.coupon_step()) => (23, Turn::CouponUndone),
+        E::PointsRestored { no: 0 } if is_owed(order.points.step) => (23, Turn::PointsUndone),
         E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. } if owes => {
             (23, Turn::PayUndone)
         }
-        E::PayCaptured { .. } if owes && order.total == 0 => (23, Turn::PayUndone),
-        E::StockNotReleased { .. } => (24, Turn::Note),
+        E::PayCaptured { .. } if owes && order.is_free() => (23, Turn::PayUndone),
+        E::StockNotReleased { .. }
+        | E::CouponNotRestored { .. }
+        | E::PointsNotRestored { no: 0, .. } => (24, Turn::Note),
         E::Timer if order.tries < rules.undo_limit => (24, Turn::UndoAgain),
         E::Timer => (24, Turn::Stuck),
         _ => return late(order, event, rules),
@@ -59,7 +69,7 @@ pub(super) fn late(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u
     let asked = |no: &u32| is_open && is_latest(order, *no);
     let is_cancelled = order.stuck_in.unwrap_or(order.state) == State::Cancelled;
     let turn = match event {
-        E::PayCaptured { .. } if orphan.is_none() && order.total > 0 => Turn::Orphan,
+        E::PayCaptured { .. } if orphan.is_none() && !order.is_free() => Turn::Orphan,
         E::PayAuthorized if orphan.is_none() => Turn::LateHold,
         E::PayVoided | E::PayDeclined { .. } | E::PayNotSent { .. }
             if is_cancelled && !is_open && order.next_at.is_some() =>
@@ -74,12 +84,23 @@ pub(super) fn late(order: &Order, event: &SagaEvent, rules: &Rules) -> Option<(u
         E::StockReleased if is_cancelled && is_owed(order.stock) => {
             return Some((23, Turn::StockFreed));
         }
+        E::CouponRestored if is_cancelled && is_owed(order.coupon_step()) => {
+            return Some((23, Turn::CouponFreed));
+        }
+        E::PointsRestored { no: 0 } if is_cancelled && is_owed(order.points.step) => {
+            return Some((23, Turn::PointsFreed));
+        }
         E::Timer if is_cancelled && is_open => Turn::AskRefund,
         E::Timer if is_cancelled && order.tries < rules.undo_limit => Turn::LateHoldAgain,
         E::Timer if is_cancelled => Turn::Stuck,
         _ => return None,
     };
     Some((25, turn))
+}
+
+/// Whether the undo of a step at stock, coupon or point is still owed.
+pub(super) fn holds_something(order: &Order) -> bool {
+    [order.stock, order.coupon_step(), order.points.step].into_iter().any(is_owed)
 }
 
 /// Whether the undo of a step is still owed.

@@ -370,6 +370,9 @@ impl World {
                     expected: Money::new(total + i64::from(*stale), KRW),
                     mode: if *client { PayMode::Client } else { PayMode::Server },
                     token: (!client).then(|| secret(*token)),
+                    coupon: None,
+                    points: 0,
+                    pay: None,
                 }
             }
             Op::Confirm { order: n, off, token } => {
@@ -383,7 +386,8 @@ impl World {
             Op::Refund { order: n, units, restock } => {
                 let unit = |(n, quantity): (u8, i64)| vec![Units { sku: sku(n), quantity }];
                 let (order, units) = (self.order(*n), units.map(unit));
-                Command::Refund { order, units, restock: *restock, reason: "broken".into() }
+                let (restock, reason) = (*restock, "broken".into());
+                Command::Refund { order, units, restock, reason, returned: false }
             }
             other => panic!("{other:?} is not order's"),
         }

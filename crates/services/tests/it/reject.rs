@@ -22,8 +22,8 @@ use jangbu_kernel::{
 use crate::history::{product, sku};
 use crate::rig::{Bench, Seen, same_rows};
 use crate::stage::{
-    PRICE, buy, cancel, captured, confirm, create, create_at, hold, keyed, operate, pay, place,
-    receive, refund, stock, units, won,
+    PRICE, buy, cancel, captured, confirm, create, create_at, deliver, hold, keyed, operate, pay,
+    place, place_with, receive, refund, ship, stock, take_back, units, won,
 };
 
 const SOLD: i64 = 1;
@@ -34,6 +34,7 @@ const REFUNDED: i64 = 5;
 const DECLINED: i64 = 6;
 const CHARGING: i64 = 7;
 const MANY: i64 = 8;
+const SENT: i64 = 9;
 const NOBODY: i64 = 99;
 
 /// Orders in every state that the refusals need.
@@ -52,11 +53,14 @@ fn world() -> Bench {
     bench.settle_with_gateway();
     assert!(bench.run(create_at(4, 1_000_000_000_000)).is_done());
     assert!(bench.run(create(5)).is_done());
-    assert!(bench.run(receive(50, 5, 1_000)).is_done());
+    assert!(bench.run(receive(50, 5, 2_000)).is_done());
     assert!(bench.run(place(MANY, &[(5, 1_000)], "ok")).is_done());
     bench.settle_with_gateway();
     let refunds = (0..999).map(|_| refund(MANY, Some(&[(5, 1)]))).collect();
     bench.batch(refunds);
+    assert!(bench.run(place(SENT, &[(5, 1_000)], "ok")).is_done());
+    bench.settle_with_gateway();
+    bench.batch((0..999).map(|_| ship(SENT, Some(&[(5, 1)]))).collect());
     assert!(bench.run(hold(AWAITS, &[(2, 1)])).is_done());
     assert!(bench.run(place(CHARGING, &[(2, 1)], "ok")).is_done());
     let post = post(70, &[(RECEIVABLE, i64::MAX / 2), (PAYABLE, -(i64::MAX / 2))]);
@@ -193,6 +197,9 @@ fn order_refusals() -> Vec<(&'static str, Envelope)> {
             expected,
             mode: PayMode::Server,
             token: token.map(Secret::new),
+            coupon: None,
+            points: 0,
+            pay: None,
         })
     };
     let usd = Money::new(PRICE, Currency::parse("USD").unwrap());
@@ -213,6 +220,13 @@ fn order_refusals() -> Vec<(&'static str, Envelope)> {
         ("REFUND_EXCEEDS_ORDER", refund(SOLD, Some(&[(0, 3)]))),
         ("NOTHING_TO_REFUND", refund(REFUNDED, None)),
         ("TOO_MANY_REFUNDS", refund(MANY, Some(&[(5, 1)]))),
+        ("POINTS_AMOUNT_INVALID", place_with(600, &[(0, 1)], (Some("ok"), None, -1, None))),
+        ("RETURN_EXCEEDS_SHIPPED", take_back(SOLD, Some(&[(0, 1)]))),
+        ("ORDER_NOT_SHIPPABLE", ship(AWAITS, None)),
+        ("SHIPMENT_EXCEEDS_ORDER", ship(SOLD, Some(&[(0, 3)]))),
+        ("NOTHING_TO_SHIP", ship(REFUNDED, None)),
+        ("TOO_MANY_SHIPMENTS", ship(SENT, None)),
+        ("SHIPMENT_UNKNOWN", deliver(SOLD, 1)),
         ("VERB_NOT_ALLOWED", operate(SOLD, Verb::Abandon)),
     ]
 }
@@ -314,7 +328,7 @@ fn a_refusal_leaves_rows_requests_events_and_calls_as_they_were() {
         same_rows(&before, &bench.memory.dump());
     }
     assert!(bench.rig.record().jobs.is_empty());
-    assert!(bench.rig.record().signals.len() < 10, "only the world's own orders ended");
+    assert!(bench.rig.record().signals.len() < 11, "only the world's own orders ended");
     assert_eq!(bench.rig.counters().snapshot().commits, commits);
 }
 

@@ -7,7 +7,7 @@ use jangbu_domain::payment::command::{Ask, Command as Pay, Said};
 use jangbu_domain::{catalog, inventory, order, payment};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
-    Currency, Envelope, IdemKey, Money, OrderId, Origin, PaymentId, Secret, SkuId, UserId,
+    CouponId, Currency, Envelope, IdemKey, Money, OrderId, Origin, PaymentId, Secret, SkuId, UserId,
 };
 use jangbu_services::queries::Queries;
 use std::sync::Arc;
@@ -78,6 +78,9 @@ fn place_as(id: i64, lines: &[(u8, i64)], mode: PayMode, token: Option<&str>) ->
         expected: won(total),
         mode,
         token: token.map(Secret::new),
+        coupon: None,
+        points: 0,
+        pay: None,
     })
 }
 
@@ -92,7 +95,44 @@ pub(crate) fn cancel(id: i64) -> Envelope {
 
 pub(crate) fn refund(id: i64, lines: Option<&[(u8, i64)]>) -> Envelope {
     let (order, units) = (OrderId(id), lines.map(units));
-    buy(Buy::Refund { order, units, restock: true, reason: "broken".into() })
+    let reason = "broken".into();
+    buy(Buy::Refund { order, units, restock: true, reason, returned: false })
+}
+
+/// What was sent comes back.
+pub(crate) fn take_back(id: i64, lines: Option<&[(u8, i64)]>) -> Envelope {
+    let (order, units) = (OrderId(id), lines.map(units));
+    let reason = "too small".into();
+    buy(Buy::Refund { order, units, restock: true, reason, returned: true })
+}
+
+pub(crate) fn ship(id: i64, lines: Option<&[(u8, i64)]>) -> Envelope {
+    let (order, units) = (OrderId(id), lines.map(units));
+    buy(Buy::Ship { order, units, carrier: "post".into(), tracking: "123".into() })
+}
+
+pub(crate) fn deliver(id: i64, no: u32) -> Envelope {
+    buy(Buy::Deliver { order: OrderId(id), no })
+}
+
+/// An order that a coupon and points pay for, too.
+pub(crate) fn place_with(
+    id: i64,
+    lines: &[(u8, i64)],
+    (token, coupon, points, pay): (Option<&str>, Option<i64>, i64, Option<i64>),
+) -> Envelope {
+    let total = lines.iter().map(|(_, quantity)| quantity * PRICE).sum();
+    buy(Buy::Place {
+        order: OrderId(id),
+        user: UserId(7),
+        lines: units(lines),
+        expected: won(total),
+        mode: PayMode::Server,
+        token: token.map(Secret::new),
+        coupon: coupon.map(CouponId),
+        points,
+        pay,
+    })
 }
 
 pub(crate) fn operate(id: i64, verb: Verb) -> Envelope {

@@ -40,8 +40,8 @@ impl World {
             assert_eq!((stock.reserved, stock.sold), (if pinned { quantity } else { 0 }, sold));
             let done = order.refunds.iter().filter(|refund| !refund.is_open());
             let live = done.filter(|refund| refund.state != RefundState::Refused);
-            let units = live.flat_map(|refund| &refund.units).filter(|(line, _)| *line == index);
-            assert_eq!(stock.returned, units.map(|(_, quantity)| quantity).sum::<i64>());
+            let units = live.flat_map(|refund| &refund.units).filter(|range| range.line == index);
+            assert_eq!(stock.returned, units.map(|range| range.quantity).sum::<i64>());
             assert!(stock.returned <= quantity);
         }
     }

@@ -8,6 +8,7 @@ use super::world::{Body, ID, Msg, World};
 use crate::order::Orders;
 use crate::order::command::{Command, Reject, Reply, SagaEvent, Units};
 use crate::order::model::{Offer, PayMode, RefundState, State};
+use crate::order::units::{Which, free};
 
 /// A sold order, nothing under way.
 fn sold() -> World {
@@ -22,17 +23,18 @@ fn sold() -> World {
 
 fn refund(sku: i64, quantity: i64, restock: bool) -> Command {
     let units = Some(vec![Units { sku: SkuId(sku), quantity }]);
-    Command::Refund { order: ID, units, restock, reason: "broken".into() }
+    Command::Refund { order: ID, units, restock, reason: "broken".into(), returned: false }
 }
 
 /// No unit is claimed twice, and no more money than the order had.
 fn assert_claims(world: &World) {
     let order = world.order().unwrap();
-    assert!(order.units_left().iter().all(|left| *left >= 0), "{order:?}");
+    let free = free(order, Which::Any);
+    assert!(free.iter().all(|range| range.from >= 0 && range.quantity > 0), "{order:?}");
     for (at, line) in order.lines.iter().enumerate() {
         let live = order.refunds.iter().filter(|refund| refund.state != RefundState::Refused);
-        let units = live.flat_map(|refund| &refund.units).filter(|(index, _)| *index == at);
-        assert!(units.map(|(_, quantity)| quantity).sum::<i64>() <= line.quantity);
+        let units = live.flat_map(|refund| &refund.units).filter(|range| range.line == at);
+        assert!(units.map(|range| range.quantity).sum::<i64>() <= line.quantity);
     }
     let live = order.refunds.iter().filter(|refund| refund.state != RefundState::Refused);
     assert!(live.map(|refund| refund.amount).sum::<i64>() <= order.total);
@@ -100,7 +102,9 @@ proptest! {
             if world.state() == Some(State::Completed) {
                 let units = None;
                 let reason = "broken".into();
-                twice(&mut world, &Command::Refund { order: ID, units, restock: true, reason });
+                let command =
+                    Command::Refund { order: ID, units, restock: true, reason, returned: false };
+                twice(&mut world, &command);
             }
             let Some(msg) = world.next() else { break };
             world.deliver(msg);
@@ -145,6 +149,9 @@ fn an_order_has_at_most_999_refunds() {
         expected: Money::new(1_000, Currency::KRW),
         mode: PayMode::Server,
         token: Some(Secret::new("tok")),
+        coupon: None,
+        points: 0,
+        pay: None,
     };
     world.client(&place).unwrap();
     for round in 0..=1_000 {

@@ -154,7 +154,13 @@ impl Reach {
 /// One unit of a SKU.
 pub(super) fn refund_of(sku: i64) -> Command {
     let units = Some(vec![Units { sku: SkuId(sku), quantity: 1 }]);
-    Command::Refund { order: ID, units, restock: sku == 1, reason: "broken".into() }
+    Command::Refund {
+        order: ID,
+        units,
+        restock: sku == 1,
+        reason: "broken".into(),
+        returned: false,
+    }
 }
 
 fn paying(world: &World) -> bool {

@@ -186,7 +186,7 @@ fn assert_ends_well(plan: Plan, Played { world, cancelled, .. }: &Played) {
     assert_eq!(order.outcome == Some(Outcome::Sold), sold && !stuck);
     if *cancelled && sold {
         let units = order.refunds.iter().flat_map(|refund| &refund.units);
-        let back: i64 = units.map(|(_, quantity)| quantity).sum();
+        let back: i64 = units.map(|range| range.quantity).sum();
         assert!(refused || (order.refunded == order.total && back == 3), "{order:?}");
     }
     if !plan.enough {

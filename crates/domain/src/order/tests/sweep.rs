@@ -90,7 +90,13 @@ fn commands(world: &World) -> Vec<Command> {
     all.extend([
         world.confirming(),
         Command::Cancel { order: ID, reason: "changed my mind".into() },
-        Command::Refund { order: ID, units: None, restock: true, reason: "broken".into() },
+        Command::Refund {
+            order: ID,
+            units: None,
+            restock: true,
+            reason: "broken".into(),
+            returned: false,
+        },
         refund_of(1),
     ]);
     all

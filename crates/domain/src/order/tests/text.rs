@@ -1,20 +1,27 @@
 //! The words of the tables: a line is `row: command => answer`. The row is that of the saga's
 //! table; a line without one is a set-up, a refusal, or an event that changes nothing.
 
+use std::sync::Arc;
+
 use jangbu_kernel::domain::{Coded, Send};
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Ctx, Currency, Domain, Money, OrderId, Out, Secret, SkuId, Time, UserId};
+use jangbu_kernel::{
+    CouponId, Ctx, Currency, Domain, Money, OrderId, Out, Secret, SkuId, Time, UserId,
+};
 
 use super::engine::{decide, order_rows};
 use super::world::{ID, START};
+use crate::coupon::command as coupon;
 use crate::inventory::command as stock;
 use crate::order::command::{Command, Event, Reject, SagaEvent, Units, Verb};
 use crate::order::model::{Offer, Order, PayMode, Step};
 use crate::order::{Orders, Rows, saga};
 use crate::payment::command as pay;
+use crate::point::command as point;
 
 pub(super) fn check(table: &str) {
     let mut bench = Bench { rows: Rows::default(), now: START };
+    bench.rows.rules.earn_bp = 0;
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (row, rest) = row_of(line);
         let (asked, expected) = rest.split_once(" => ").unwrap_or((rest, ""));
@@ -44,6 +51,10 @@ impl Bench {
     fn answer(&mut self, row: Option<u8>, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
+            ["earning", bp] => {
+                self.rows.rules.earn_bp = number(bp);
+                return String::new();
+            }
             ["refunds"] => return show_refunds(self.order().unwrap()),
             ["reason"] => return self.order().unwrap().reason.as_deref().unwrap_or("none").into(),
             ["steps"] => return show_steps(self.order().unwrap()),
@@ -119,14 +130,22 @@ fn command(words: &[&str]) -> Command {
         }
         ["place", mode, ref given @ .., total] => {
             let client = mode.starts_with("client");
+            let (perks, given): (Vec<&str>, Vec<&str>) =
+                given.iter().copied().partition(|word| word.contains('='));
+            let perk = |name: &str| {
+                perks.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map(number)
+            };
             let mode_of = if client { PayMode::Client } else { PayMode::Server };
             Command::Place {
                 order,
                 user: UserId(3),
-                lines: units(given),
+                lines: units(&given),
                 expected: won(total.trim_start_matches('@')),
                 mode: mode_of,
                 token: (mode == "server").then(|| Secret::new("tok")),
+                coupon: perk("coupon").map(CouponId),
+                points: perk("points").unwrap_or(0),
+                pay: perk("pay"),
             }
         }
         ["confirm", amount] => {
@@ -137,11 +156,19 @@ fn command(words: &[&str]) -> Command {
             Command::Operate { order, verb, reason: "lost_parcel".into() }
         }
         ["cancel"] => Command::Cancel { order, reason },
-        ["refund", "all"] => Command::Refund { order, units: None, restock: true, reason },
-        ["refund", ref given @ .., how] => {
-            let restock = how == "restock";
-            Command::Refund { order, units: Some(units(given)), restock, reason }
+        ["refund", "all"] => {
+            Command::Refund { order, units: None, restock: true, reason, returned: false }
         }
+        [verb @ ("refund" | "return"), ref given @ .., how] => {
+            let (restock, returned) = (how == "restock", verb == "return");
+            let units = Some(units(given));
+            Command::Refund { order, units, restock, reason, returned }
+        }
+        ["ship", ref given @ ..] => {
+            let units = (!given.is_empty()).then(|| units(given));
+            Command::Ship { order, units, carrier: "post".into(), tracking: "1".into() }
+        }
+        ["deliver", no] => Command::Deliver { order, no: u32::try_from(number(no)).unwrap() },
         ["timer" | "early"] => Orders::wake("orders", ID.0),
         ["hear", name, ref more @ ..] => Command::Hear { order, event: event(name, more) },
         _ => panic!("no command: {words:?}"),
@@ -156,8 +183,11 @@ fn event(name: &str, more: &[&str]) -> SagaEvent {
         "INSUFFICIENT_STOCK" => "INSUFFICIENT_STOCK",
         "RESERVATION_EXPIRED" => "RESERVATION_EXPIRED",
         "RESERVATION_RELEASED" => "RESERVATION_RELEASED",
+        "COUPON_USED" => "COUPON_USED",
+        "POINTS_INSUFFICIENT" => "POINTS_INSUFFICIENT",
         _ => "QUANTITY_OVERFLOW",
     };
+    let second = || more.get(1).map_or(0, |word| number(word));
     let no = u32::try_from(word.parse::<i64>().unwrap_or(0)).unwrap();
     match name {
         "reserved" => E::StockReserved,
@@ -181,6 +211,21 @@ fn event(name: &str, more: &[&str]) -> SagaEvent {
         "refund-unknown" => E::RefundUnknown { no },
         "set-aside" => E::SetAside { no },
         "refund-refused" => E::RefundRefused { no, code: "too_old".into() },
+        "redeemed" => E::CouponRedeemed {
+            discount: number(word),
+            scope: more.iter().find(|word| word.starts_with("m-")).map(|word| Arc::from(*word)),
+            merchant_funded: more.contains(&"merchant-funded"),
+        },
+        "coupon-refused" => E::CouponRefused { code: code().into() },
+        "coupon-restored" => E::CouponRestored,
+        "coupon-not-restored" => E::CouponNotRestored { code: code().into() },
+        "spent" => E::PointsSpent { paid: number(word), earned: second() },
+        "points-refused" => E::PointsRefused { code: code().into() },
+        "points-restored" => E::PointsRestored { no },
+        "points-not-restored" => E::PointsNotRestored { no, code: code().into() },
+        "earned" => E::PointsEarned,
+        "clawed" => E::Clawed { no, taken: second() },
+        "unclawed" => E::UnClawed { no },
         _ => panic!("no event: {name}"),
     }
 }
@@ -207,12 +252,16 @@ fn show_reject(reject: &Reject) -> String {
         Reject::QuantityInvalid { sku }
         | Reject::SkuNotOnSale { sku }
         | Reject::CurrencyMismatch { sku }
+        | Reject::ReturnExceedsShipped { sku }
+        | Reject::ShipmentExceedsOrder { sku }
         | Reject::RefundExceedsOrder { sku } => format!("{code} S{}", sku.0),
+        Reject::ShipmentUnknown { no } => format!("{code} {no}"),
         Reject::PriceChanged { total } | Reject::AmountDiffers { total } => {
             format!("{code} {total}")
         }
         Reject::NotAwaitingPayment { state }
         | Reject::OrderNotCancellable { state }
+        | Reject::OrderNotShippable { state }
         | Reject::OrderNotRefundable { state } => format!("{code} {}", state.name()),
         Reject::VerbNotAllowed { state, allowed } => {
             let allowed: Vec<_> = allowed.iter().map(|verb| verb.name()).collect();
@@ -231,6 +280,9 @@ fn show(order: &Order, out: &Out<Event>, now: Time) -> String {
     if let Some(outcome) = order.outcome {
         text = format!("{text}({})", outcome.name());
     }
+    if !order.shipments.is_empty() {
+        text = format!("{text} {}", order.fulfilment().name());
+    }
     if order.cancel_wanted {
         text += " unwanted";
     }
@@ -247,6 +299,10 @@ fn show(order: &Order, out: &Out<Event>, now: Time) -> String {
 fn show_send(send: &Send) -> String {
     let said = if send.to == stock::UNIT {
         show_stock(send.body.expect_ref())
+    } else if send.to == coupon::UNIT {
+        show_coupon(send.body.expect_ref())
+    } else if send.to == point::UNIT {
+        show_points(send.body.expect_ref())
     } else {
         show_pay(send.body.expect_ref())
     };
@@ -275,10 +331,39 @@ fn show_stock(command: &stock::Command) -> String {
     }
 }
 
+fn show_coupon(command: &coupon::Command) -> String {
+    match command {
+        coupon::Command::Redeem { coupon, goods, .. } => {
+            let goods = goods.iter().map(|goods| format!("{}={}", goods.merchant, goods.amount));
+            format!("redeem {} of {}", coupon.0, goods.collect::<Vec<_>>().join(" "))
+        }
+        coupon::Command::Restore { .. } => "give-coupon".to_owned(),
+        other => panic!("not asked by orders: {other:?}"),
+    }
+}
+
+fn show_points(command: &point::Command) -> String {
+    use point::Command as C;
+    match command {
+        C::Spend { amount, .. } => format!("spend {amount}"),
+        C::Restore { paid, earned, .. } => format!("give-points P{paid} E{earned}"),
+        C::Earn { amount, .. } => format!("earn {amount}"),
+        C::ClawBack { amount, .. } => format!("claw {amount}"),
+        C::UnClaw { .. } => "unclaw".to_owned(),
+        other => panic!("not asked by orders: {other:?}"),
+    }
+}
+
 fn show_pay(command: &pay::Command) -> String {
     use pay::Command as C;
     let shares = |parts: &[pay::Part]| {
-        let parts = parts.iter().map(|part| format!("{}={}", part.merchant, part.card));
+        let parts = parts.iter().map(|part| {
+            let pay::Part { merchant, card, paid, earned, coupon } = part;
+            let more = [("P", paid), ("E", earned), ("C", coupon)];
+            let more = more.iter().filter(|(_, share)| **share != 0);
+            let more: String = more.map(|(name, share)| format!("+{name}{share}")).collect();
+            format!("{merchant}={card}{more}")
+        });
         parts.collect::<Vec<_>>().join(" ")
     };
     match command {
@@ -290,7 +375,11 @@ fn show_pay(command: &pay::Command) -> String {
         C::Authorize { .. } => "charge".to_owned(),
         C::Capture { .. } => "capture".to_owned(),
         C::Void { .. } => "void".to_owned(),
-        C::Refund { parts, .. } => format!("refund {}", shares(parts)),
+        C::Refund { parts, amount, deduct, .. } => {
+            assert_eq!(*amount, parts.iter().map(|part| part.card).sum::<i64>() - deduct);
+            let less = if *deduct == 0 { String::new() } else { format!(" less {deduct}") };
+            format!("refund {}{less}", shares(parts))
+        }
         C::SetAside { parts, .. } => format!("set-aside {}", shares(parts)),
         C::Inquire { refund: None, .. } => "inquire".to_owned(),
         C::Inquire { refund: Some(no), .. } => format!("inquire {no}"),
@@ -300,7 +389,10 @@ fn show_pay(command: &pay::Command) -> String {
 
 fn show_refunds(order: &Order) -> String {
     let show = |refund: &crate::order::model::Refund| {
-        format!("{} {} {}", refund.no, refund.state.name(), refund.amount)
+        let more = [("P", refund.paid), ("E", refund.earned), ("clawed ", refund.clawed)];
+        let more = more.into_iter().chain([("less ", refund.deduct)]);
+        let more: String = more.filter(|(_, n)| *n != 0).map(|(w, n)| format!(" {w}{n}")).collect();
+        format!("{} {} {}{more}", refund.no, refund.state.name(), refund.amount)
     };
     let refunds: Vec<_> = order.refunds.iter().map(show).collect();
     format!("{}; {} of {} back", refunds.join(", "), order.refunded, order.total)
@@ -308,5 +400,15 @@ fn show_refunds(order: &Order) -> String {
 
 fn show_steps(order: &Order) -> String {
     let name = |step: Step| step.name();
-    format!("stock {}, pay {}", name(order.stock), name(order.pay))
+    let mut text = format!("stock {}, pay {}", name(order.stock), name(order.pay));
+    if order.coupon.is_some() {
+        text = format!("{text}, coupon {}", name(order.coupon_step()));
+    }
+    if order.points.wanted > 0 {
+        text = format!("{text}, points {}", name(order.points.step));
+    }
+    if order.earning.points > 0 {
+        text = format!("{text}, earning {} {}", order.earning.points, name(order.earning.step));
+    }
+    text
 }

@@ -136,6 +136,9 @@ impl World {
             expected: Money::new(self.total(), Currency::KRW),
             mode,
             token: (mode == PayMode::Server).then(|| Secret::new("tok")),
+            coupon: None,
+            points: 0,
+            pay: None,
         }
     }
 
@@ -272,6 +275,8 @@ impl World {
             Event::Cancelled { .. } => "cancelled",
             Event::Refunded { .. } => "refunded",
             Event::Advanced { .. } => "advanced",
+            Event::Shipped { .. } => "shipped",
+            Event::Delivered { .. } => "delivered",
         }));
         assert!(out.calls.is_empty());
         for send in out.sends {
