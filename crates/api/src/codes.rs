@@ -57,6 +57,8 @@ pub(crate) enum Own {
     HeaderTimeout,
     RateLimited,
     JournalUnknown,
+    LoginFailed,
+    LoginLocked,
     Internal,
 }
 
@@ -116,6 +118,8 @@ impl Own {
         Self::HeaderTimeout,
         Self::RateLimited,
         Self::JournalUnknown,
+        Self::LoginFailed,
+        Self::LoginLocked,
         Self::Internal,
     ];
 
@@ -175,6 +179,8 @@ impl Own {
             Self::HeaderTimeout => "HEADER_TIMEOUT",
             Self::RateLimited => "RATE_LIMITED",
             Self::JournalUnknown => "JOURNAL_UNKNOWN",
+            Self::LoginFailed => "LOGIN_FAILED",
+            Self::LoginLocked => "LOGIN_LOCKED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -276,6 +282,14 @@ pub(crate) const TABLE: &[Row] = &[
     row("TOO_MANY_SHIPMENTS", 409, "There are at most 999 shipments"),
     row("SHIPMENT_UNKNOWN", 404, "There is no such shipment"),
     row("VERB_NOT_ALLOWED", 409, "An operator may not do that to the order as it stands"),
+    // user
+    row("USER_UNKNOWN", 404, "There is no such user"),
+    row("USER_EXISTS", 409, "The id belongs to another user"),
+    row("USER_DEACTIVATED", 409, "The user is deactivated"),
+    row("EMAIL_TAKEN", 409, "Another user has this e-mail address"),
+    row("PASSWORD_CHANGED", 409, "The password has been changed meanwhile"),
+    row("LOGIN_FAILED", 401, "The e-mail address or the password is wrong"),
+    again("LOGIN_LOCKED", 429, "Too many wrong passwords"),
     // catalog
     row("NAME_INVALID", 422, "A name is empty or too long"),
     row("DESCRIPTION_INVALID", 422, "A description is too long"),
@@ -351,9 +365,10 @@ mod tests {
     use super::*;
 
     /// The codes that the domains and the desk can give, read from where they are written.
-    const DOMAINS: [&str; 6] = [
+    const DOMAINS: [&str; 7] = [
         include_str!("../../engine/src/desk.rs"),
         include_str!("../../domain/src/order/command.rs"),
+        include_str!("../../domain/src/user/command.rs"),
         include_str!("../../domain/src/catalog/command.rs"),
         include_str!("../../domain/src/inventory/command.rs"),
         include_str!("../../domain/src/payment/command.rs"),

@@ -16,6 +16,7 @@
 //! | `net`, `limits`, `admission` | connections; rates by key, user and address; who is let in |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
+//! | `user` | users: register, log in, change |
 //! | `charge` | payments without an order, for merchants |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `poison`, `health`, `metrics`, `openapi` | for operators and tools |
@@ -64,6 +65,7 @@ mod schemas;
 mod sentence;
 mod serve;
 mod text;
+mod user;
 mod wait;
 
 use std::sync::Arc;
@@ -73,18 +75,19 @@ use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
 use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
+use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::Shop;
 use tokio::sync::Semaphore;
 
 pub use admission::AdmissionRules;
-pub use auth::{Keys, MerchantKey, session_token};
+pub use auth::{Keys, MerchantKey, PasswordCost, session_token};
 pub use limits::{Network, Rate, Rates};
 pub use net::{Connections, serve};
 pub use openapi::openapi_json;
 pub use serve::router;
 
 use admission::Admission;
-use auth::{Door, Sessions};
+use auth::{Door, Passwords, Sessions};
 use codes::Own;
 use gate::Gate;
 use limits::Limits;
@@ -110,6 +113,10 @@ pub struct Settings {
     pub gate: Duration,
     /// Payments are taken from anybody, without a signature: for a loopback address alone.
     pub unsigned_payments: bool,
+    /// How long a session lasts.
+    pub session: Duration,
+    /// What a hash of a password costs.
+    pub passwords: PasswordCost,
     /// Signed requests of one key that are remembered, against their coming again.
     pub nonces: usize,
     /// Who may ask how often.
@@ -128,6 +135,8 @@ impl Default for Settings {
             gate: Duration::from_secs(1),
             rates: Rates::default(),
             admission: AdmissionRules::default(),
+            session: Duration::from_secs(12 * 3_600),
+            passwords: PasswordCost::default(),
             unsigned_payments: false,
             nonces: 1_000_000,
         }
@@ -144,6 +153,8 @@ pub struct Parts {
     pub truth: Arc<dyn Backend>,
     /// Who may call.
     pub keys: Keys,
+    /// Seals personal data and credentials.
+    pub sealing: Arc<Sealing>,
     /// Limits.
     pub settings: Settings,
     /// What follows the outbox.
@@ -163,7 +174,10 @@ pub struct Api {
     shop: Arc<Shop>,
     queries: Arc<Queries>,
     keys: Keys,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
+    sealing: Arc<Sealing>,
+    passwords: Passwords,
+    strangers: user::Strangers,
     settings: Settings,
     consumer: Handle,
     prove: Prove,
@@ -187,12 +201,16 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, settings, consumer, prove } = parts;
+        let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove } = parts;
+        let sessions = sessions(&shop, &queries, &keys);
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
         Arc::new(Self {
-            sessions: Sessions::new(keys.sessions()),
+            passwords: Passwords::new(settings.passwords),
+            strangers: user::Strangers::default(),
+            sessions,
+            sealing,
             limits: Limits::new(&settings.rates),
             admission: Admission::new(settings.admission, Instant::now()),
             connections: net::Seen::default(),
@@ -237,4 +255,21 @@ impl Api {
             Err(_) => Err(Problem::of(Own::Internal, "a row cannot be read; run `jangbu prove`")),
         }
     }
+}
+
+/// The sessions that are good, now and after every commit that ends some. If the bars cannot be
+/// read none is: nobody may come in who was locked out.
+fn sessions(shop: &Shop, queries: &Queries, keys: &Keys) -> Arc<Sessions> {
+    use jangbu_domain::user::command::Event;
+    let sessions = Arc::new(Sessions::new(keys.sessions()));
+    let barring = Arc::clone(&sessions);
+    shop.hub().follow(move |Event::Barred { user, least }| barring.bar(*user, *least));
+    match queries.bars() {
+        Ok(bars) => bars.into_iter().for_each(|(user, least)| sessions.bar(user, least)),
+        Err(fault) => {
+            tracing::error!(%fault, "sessions are refused: it cannot be read which have ended");
+            sessions.refuse_all();
+        }
+    }
+    sessions
 }

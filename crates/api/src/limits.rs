@@ -5,6 +5,8 @@
 //! | `ip` | requests of one address (IPv6: of one /64); loopback is exempt | first of all |
 //! | `key` | requests with one key; operators are exempt | when the caller is known |
 //! | `user` | orders for one user | when the body is read |
+//! | `stranger` | registrations and log-ins of one address | first of all |
+//! | `email` | registrations and log-ins with one e-mail address | when the body is read |
 //!
 //! Each is a leaky bucket (GCRA, the `governor` crate): `burst` at once, then `per_second`. What is
 //! refused says which limit it was and when to come again. Whom a limit is about is hashed to one
@@ -63,6 +65,10 @@ pub struct Rates {
     pub user: Rate,
     /// Of an address.
     pub ip: Rate,
+    /// Of an address that registers or logs in.
+    pub stranger: Rate,
+    /// Of registrations and log-ins with one e-mail address.
+    pub email: Rate,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted: Arc<[Network]>,
 }
@@ -70,7 +76,8 @@ pub struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         let user = Rate { per_second: 50, burst: 500 };
-        Self { key: Rate::OFF, user, ip: Rate::OFF, trusted: Arc::default() }
+        let (key, ip, stranger) = (Rate::OFF, Rate::OFF, Rate::OFF);
+        Self { key, user, ip, stranger, email: user, trusted: Arc::default() }
     }
 }
 
@@ -169,6 +176,8 @@ pub(crate) struct Limits {
     key: Limit,
     user: Limit,
     ip: Limit,
+    stranger: Limit,
+    email: Limit,
     trusted: Arc<[Network]>,
 }
 
@@ -184,13 +193,15 @@ impl Limits {
             key: Limit::new("key", rates.key),
             user: Limit::new("user", rates.user),
             ip: Limit::new("ip", rates.ip),
+            stranger: Limit::new("stranger", rates.stranger),
+            email: Limit::new("email", rates.email),
             trusted: Arc::clone(&rates.trusted),
         }
     }
 
     /// Whether addresses matter.
     pub(crate) fn wants_addresses(&self) -> bool {
-        self.ip.buckets.is_some()
+        self.ip.buckets.is_some() || self.stranger.buckets.is_some()
     }
 
     /// A request with the key of that name.
@@ -203,13 +214,28 @@ impl Limits {
         self.user.check(user)
     }
 
+    /// A registration or log-in with the e-mail address of that blind index.
+    pub(crate) fn login(&self, index: [i64; 2]) -> Result<(), Problem> {
+        self.email.check(index)
+    }
+
     /// A request of a connection from `peer`.
     pub(crate) fn ip(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+        self.address(&self.ip, peer, headers)
+    }
+
+    /// A registration or log-in of a connection from `peer`: it counts as a request, too.
+    pub(crate) fn stranger(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+        self.address(&self.stranger, peer, headers)?;
+        self.ip(peer, headers)
+    }
+
+    fn address(&self, limit: &Limit, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
         let address = self.client(peer.0, headers);
         if address.is_loopback() {
             return Ok(());
         }
-        self.ip.check(match address {
+        limit.check(match address {
             IpAddr::V4(address) => u64::from(address.to_bits()),
             // A household or a server has a /64 and can take any address of it.
             IpAddr::V6(address) => {
@@ -234,8 +260,8 @@ impl Limits {
     }
 
     /// Name and count of what was refused.
-    pub(crate) fn refused(&self) -> [(&'static str, u64); 3] {
-        [&self.key, &self.user, &self.ip]
+    pub(crate) fn refused(&self) -> [(&'static str, u64); 5] {
+        [&self.key, &self.user, &self.ip, &self.stranger, &self.email]
             .map(|limit| (limit.name, limit.refused.load(Ordering::Relaxed)))
     }
 }
@@ -248,7 +274,7 @@ mod tests {
 
     fn limits(trusted: &[&str]) -> Limits {
         let trusted = trusted.iter().map(|text| text.parse().unwrap()).collect();
-        Limits::new(&Rates { key: ONE, user: ONE, ip: ONE, trusted })
+        Limits::new(&Rates { key: ONE, user: ONE, ip: ONE, stranger: ONE, email: ONE, trusted })
     }
 
     fn forwarded(lines: &[&str]) -> HeaderMap {
@@ -268,7 +294,8 @@ mod tests {
         assert_eq!(problem.details[0].field, "user");
         assert!(limits.user(2).is_ok(), "another user");
         assert!(limits.key("1").is_ok(), "another limit");
-        assert_eq!(limits.refused(), [("key", 0), ("user", 1), ("ip", 0)]);
+        let refused = [("key", 0), ("user", 1), ("ip", 0), ("stranger", 0), ("email", 0)];
+        assert_eq!(limits.refused(), refused);
         let off = Limits::new(&Rates { user: Rate::OFF, ..Rates::default() });
         assert!((0..10_000).all(|_| off.user(1).is_ok()));
     }
@@ -308,6 +335,12 @@ mod tests {
         assert!(ask("2001:db8::1") && ask("2001:db8::2") && !ask("2001:db8::3"));
         assert!(ask("2001:db8:0:1::1"), "the neighbour");
         assert!((0..10).all(|_| ask("127.0.0.1") && ask("::1")));
+        let peer = |text: &str| Peer(text.parse().unwrap());
+        let enter = |text| limits.stranger(peer(text), &HeaderMap::new());
+        assert!(enter("192.0.2.1").is_ok() && enter("192.0.2.1").is_ok());
+        assert_eq!(enter("192.0.2.1").unwrap_err().details[0].field, "stranger");
+        assert!(limits.login([1, 2]).is_ok() && limits.login([1, 2]).is_ok());
+        assert!(limits.login([1, 2]).is_err() && limits.login([1, 3]).is_ok());
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn parameters_of(route: &Route) -> Value {
             (_, Some("ledger")) => "jnl_01H9Z8D0GC000",
             (_, Some("poison")) => "4711",
             (_, Some("order" | "saga")) => "ord_01H9Z8D0GC000",
+            (_, Some("user")) => "usr_01H9Z8D0G4000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
             _ => "pay_01H9Z8D0GC000",
         };
@@ -162,6 +163,7 @@ fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
             "Whose; a session need not say it",
             json!({ "type": "string", "pattern": schemas::id_pattern("usr") }),
         ),
+        "email" => ("Whose; in any case", json!({ "type": "string", "maxLength": 254 })),
         "state" => ("Which state", states(route)),
         "currency" => ("Which currency", schemas::currency()),
         _ => ("RFC 3339; that moment included", json!({ "type": "string", "format": "date-time" })),

@@ -15,7 +15,7 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Sen
 
 /// One endpoint.
 pub(crate) struct Route {
-    /// `GET`, `POST` or `PUT`.
+    /// `GET`, `POST`, `PUT` or `PATCH`.
     pub(crate) method: &'static str,
     /// With parameters in braces.
     pub(crate) path: &'static str,
@@ -63,6 +63,8 @@ impl Route {
     pub(crate) fn class(&self) -> Class {
         match (self.role, self.method) {
             (Role::Operator, _) => Class::Vital,
+            // Strangers who want to be let in: never before those who buy.
+            (Role::Anybody, "POST") => Class::Browse,
             (Role::Anybody, _) if !matches!(self.name, "openapi" | "docs") => Class::Vital,
             (_, "GET") if matches!(self.name, "openapi" | "docs" | "order.timeline") => {
                 Class::Batch
@@ -91,6 +93,7 @@ impl Route {
 
 const TABLES: &[&[Route]] = &[
     crate::order::ROUTES,
+    crate::user::ROUTES,
     crate::catalog::ROUTES,
     crate::inventory::ROUTES,
     crate::payment::ROUTES,

@@ -19,6 +19,7 @@ pub(crate) fn all() -> Value {
         crate::explain_key::schemas(),
         crate::parked::schemas(),
         crate::journal::schemas(),
+        crate::user::schemas(),
         crate::saga::schemas(),
         crate::inbox::schemas(),
     ] {

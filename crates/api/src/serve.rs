@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::Api;
+use crate::auth::Role;
 use crate::call::{self, Call};
 use crate::codes::Own;
 use crate::problem::Problem;
@@ -45,6 +46,7 @@ fn filter(route: &Route) -> MethodFilter {
     match route.method {
         "GET" => MethodFilter::GET,
         "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
         _ => MethodFilter::POST,
     }
 }
@@ -62,6 +64,9 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
         return api.admission.refusal.answer(&correlation);
     };
     let valid = valid.and_then(|()| match parts.extensions.get() {
+        Some(peer) if route.role == Role::Anybody && route.method == "POST" => {
+            api.limits.stranger(*peer, &parts.headers)
+        }
         Some(peer) if route.class() != Class::Vital => api.limits.ip(*peer, &parts.headers),
         _ => Ok(()),
     });

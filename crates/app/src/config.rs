@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub admission: Admission,
     pub rates: Rates,
     pub payments: Payments,
+    pub users: Users,
     pub saga: Saga,
     pub gateway: SimConfig,
 }
@@ -98,6 +99,10 @@ pub(crate) struct Rates {
     pub user_burst: u32,
     pub ip_per_second: u32,
     pub ip_burst: u32,
+    pub stranger_per_second: u32,
+    pub stranger_burst: u32,
+    pub email_per_second: u32,
+    pub email_burst: u32,
     pub trusted_proxies: Vec<String>,
 }
 
@@ -111,9 +116,20 @@ impl Rates {
             key: rate(self.key_per_second, self.key_burst),
             user: rate(self.user_per_second, self.user_burst),
             ip: rate(self.ip_per_second, self.ip_burst),
+            stranger: rate(self.stranger_per_second, self.stranger_burst),
+            email: rate(self.email_per_second, self.email_burst),
             trusted,
         })
     }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Users {
+    pub session_minutes: u64,
+    pub password_kib: u32,
+    pub password_passes: u32,
+    pub passwords_at_once: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -169,6 +185,21 @@ impl Config {
             server.listen
         );
         self.log.checked()?;
+        let users = &self.users;
+        ensure!(
+            (1..=525_600).contains(&users.session_minutes),
+            "users.session_minutes must be 1 to 525600"
+        );
+        // The bounds of Argon2id, and of a machine that is still good for something else.
+        ensure!(
+            (8..=1 << 21).contains(&users.password_kib),
+            "users.password_kib must be 8 to 2097152"
+        );
+        ensure!(
+            (1..=100).contains(&users.password_passes),
+            "users.password_passes must be 1 to 100"
+        );
+        ensure!(users.passwords_at_once > 0, "users.passwords_at_once must be above 0");
         ensure!(self.payments.nonces > 0, "payments.nonces must be above 0");
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
@@ -275,6 +306,8 @@ mod tests {
             ("SHOP__NAME", "1", "shop"),
             ("LIMITS__BATCH", "0", "limits.batch"),
             ("ADMISSION__TARGET_MS", "0", "admission.target_ms"),
+            ("USERS__SESSION_MINUTES", "0", "users.session_minutes"),
+            ("USERS__PASSWORD_KIB", "7", "users.password_kib"),
             ("LOG__LEVEL", "loud", "log.level"),
             ("CONNECTIONS__MOST", "0", "connections.most"),
             ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! keys/client.key  keys/operator.key  keys/operators/NAME.key  keys/merchants/MERCHANT_ID.toml
+//! keys/sealing/ID.key     sealed columns: the highest id (001 to 255) seals, all of them open
+//! keys/index.key          blind indexes; a new one would find nothing that is stored
 //! keys/sessions/KID.key   customers' sessions: the last name signs, all of them verify
 //! ```
 
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use jangbu_api::Keys;
 use jangbu_kernel::Secret;
+use jangbu_services::sealing::Sealing;
 
 use merchant::merchant_key;
 
@@ -25,6 +28,9 @@ use crate::exit::{self, Exit, Usage};
 const LENGTH_MIN: usize = 20;
 /// The first session key: names are ordered as text, so that the next one is `0002.key`.
 const FIRST: &str = "0001.key";
+const FIRST_SEALING: &str = "001.key";
+/// Bytes of a sealing key.
+const SEALING: usize = 32;
 
 /// Where the keys of a data directory are.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(crate) struct KeyFiles {
     operators: PathBuf,
     merchants: PathBuf,
     sessions: PathBuf,
+    sealing: PathBuf,
+    index: PathBuf,
 }
 
 impl KeyFiles {
@@ -46,6 +54,8 @@ impl KeyFiles {
             operators: dir.join("operators"),
             merchants: dir.join("merchants"),
             sessions: dir.join("sessions"),
+            sealing: dir.join("sealing"),
+            index: dir.join("index.key"),
         }
     }
 
@@ -74,6 +84,33 @@ impl KeyFiles {
                 .map_err(|why| anyhow!("the session key {}: {why}", file.display()))?;
         }
         Ok(keys)
+    }
+
+    /// What seals personal data and credentials. The first keys are made as long as nothing is
+    /// sealed: a shop whose keys are lost must not begin to write what fits to nothing.
+    pub(crate) fn sealing(&self, sealed: bool) -> Result<Sealing> {
+        let found = files(&self.sealing, "key")?;
+        if found.is_empty() && !self.index.exists() {
+            ensure!(
+                !sealed,
+                "the sealing keys in {} and {} are missing, and users are sealed with them: \
+                 restore both",
+                self.sealing.display(),
+                self.index.display()
+            );
+            write_key(&self.index, "", SEALING)?;
+            write_key(&self.sealing.join(FIRST_SEALING), "", SEALING)?;
+        }
+        let mut keys = Vec::new();
+        for (name, file) in files(&self.sealing, "key")? {
+            let id = name.parse::<u8>().ok().filter(|id| name == format!("{id:03}"));
+            let id = id.with_context(|| {
+                format!("{} is no sealing key: names are 001.key to 255.key", file.display())
+            })?;
+            keys.push((id, read(&file)?));
+        }
+        let index = read(&self.index)?;
+        Sealing::new(&keys, &index, random_bytes).map_err(|why| anyhow!("{why}"))
     }
 
     /// Name and file of the session keys, oldest first; the first one is made if there is none.
@@ -163,11 +200,29 @@ fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
+/// Bytes that nobody can guess. Without them nothing may be sealed.
+#[expect(clippy::panic, reason = "a nonce or salt that can be guessed is worse than no answer")]
+fn random_bytes(bytes: &mut [u8]) {
+    if let Err(error) = getrandom::fill(bytes) {
+        panic!("no randomness: {error}");
+    }
+}
+
 /// A prefix that says what it is, and 24 random bytes in hexadecimal.
 fn random(prefix: &str) -> Result<String> {
-    let mut bytes = [0; 24];
+    random_of(prefix, 24)
+}
+
+fn random_of(prefix: &str, length: usize) -> Result<String> {
+    let mut bytes = vec![0; length];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
     Ok(bytes.iter().fold(prefix.to_owned(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+/// Makes a key of so many random bytes.
+fn write_key(file: &Path, prefix: &str, length: usize) -> Result<()> {
+    let key = format!("{}\n", random_of(prefix, length)?);
+    write_new(file, &key).with_context(|| format!("making the key {}", file.display()))
 }
 
 /// Makes a file, and the directory above it, for this user alone.

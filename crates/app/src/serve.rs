@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jangbu_api::{AdmissionRules, Api, Connections, Parts, Settings};
+use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -87,7 +87,8 @@ impl House {
         config: &Config,
         deliveries: mpsc::UnboundedSender<Delivery>,
     ) -> Result<Self> {
-        let keys = KeyFiles::of(dir.path()).open().map_err(Usage)?;
+        let files = KeyFiles::of(dir.path());
+        let keys = files.open().map_err(Usage)?;
         let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
         let derived: Arc<dyn Backend> = Arc::new(derived(dir));
         // Lists can be asked for as soon as the server is ready: their tables must be there.
@@ -111,9 +112,12 @@ impl House {
         let _ = webhooks.set(Arc::downgrade(&shop));
         let projections =
             Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock))?;
+        let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
+        let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
-            queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            queries,
+            sealing: Arc::new(sealing),
             truth,
             keys,
             settings: settings(config)?,
@@ -165,6 +169,12 @@ fn settings(config: &Config) -> Result<Settings> {
             most: config.admission.most,
             browse: config.admission.browse,
             refusals: config.admission.refusals,
+        },
+        session: Duration::from_secs(config.users.session_minutes * 60),
+        passwords: PasswordCost {
+            memory: config.users.password_kib,
+            passes: config.users.password_passes,
+            at_once: config.users.passwords_at_once,
         },
         unsigned_payments: config.payments.unsigned,
         nonces: config.payments.nonces,

@@ -23,7 +23,6 @@ mod ids;
 mod inventory;
 mod journal;
 mod ledger;
-mod merchant;
 mod operator;
 mod order;
 mod outbox;
@@ -49,7 +48,6 @@ use crate::{
     engine::{Asks, Shard},
     inventory::Laws,
     ledger::Ledger,
-    merchant::Merchants,
     outbox::Outbox,
     point::Points,
     psp_log::Log,
@@ -149,7 +147,6 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         operator::RULES,
         outbox::RULES,
         RULES,
-        merchant::RULES,
         catalog::RULES,
         catalog::shape::RULES,
         inventory::RULES,
@@ -200,7 +197,6 @@ impl Audit {
     fn walk(&mut self, from: Source<'_>, log: &Log, acks: Option<&Path>) -> Result<(), Error> {
         let Self { book, conditions, in_flight } = self;
         let shard = Shard::load(from, book)?;
-        let merchants = Merchants::load(from, book)?;
         let catalog = Catalog::load(from, book, in_flight)?;
         let mut laws = Laws::load(from, book)?;
         let mut ledger = Ledger::load(from, book)?;
@@ -235,12 +231,7 @@ impl Audit {
             asks: Cursor::new(&asks.asks, |ask| ask.resource),
             acks: Cursor::new(&acks.acks, |ack| ack.order),
         };
-        let world = World {
-            clock: shard.clock,
-            catalog: &catalog,
-            merchants: &merchants,
-            head: outbox.head,
-        };
+        let world = World { clock: shard.clock, catalog: &catalog, head: outbox.head };
         let mut given = Vec::new();
         let mut sums = Sums {
             laws: &mut laws,

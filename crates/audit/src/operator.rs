@@ -27,12 +27,6 @@ pub const OPERATIONS: &[&str] = &[
     "category.rename",
     "ledger.journal",
     "ledger.journals",
-    "merchant.create",
-    "merchant.fees",
-    "merchant.key",
-    "merchant.resume",
-    "merchant.revoke",
-    "merchant.suspend",
     "parked.discard",
     "parked.retry",
     "payment.inquire",
@@ -53,11 +47,14 @@ pub const OPERATIONS: &[&str] = &[
     "sku.price-unplan",
     "stock.adjust",
     "stock.receive",
+    "user.deactivate",
+    "user.password",
+    "user.update",
 ];
 
 /// Every unit that carries one out.
 const UNITS: &[&str] =
-    &["merchant", "catalog", "inventory", "point", "order", "payment", "ledger", "desk"];
+    &["user", "catalog", "inventory", "coupon", "point", "order", "payment", "ledger", "desk"];
 
 /// Checks every line, and what was set aside; gives the number of items that are open.
 pub(crate) fn check(from: Source<'_>, clock: i64, book: &mut Book) -> Result<u64, Error> {

@@ -66,3 +66,11 @@ ALTER TABLE orders ADD COLUMN earn_step INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN earn_bp INTEGER NOT NULL DEFAULT 0 /* hundredths of a percent of what the card pays */;
 ALTER TABLE orders ADD COLUMN earned INTEGER NOT NULL DEFAULT 0 /* points that the order earns */;
 ALTER TABLE orders ADD COLUMN shipments TEXT /* null, or JSON [[no,[[line,from,quantity],…],"carrier","tracking",left at,arrived at|0],…] */;
+-- user: columns called sealed are key id (1 byte) | nonce (12) | AES-256-GCM | tag (16), with "users.COLUMN" 0x00 id as associated data
+CREATE TABLE users   (id INTEGER PRIMARY KEY, state INTEGER NOT NULL CHECK (state IN (1,2)) /* 1 ACTIVE 2 DEACTIVATED */,
+                      index_high INTEGER NOT NULL, index_low INTEGER NOT NULL /* blind index of the e-mail address: 16 bytes of HMAC-SHA-256, big-endian */,
+                      email BLOB NOT NULL /* sealed */, name BLOB NOT NULL /* sealed */, phone BLOB /* sealed */, address BLOB /* sealed */, password BLOB NOT NULL /* sealed Argon2id hash */,
+                      generation INTEGER NOT NULL CHECK (generation >= 0) /* of sessions: rises with each new password */, barred INTEGER NOT NULL CHECK (barred = (state = 2 OR generation > 0)),
+                      failures INTEGER NOT NULL CHECK (failures BETWEEN 0 AND 4), locked_until INTEGER, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL, version INTEGER NOT NULL);
+CREATE INDEX users_barred ON users (id) WHERE barred = 1;
+CREATE TABLE user_email (index_high INTEGER NOT NULL, index_low INTEGER NOT NULL, user INTEGER /* null: given up */, version INTEGER NOT NULL, PRIMARY KEY (index_high, index_low)) WITHOUT ROWID;

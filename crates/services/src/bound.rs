@@ -9,7 +9,7 @@ use jangbu_domain::catalog::model::PriceKey;
 use jangbu_domain::coupon::model::{HolderKey, IssueKey};
 use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
-use jangbu_domain::merchant::model::MerchantId;
+use jangbu_domain::user::model::EmailIndex;
 use jangbu_engine::port::{By, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
 use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::{
@@ -39,7 +39,6 @@ macro_rules! keyed {
 }
 
 keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, JournalId, AccountId);
-keyed!(MerchantId);
 keyed!(UserId, CampaignId, CouponId, GrantId, CategoryId);
 keyed!(CodeKey);
 
@@ -50,6 +49,17 @@ impl Keyed for PriceKey {
 
     fn from_parts([sku, version, _]: Key) -> Self {
         Self { sku: SkuId(sku), version }
+    }
+}
+
+impl Keyed for EmailIndex {
+    fn parts(self) -> Key {
+        let [high, low] = self.0;
+        [high, low, 0]
+    }
+
+    fn from_parts([high, low, _]: Key) -> Self {
+        Self([high, low])
     }
 }
 

@@ -5,15 +5,17 @@ use std::any::Any;
 
 use jangbu_engine::unit::Signal;
 use jangbu_kernel::rows::IdMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 type Listener = Box<dyn FnOnce(&dyn Any) + Send>;
+type Follower = Box<dyn Fn(&dyn Any) + Send + Sync>;
 
 /// Listeners by the number of what they wait for. Orders and payments without an order are
 /// numbered by one mint, so that no number is both.
 #[derive(Default)]
 pub struct Hub {
     listeners: Mutex<IdMap<i64, Vec<(u64, Listener)>>>,
+    followers: RwLock<Vec<Follower>>,
     next: std::sync::atomic::AtomicU64,
 }
 
@@ -50,6 +52,17 @@ impl Hub {
         Ticket { key, number }
     }
 
+    /// Calls `follower` with every signal of its type, for as long as the shop runs: for what is
+    /// known in memory of rows that seldom change. Follow before you read the rows.
+    pub fn follow<T: 'static>(&self, follower: impl Fn(&T) + Send + Sync + 'static) {
+        let follower = move |body: &dyn Any| {
+            if let Some(body) = body.downcast_ref() {
+                follower(body);
+            }
+        };
+        self.followers.write().push(Box::new(follower));
+    }
+
     /// Nobody waits any more.
     pub fn forget(&self, ticket: Ticket) {
         let mut listeners = self.listeners.lock();
@@ -63,6 +76,9 @@ impl Hub {
 
     /// Tells the listeners of each signal.
     pub fn tell(&self, signals: Vec<Signal>) {
+        for follower in self.followers.read().iter() {
+            signals.iter().for_each(|signal| follower(&*signal.body));
+        }
         let mut due = Vec::with_capacity(signals.len());
         let mut listeners = self.listeners.lock();
         for Signal { key, body } in signals {

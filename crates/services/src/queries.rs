@@ -113,7 +113,7 @@ impl Queries {
         self.truth.read(reads, &mut |_, row| each(row))
     }
 
-    fn one<R: Stored>(&self, key: R::Key) -> Result<Option<R>, Fault> {
+    pub(crate) fn one<R: Stored>(&self, key: R::Key) -> Result<Option<R>, Fault> {
         let mut found = None;
         let by = By::Keys(vec![key.parts()]);
         self.truth
@@ -121,7 +121,7 @@ impl Queries {
         Ok(found)
     }
 
-    fn many<R: Stored>(&self, read: Read) -> Result<Vec<(R::Key, R)>, Fault> {
+    pub(crate) fn many<R: Stored>(&self, read: Read) -> Result<Vec<(R::Key, R)>, Fault> {
         let mut found = Vec::new();
         self.truth.read(&[read], &mut |_, row| {
             let mut key = [0; 3];

@@ -1,7 +1,7 @@
 //! The list of everything that a cell can have. A new domain is one line in [`units`], one in
 //! [`TABLES`], and its module.
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point, user};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
@@ -59,7 +59,7 @@ impl Rules {
 
 /// All units, each with its name.
 pub const UNITS: &[UnitId] = &[
-    merchant::command::UNIT,
+    user::command::UNIT,
     catalog::command::UNIT,
     inventory::command::UNIT,
     point::command::UNIT,
@@ -76,9 +76,7 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let payments = payment::Rows::new(rules.payment.clone());
     let points = point::model::Rows { rules: rules.point.clone(), ..Default::default() };
     let all: Vec<Box<dyn Unit>> = vec![
-        Box::new(DomainUnit::<crate::merchant::MerchantService>::new(
-            merchant::model::Rows::default(),
-        )),
+        Box::new(DomainUnit::<crate::user::UserService>::new(user::model::Rows::default())),
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
         ),
@@ -104,7 +102,8 @@ pub const TABLES: &[&Table] = &[
     books::TABLES[4],
     books::TABLES[5],
     &crate::catalog::CATEGORY,
-    &crate::merchant::MERCHANT,
+    &crate::user::USERS,
+    &crate::user::USER_EMAIL,
     &crate::catalog::PRODUCT,
     &crate::catalog::SKU,
     &crate::catalog::SKU_CODE,

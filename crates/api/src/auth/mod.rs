@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod hs256;
 mod keys;
 mod nonces;
+mod password;
 mod session;
 mod signature;
 
@@ -24,6 +25,8 @@ use jangbu_kernel::{Operator, UserId};
 
 pub(crate) use claim::{Claim, Door};
 pub use keys::{Keys, MerchantKey};
+pub use password::PasswordCost;
+pub(crate) use password::Passwords;
 pub(crate) use session::Sessions;
 pub use session::session_token;
 

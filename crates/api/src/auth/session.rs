@@ -19,6 +19,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jangbu_kernel::{Secret, Time, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -32,9 +33,6 @@ const HALF: usize = 1 << 17;
 /// The longest token that is looked at.
 const TOKEN_MAX: usize = 1_024;
 const SECOND: i64 = 1_000_000;
-/// The bar of a user who may not come back.
-#[cfg_attr(not(test), expect(dead_code, reason = "users cannot be deactivated yet"))]
-pub(crate) const CLOSED: i64 = i64::MAX;
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -67,6 +65,7 @@ pub(crate) struct Sessions {
     validation: Validation,
     known: RwLock<Known>,
     bars: RwLock<HashMap<UserId, i64>>,
+    refused: AtomicBool,
 }
 
 /// Two halves, so that what is not used any more is forgotten without looking for it: when the
@@ -103,6 +102,7 @@ impl Sessions {
             validation,
             known: RwLock::default(),
             bars: RwLock::default(),
+            refused: AtomicBool::new(false),
         }
     }
 
@@ -119,15 +119,20 @@ impl Sessions {
         let session = self.remembered(token).or_else(|| self.verified(token, now))?;
         let bars = self.bars.read();
         let barred = !bars.is_empty() && bars.get(&session.user).is_some_and(|b| session.ver < *b);
-        (second(now) < session.exp && !barred).then_some(session.caller)
+        let refused = barred || self.refused.load(Ordering::Relaxed);
+        (second(now) < session.exp && !refused).then_some(session.caller)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "users have one generation yet"))]
     /// Tokens of generations below `least` are worth nothing any more. Bars only rise.
     pub(crate) fn bar(&self, user: UserId, least: i64) {
         let mut bars = self.bars.write();
         let bar = bars.entry(user).or_insert(least);
         *bar = least.max(*bar);
+    }
+
+    /// No session is good any more.
+    pub(crate) fn refuse_all(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 
     fn remembered(&self, token: &[u8]) -> Option<Session> {

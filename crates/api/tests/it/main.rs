@@ -26,5 +26,6 @@ mod server;
 mod sessions;
 mod signed;
 mod sold_out;
+mod users;
 mod wire;
 mod world;

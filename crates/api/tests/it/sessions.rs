@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::forms::{CASES, filled, ids, request};
+use crate::schema::operation;
 use crate::world::{CLIENT, USER, World, order, post, session, unpaid};
 
 const OTHER: &str = "usr_0000000002000";
@@ -76,4 +78,38 @@ async fn another_customers_order_is_not_there() {
     assert_eq!(world.get(&path).await.text, before);
     let confirmed = world.send(post(&format!("{path}/confirm"), "k", &mine, &confirm)).await;
     assert_eq!(confirmed.status, 201, "{}", confirmed.text);
+}
+
+/// Rows that go on by themselves, because a payment is under way.
+const MOVING: [&str; 7] = ["shard", "outbox", "chain", "account", "entry", "stock", "payment"];
+
+fn still(world: &World, moving: i64) -> Vec<String> {
+    let mut rows = world.memory.as_ref().unwrap().dump();
+    rows.retain(|(table, key), _| !MOVING.contains(table) && key[0] != moving);
+    rows.iter().map(|row| format!("{row:?}")).collect()
+}
+
+/// Every call that a customer may make, with things of others: the good requests of all endpoints,
+/// whose things belong to two users, with the session of a third.
+#[tokio::test]
+async fn a_customer_gets_nowhere_with_the_things_of_others() {
+    let world = World::new();
+    let ids = ids(&world).await;
+    let open = &ids.iter().find(|(word, _)| *word == "$OPEN").unwrap().1;
+    let moving = jangbu_kernel::OrderId::parse(open).unwrap().0;
+    let (stranger, before) = (session("usr_0000000003000"), still(&world, moving));
+    let mut seen = 0;
+    for case in CASES {
+        let what = format!("{} {}", case.method, case.template);
+        let security = operation(case.method, case.template).expect(&what)["security"].clone();
+        if !security.as_array().unwrap().iter().any(|way| way.get("customer").is_some()) {
+            continue;
+        }
+        seen += 1;
+        let (path, body) = (filled(case.path, &ids), filled(case.body, &ids));
+        let refused = world.send(request(case, &path, &body, &stranger)).await;
+        assert!([403, 404].contains(&refused.status), "{what}: {}", refused.text);
+        assert_eq!(still(&world, moving), before, "{what} changed something");
+    }
+    assert!(seen >= 10, "{seen}");
 }

@@ -1,6 +1,7 @@
 //! A shop with its interface, and short words to talk to it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -16,6 +17,7 @@ use jangbu_psp::simulator::Latency;
 use jangbu_psp::{Gateway, SimConfig, Simulator};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
+use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::{Layout, Shop};
 use jangbu_services::{projections, registry};
 use jangbu_store::{Memory, Sqlite};
@@ -36,7 +38,8 @@ pub(crate) struct World {
     pub(crate) memory: Option<Memory>,
     pub(crate) gateway: Arc<Simulator>,
     pub(crate) dir: tempfile::TempDir,
-    _projections: Projections,
+    stores: [Arc<dyn Backend>; 2],
+    projections: Projections,
 }
 
 /// An answer.
@@ -85,6 +88,17 @@ pub(crate) fn session(user: &str) -> String {
     let user = UserId::parse(user).unwrap();
     let token = session_token(&keys(), user, now, now + Span(3_600_000_000)).unwrap();
     token.reveal().to_owned()
+}
+
+/// Keys that every world has, so that a file can be opened by the next one.
+fn sealing() -> Arc<Sealing> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let counted = |bytes: &mut [u8]| {
+        let mut word = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes().into_iter().cycle();
+        bytes.fill_with(|| word.next().unwrap());
+    };
+    let (key, index) = (Secret::new("5".repeat(64)), Secret::new("6".repeat(64)));
+    Arc::new(Sealing::new(&[(1, key)], &index, counted).unwrap())
 }
 
 fn in_memory() -> Memory {
@@ -149,21 +163,38 @@ impl World {
         let shop = Arc::new(Shop::open(layout).unwrap());
         let projections =
             Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock)).unwrap();
-        let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
+        let queries = Arc::new(Queries::new(Arc::clone(&truth), Arc::clone(&derived)));
         while queries.projected().is_err() {
             std::thread::sleep(Duration::from_millis(1)); // its thread is making the file
         }
+        let stores = [Arc::clone(&truth), derived];
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
             truth,
             keys: keys(),
+            sealing: sealing(),
             settings,
             consumer: projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
         });
         let router = router(Arc::clone(&api));
-        Self { api, router, shop, memory: kept, _projections: projections, gateway, dir }
+        Self { api, router, shop, memory: kept, stores, projections, gateway, dir }
+    }
+
+    /// The interface that a server which starts now has.
+    pub(crate) fn again(&self) -> Router {
+        let [truth, derived] = self.stores.clone();
+        router(Api::new(Parts {
+            shop: Arc::clone(&self.shop),
+            queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            truth,
+            keys: keys(),
+            sealing: sealing(),
+            settings: Settings::default(),
+            consumer: self.projections.handle(),
+            prove: Arc::new(|| Ok(json!({ "findings": [] }))),
+        }))
     }
 
     /// Sends a request; its answer has been held against the document.

@@ -79,10 +79,12 @@ fn a_bar_ends_the_sessions_of_older_generations_at_once() {
     sessions.bar(UserId(1), 1);
     assert!(who(&sessions, &first, NOW).is_none());
     assert!(who(&sessions, &second, NOW).is_some() && who(&sessions, &other, NOW).is_some());
-    sessions.bar(UserId(1), CLOSED);
+    sessions.bar(UserId(1), i64::MAX);
     sessions.bar(UserId(1), 0);
     assert!(who(&sessions, &second, NOW).is_none(), "bars only rise");
     assert!(who(&sessions, &other, NOW).is_some());
+    sessions.refuse_all();
+    assert!(who(&sessions, &other, NOW).is_none());
 }
 
 /// Claims signed by the right key are still read strictly, and no other algorithm counts.

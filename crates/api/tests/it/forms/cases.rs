@@ -56,6 +56,11 @@ pub(crate) const JOURNAL: &str = r#"{"reason":"statement","postings":[{"currency
 const SETTLE: &str = r#"{"reason":"repaired"}"#;
 const RESOLVE: &str = r#"{"refund":1,"verdict":"REFUNDED","evidence":"settlement file"}"#;
 const WHY: &str = r#"{"reason":"the desk says so"}"#;
+const REGISTER: &str = r#"{"email":"kim@example.com","password":"correct horse","name":"Kim",
+    "phone":"+82 10 1234 5678","address":"Seoul"}"#;
+const LOGIN: &str = r#"{"email":"lee@example.com","password":"correct horse"}"#;
+const UPDATE: &str = r#"{"email":"lee@example.com","name":"Lee","phone":null,"address":"Busan"}"#;
+const PASSWORD: &str = r#"{"current":"correct horse","password":"battery staple"}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -75,6 +80,24 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/orders/$SOLD/timeline",
         "/api/v1/orders/$SKU/timeline",
         "INVALID_ID",
+    ),
+    write("POST", "/api/v1/users", "/api/v1/users", REGISTER, 201),
+    write("POST", "/api/v1/sessions", "/api/v1/sessions", LOGIN, 201),
+    read(
+        "/api/v1/users",
+        "/api/v1/users?email=lee@example.com",
+        "/api/v1/users?email=lee",
+        "INVALID_PARAMETER",
+    ),
+    read("/api/v1/users/{id}", "/api/v1/users/$CUSTOMER", "/api/v1/users/7", "INVALID_ID"),
+    write("PATCH", "/api/v1/users/{id}", "/api/v1/users/$CUSTOMER", UPDATE, 200),
+    write("POST", "/api/v1/users/{id}/password", "/api/v1/users/$CUSTOMER/password", PASSWORD, 200),
+    write(
+        "POST",
+        "/api/v1/users/{id}/deactivate",
+        "/api/v1/users/$CUSTOMER/deactivate",
+        r#"{"reason":"asked for it"}"#,
+        200,
     ),
     write("POST", "/api/v1/products", "/api/v1/products", CREATE, 201),
     read("/api/v1/products", "/api/v1/products", "/api/v1/products?limit=x", "INVALID_PARAMETER"),
