@@ -32,14 +32,11 @@ mod psp_log;
 mod report;
 mod rows;
 mod store;
+mod user;
 mod walk;
 mod watch;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fmt, path::PathBuf, time::Instant};
 
 use crate::{
     acks::Acks,
@@ -145,6 +142,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         store::RULES,
         engine::RULES,
         operator::RULES,
+        user::RULES,
         outbox::RULES,
         RULES,
         catalog::RULES,
@@ -178,7 +176,7 @@ pub fn prove(options: &Options) -> Result<Report, Error> {
     let log = log.after(&psp_log, &watch, &mut audit.book)?;
     let from = Source { db: &db, watch: &watch };
     if store::check(from, &mut audit.book)? {
-        audit.walk(from, &log, options.acks.as_deref())?;
+        audit.walk(from, &log, options)?;
     }
     audit.conditions.seconds = started.elapsed().as_secs_f64();
     audit.conditions.wal_growth_bytes = watch.growth();
@@ -194,7 +192,7 @@ struct Audit {
 }
 
 impl Audit {
-    fn walk(&mut self, from: Source<'_>, log: &Log, acks: Option<&Path>) -> Result<(), Error> {
+    fn walk(&mut self, from: Source<'_>, log: &Log, options: &Options) -> Result<(), Error> {
         let Self { book, conditions, in_flight } = self;
         let shard = Shard::load(from, book)?;
         let catalog = Catalog::load(from, book, in_flight)?;
@@ -203,8 +201,9 @@ impl Audit {
         let mut points = Points::load(from, book)?;
         let asks = Asks::load(from, &shard, book)?;
         let outbox = Outbox::load(from, &shard, book)?;
-        let acks = Acks::load(acks, from.watch, book)?;
+        let acks = Acks::load(options.acks.as_deref(), from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
+        user::check(from, shard.clock, &user::keys(&options.data), book)?;
         in_flight.poison = operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {
             let detail = "changed by an event, and absent".to_owned();

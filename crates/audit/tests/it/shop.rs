@@ -135,6 +135,7 @@ impl Shop {
             records: 0,
         };
         shop.categorise();
+        shop.people();
         (0..skus).for_each(|at| shop.sell(at));
         shop
     }
@@ -149,6 +150,19 @@ impl Shop {
         self.run(sql, params![shirts, root, "shirts", 2]);
         for id in [root, shirts] {
             self.events.push((1, "category.changed", id, 1));
+        }
+    }
+
+    /// A customer who just came, and one who is gone and whose first address is free again.
+    fn people(&mut self) {
+        let sealed = |length: usize| [vec![1], vec![7; length - 1]].concat();
+        let sql = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7, ?8, ?9, 0, NULL, 1, ?10, 1)";
+        let (text, password) = (sealed(40), sealed(90));
+        self.run(sql, params![9, 1, 11, 12, text, None::<Vec<u8>>, password, 0, 0, 1]);
+        self.run(sql, params![10, 2, 13, 14, text, text, password, 3, 1, 2]);
+        let sql = "INSERT INTO user_email VALUES (?1, ?2, ?3, 1)";
+        for (high, low, user) in [(11, 12, Some(9)), (13, 14, Some(10)), (15, 16, None)] {
+            self.run(sql, params![high, low, user]);
         }
     }
 
