@@ -23,6 +23,7 @@ mod ids;
 mod inventory;
 mod journal;
 mod ledger;
+mod merchant;
 mod operator;
 mod order;
 mod outbox;
@@ -45,6 +46,7 @@ use crate::{
     engine::{Asks, Shard},
     inventory::Laws,
     ledger::Ledger,
+    merchant::Merchants,
     outbox::Outbox,
     point::Points,
     psp_log::Log,
@@ -145,6 +147,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         user::RULES,
         outbox::RULES,
         RULES,
+        merchant::RULES,
         catalog::RULES,
         catalog::shape::RULES,
         inventory::RULES,
@@ -195,6 +198,7 @@ impl Audit {
     fn walk(&mut self, from: Source<'_>, log: &Log, options: &Options) -> Result<(), Error> {
         let Self { book, conditions, in_flight } = self;
         let shard = Shard::load(from, book)?;
+        let merchants = Merchants::load(from, book)?;
         let catalog = Catalog::load(from, book, in_flight)?;
         let mut laws = Laws::load(from, book)?;
         let mut ledger = Ledger::load(from, book)?;
@@ -230,7 +234,12 @@ impl Audit {
             asks: Cursor::new(&asks.asks, |ask| ask.resource),
             acks: Cursor::new(&acks.acks, |ack| ack.order),
         };
-        let world = World { clock: shard.clock, catalog: &catalog, head: outbox.head };
+        let world = World {
+            clock: shard.clock,
+            catalog: &catalog,
+            merchants: &merchants,
+            head: outbox.head,
+        };
         let mut given = Vec::new();
         let mut sums = Sums {
             laws: &mut laws,

@@ -27,6 +27,12 @@ pub const OPERATIONS: &[&str] = &[
     "category.rename",
     "ledger.journal",
     "ledger.journals",
+    "merchant.create",
+    "merchant.fees",
+    "merchant.key",
+    "merchant.resume",
+    "merchant.revoke",
+    "merchant.suspend",
     "parked.discard",
     "parked.retry",
     "payment.inquire",
@@ -53,8 +59,18 @@ pub const OPERATIONS: &[&str] = &[
 ];
 
 /// Every unit that carries one out.
-const UNITS: &[&str] =
-    &["user", "catalog", "inventory", "coupon", "point", "order", "payment", "ledger", "desk"];
+const UNITS: &[&str] = &[
+    "user",
+    "merchant",
+    "catalog",
+    "inventory",
+    "coupon",
+    "point",
+    "order",
+    "payment",
+    "ledger",
+    "desk",
+];
 
 /// Checks every line, and what was set aside; gives the number of items that are open.
 pub(crate) fn check(from: Source<'_>, clock: i64, book: &mut Book) -> Result<u64, Error> {

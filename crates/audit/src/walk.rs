@@ -16,6 +16,7 @@ use crate::{
     inventory::{self, Laws, Reservation},
     journal::{self, Journal},
     ledger::{self, Ledger, Leg},
+    merchant::Merchants,
     order::{self, Order, state},
     outbox::{self, Event, Head},
     payment::{self, Payment, state as pay},
@@ -54,6 +55,7 @@ pub(crate) struct World<'w> {
     pub(crate) clock: i64,
     pub(crate) catalog: &'w Catalog,
     pub(crate) head: Head,
+    pub(crate) merchants: &'w Merchants,
 }
 
 /// The sequences that are in memory, each sorted by id.
@@ -189,7 +191,12 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     journal::check(case, book);
     gateway::check(case, book);
     outbox::check(case, world.head, book);
-    let known = |id| world.catalog.knows(id) || sums.laws.knows(id) || case.credit.is_some();
+    let known = |id| {
+        world.catalog.knows(id)
+            || world.merchants.knows(id)
+            || sums.laws.knows(id)
+            || case.credit.is_some()
+    };
     engine::check(case, known, book);
     acks::check(case, book);
     let refunds = case.payment.iter().flat_map(|payment| &payment.refunds);

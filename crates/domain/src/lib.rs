@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod coupon;
 pub mod inventory;
 pub mod ledger;
+pub mod merchant;
 pub mod order;
 pub mod payment;
 pub mod point;

@@ -158,6 +158,10 @@ id!(
     CategoryId, "cat"
 );
 id!(
+    /// A key with which a merchant signs.
+    KeyId, "key"
+);
+id!(
     /// A product.
     ProductId, "prd"
 );

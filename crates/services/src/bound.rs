@@ -9,6 +9,7 @@ use jangbu_domain::catalog::model::PriceKey;
 use jangbu_domain::coupon::model::{HolderKey, IssueKey};
 use jangbu_domain::ledger::EntryKey;
 use jangbu_domain::ledger::model::AccountId;
+use jangbu_domain::merchant::model::MerchantId;
 use jangbu_domain::user::model::EmailIndex;
 use jangbu_engine::port::{By, Fields, Key, Mode, Read, RowWriter, Table, WritePlan};
 use jangbu_kernel::id::{JournalId, MovementId};
@@ -39,6 +40,7 @@ macro_rules! keyed {
 }
 
 keyed!(i64, OrderId, PaymentId, ProductId, SkuId, MovementId, JournalId, AccountId);
+keyed!(MerchantId);
 keyed!(UserId, CampaignId, CouponId, GrantId, CategoryId);
 keyed!(CodeKey);
 

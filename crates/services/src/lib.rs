@@ -24,6 +24,7 @@ pub mod hub;
 pub mod inventory;
 pub mod lag;
 pub mod ledger;
+pub mod merchant;
 pub mod order;
 mod packed;
 pub mod payment;

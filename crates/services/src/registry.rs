@@ -1,7 +1,7 @@
 //! The list of everything that a cell can have. A new domain is one line in [`units`], one in
 //! [`TABLES`], and its module.
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point, user};
+use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point, user};
 use jangbu_engine::books;
 use jangbu_engine::desk;
 use jangbu_engine::port::Table;
@@ -60,6 +60,7 @@ impl Rules {
 /// All units, each with its name.
 pub const UNITS: &[UnitId] = &[
     user::command::UNIT,
+    merchant::command::UNIT,
     catalog::command::UNIT,
     inventory::command::UNIT,
     point::command::UNIT,
@@ -77,6 +78,9 @@ pub fn units(wanted: &[UnitId], rules: &Rules) -> Vec<Box<dyn Unit>> {
     let points = point::model::Rows { rules: rules.point.clone(), ..Default::default() };
     let all: Vec<Box<dyn Unit>> = vec![
         Box::new(DomainUnit::<crate::user::UserService>::new(user::model::Rows::default())),
+        Box::new(DomainUnit::<crate::merchant::MerchantService>::new(
+            merchant::model::Rows::default(),
+        )),
         Box::new(
             DomainUnit::<crate::catalog::CatalogService>::new(catalog::model::Rows::default()),
         ),
@@ -104,6 +108,7 @@ pub const TABLES: &[&Table] = &[
     &crate::catalog::CATEGORY,
     &crate::user::USERS,
     &crate::user::USER_EMAIL,
+    &crate::merchant::MERCHANT,
     &crate::catalog::PRODUCT,
     &crate::catalog::SKU,
     &crate::catalog::SKU_CODE,

@@ -101,6 +101,46 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
          VALUES (5, 0, 'order', 'Cancel', 'e', 'operator', 4)",
         "poison 5",
     ),
+    // merchants
+    ("merchant.id", "UPDATE merchant SET code = 'm-7' WHERE code = 'm-9'", "m-7"),
+    (
+        "merchant.keys",
+        "UPDATE merchant SET keys = replace(keys, '71,0,5,9', '71,0,5,0') WHERE code = 'm-9'",
+        "m-9",
+    ),
+    (
+        "merchant.keys",
+        "UPDATE merchant SET keys = replace(keys, '6,0,', '6,7,') WHERE code = 'm-9'",
+        "m-9",
+    ),
+    (
+        "merchant.keys",
+        "UPDATE merchant SET keys = replace(keys, '[72,', '[71,') WHERE code = 'm-9'",
+        "m-9",
+    ),
+    (
+        "merchant.keys",
+        "UPDATE merchant SET keys = json_insert(json_insert(keys, \
+         '$[#]', json(json_set(json_extract(keys, '$[1]'), '$[0]', 73))), \
+         '$[#]', json(json_set(json_extract(keys, '$[1]'), '$[0]', 74))) WHERE code = 'm-9'",
+        "m-9",
+    ),
+    (
+        "merchant.fees",
+        "UPDATE merchant SET fees = '[[100,200,350,0,1000],[150,0,300,0,0]]' WHERE code = 'm-9'",
+        "m-9",
+    ),
+    (
+        "merchant.fees",
+        "UPDATE merchant SET fees = '[[100,0,350,0,1000],[150,0,300,0,0]]' WHERE code = 'm-9'",
+        "m-9",
+    ),
+    ("merchant.fees", "UPDATE merchant SET fees = '[[100,0,10001,0,0]]' WHERE code = 'm-9'", "m-9"),
+    (
+        "store.row",
+        "UPDATE merchant SET state = 3 WHERE code = 'm-9'",
+        "merchant 4533936673405246690",
+    ),
     // outbox
     ("outbox.gap", "DELETE FROM outbox WHERE seq = 3", "event 3"),
     ("outbox.gap", "UPDATE shard SET trimmed = 2", "event 3"),

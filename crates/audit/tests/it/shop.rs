@@ -33,6 +33,9 @@ fn first_bytes(parts: &[&[u8]]) -> i64 {
     i64::from_be_bytes(hash.finalize()[..8].try_into().unwrap()) & i64::MAX
 }
 
+/// Two periods with a hole between them.
+const FEES: &str = "[[100,200,350,0,1000],[300,0,300,100,1000]]";
+
 /// How an order goes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Story {
@@ -155,7 +158,7 @@ impl Shop {
 
     /// A customer who just came, and one who is gone and whose first address is free again.
     fn people(&mut self) {
-        let sealed = |length: usize| [vec![1], vec![7; length - 1]].concat();
+        let sealed = |length: usize| [vec![1_u8], vec![7; length - 1]].concat();
         let sql = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?6, ?7, ?8, ?9, 0, NULL, 1, ?10, 1)";
         let (text, password) = (sealed(40), sealed(90));
         self.run(sql, params![9, 1, 11, 12, text, None::<Vec<u8>>, password, 0, 0, 1]);
@@ -326,6 +329,24 @@ impl Shop {
         let commit = 2 + (self.stories / self.batch) * 4;
         self.stories += 1;
         (id, commit)
+    }
+
+    /// Adds a suspended merchant without keys, and one with a live and a revoked key.
+    pub(crate) fn merchants(&mut self) {
+        let id = |code: &str| {
+            let hash = Sha256::digest(code);
+            i64::from_be_bytes(hash[..8].try_into().unwrap()) & i64::MAX
+        };
+        let mut all = [("m-8", 2, "[]".to_owned(), "[]"), ("m-9", 1, String::new(), FEES)];
+        all[1].2 = format!("[[71,0,5,9,\"\"],[72,1,6,0,\"{}\"]]", "ab".repeat(70));
+        all.sort_by_key(|(code, ..)| (*code != "m-8", id(code)));
+        for (code, state, keys, fees) in all {
+            self.ask("op:merchant.create", id(code));
+            let sql = "INSERT INTO merchant VALUES (?1, ?2, 'Kim', ?3, ?4, ?5, 5, 3)";
+            self.db.execute(sql, params![id(code), code, state, keys, fees]).unwrap();
+        }
+        self.ask("op:merchant.key", 71);
+        self.ask("op:merchant.key", 72);
     }
 
     /// Adds a journal of two postings; its id.
