@@ -8,10 +8,14 @@
 //! A store is not `Send`: it is built on the thread that owns it ([`Backend::with`]) and holds its
 //! statements for that thread's life.
 
+mod walk;
+
 use std::fmt::Debug;
 use std::path::Path;
 
 use jangbu_kernel::Time;
+
+pub use walk::{Datum, Index, Span, Walk};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -495,6 +499,9 @@ pub trait Tx {
 pub trait Reader: Send {
     /// Runs the reads in one snapshot.
     fn read(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault>;
+
+    /// Runs the walks in one snapshot; says of each row which walk it belongs to.
+    fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault>;
 }
 
 /// A database that can be opened: by its one owner, and by readers.

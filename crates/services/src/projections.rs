@@ -12,15 +12,17 @@
 //! | `tables` | what is stored |
 //! | `parking`, `parked` | events that cannot be taken in; how they are kept and listed |
 //! | `refill` | what trimmed events said, from rows |
+//! | `shelf` | products as lists show them |
 //! | `running` | the thread that follows the outbox |
 
 mod parked;
 mod parking;
 mod refill;
 mod running;
+pub mod shelf;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -66,15 +68,32 @@ struct Event {
     at: i64,
     key: i64,
     payload: Vec<u8>,
-    /// Whether its topic means nothing here: it is not even read. One of them comes with nearly
-    /// every commit, and all share a key; a damaged one must not park that.
-    silent: bool,
+    means: Means,
+}
+
+/// What the topic of an event means here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// Nothing: it is not even read. One of them comes with nearly every commit, and all share a
+    /// key; a damaged one must not park that.
+    Nothing,
+    /// The product is looked at again, whatever the payload says.
+    Product,
+    /// So is the category.
+    Category,
+    /// What its payload says.
+    Fact,
 }
 
 fn event(row: &dyn Fields) -> Event {
-    let silent = matches!(row.text(3), "stock.changed" | "product.changed" | "category.changed");
-    let payload = if silent { Vec::new() } else { row.blob(7).to_vec() };
-    Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload, silent }
+    let means = match row.text(3) {
+        "stock.changed" => Means::Nothing,
+        "product.changed" => Means::Product,
+        "category.changed" => Means::Category,
+        _ => Means::Fact,
+    };
+    let payload = if means == Means::Fact { row.blob(7).to_vec() } else { Vec::new() };
+    Event { seq: row.int(0), at: row.int(2), key: row.int(4), payload, means }
 }
 
 /// Takes events in, batch by batch. Lives on one thread.
@@ -88,14 +107,24 @@ struct Projector {
     parked: BTreeMap<i64, Parked>,
     /// Whether `seq`, `balances` and `parked` are what the store has: not at first, and not after a fault.
     known: bool,
+    /// What is to be looked at again before the next commit.
+    changed: Changed,
     plan: WritePlan,
+}
+
+/// Products and categories that events have named.
+#[derive(Default)]
+struct Changed {
+    products: BTreeSet<i64>,
+    categories: BTreeSet<i64>,
 }
 
 impl Projector {
     fn new(truth: Box<dyn Reader>, clock: Arc<dyn Clock>, progress: Arc<Progress>) -> Self {
         let (balances, parked) = (BTreeMap::new(), BTreeMap::new());
         let plan = WritePlan::default();
-        Self { truth, clock, progress, seq: 0, balances, parked, known: false, plan }
+        let changed = Changed::default();
+        Self { truth, clock, progress, seq: 0, balances, parked, known: false, changed, plan }
     }
 
     /// Says how far it has come, and which events it needs no more: those that wait under a parked
@@ -156,9 +185,10 @@ impl Projector {
     /// Takes in these events, or the first of them.
     fn attempt(&mut self, store: &mut dyn Store, events: &[Event]) -> Result<Taken, Fault> {
         self.plan.clear();
+        self.changed = Changed::default();
         let (mut postings, mut entries, mut seq, mut count) = (Vec::new(), 0, self.seq, 0);
         for event in events {
-            if !event.silent && !self.waits(event) {
+            if event.means != Means::Nothing && !self.waits(event) {
                 entries += self.take(event, &mut postings)?;
             }
             (seq, count) = (event.seq, count + 1);
@@ -169,6 +199,7 @@ impl Projector {
         if count == 0 {
             return Ok(Taken::default());
         }
+        self.look()?;
         let touched = self.post(&postings)?;
         for account in touched {
             let balance = self.balances.get(&account).copied().unwrap_or(0);
@@ -195,9 +226,33 @@ impl Projector {
         Ok(events)
     }
 
+    /// Looks at what has changed.
+    fn look(&mut self) -> Result<(), Fault> {
+        let Changed { products, categories } = std::mem::take(&mut self.changed);
+        if !products.is_empty() {
+            shelf::look(&mut *self.truth, &products, &mut self.plan)?;
+        }
+        if !categories.is_empty() {
+            shelf::look_at_categories(&mut *self.truth, &categories, &mut self.plan)?;
+        }
+        Ok(())
+    }
+
     /// Puts the rows of one event into the plan, and names the postings it made; says about how
     /// many entries those have.
     fn take(&mut self, event: &Event, postings: &mut Vec<Made>) -> Result<i64, Fault> {
+        match event.means {
+            Means::Product => {
+                self.changed.products.insert(event.key);
+            }
+            Means::Category => {
+                self.changed.categories.insert(event.key);
+            }
+            Means::Nothing | Means::Fact => {}
+        }
+        if event.means != Means::Fact {
+            return Ok(0);
+        }
         let fact = Fact::decode(&event.payload)
             .map_err(|error| Fault::Item(format!("event {} is damaged: {error}", event.seq)))?;
         if let Fact::OrderPlaced { user, .. } = fact {

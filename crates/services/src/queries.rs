@@ -2,6 +2,7 @@
 //! query is one short snapshot on a reader of its own.
 
 mod books;
+pub mod shelf;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
 use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
-use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table};
+use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table, Walk};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::Mutex;
@@ -50,12 +51,24 @@ impl Readers {
         reads: &[Read],
         each: &mut dyn FnMut(usize, &dyn Fields),
     ) -> Result<(), Fault> {
+        self.with(|reader| reader.read(reads, each))
+    }
+
+    pub(crate) fn walk(
+        &self,
+        walks: &[Walk],
+        each: &mut dyn FnMut(usize, &dyn Fields),
+    ) -> Result<(), Fault> {
+        self.with(|reader| reader.walk(walks, each))
+    }
+
+    fn with(&self, work: impl FnOnce(&mut dyn Reader) -> Result<(), Fault>) -> Result<(), Fault> {
         let idle = self.idle.lock().0.pop();
         let mut reader = match idle {
             Some(reader) => reader,
             None => self.backend.reader()?,
         };
-        let result = reader.read(reads, each);
+        let result = work(&mut *reader);
         if result.is_ok() {
             self.idle.lock().0.push(reader);
         }

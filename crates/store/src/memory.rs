@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, ptr, sync::Arc};
 
 use jangbu_engine::port::{
     Backend, By, CommitError, Each, Fault, Key, Mode, ReadPlan, Reader, Store, StoreCounters,
-    Table, Tx, Value, Values, WritePlan,
+    Table, Tx, Value, Values, Walk, WritePlan,
 };
 use parking_lot::Mutex;
 
@@ -216,6 +216,19 @@ impl Reader for MemoryReader {
     fn read(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
         self.0.faults.check(On::ReaderRead)?;
         self.0.select(plan, &[], each);
+        Ok(())
+    }
+
+    fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault> {
+        self.0.faults.check(On::ReaderRead)?;
+        for (at, walk) in walks.iter().enumerate() {
+            let rows = {
+                let shared = self.0.shared.lock();
+                let table = shared.tables.get(walk.index.table.name);
+                table.map_or_else(Vec::new, |table| table.walk(walk))
+            };
+            rows.iter().for_each(|row| each(at, &MemRow(row)));
+        }
         Ok(())
     }
 }

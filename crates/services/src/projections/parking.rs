@@ -234,6 +234,7 @@ impl Projector {
     fn entries_of(&mut self, event: &Event) -> Result<Vec<Late>, Fault> {
         let mut postings = Vec::new();
         self.take(event, &mut postings)?;
+        self.look()?;
         let mut entries = Vec::new();
         let mut place = 0;
         let reads: Vec<_> = postings.iter().map(Made::read).collect();

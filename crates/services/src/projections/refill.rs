@@ -6,6 +6,7 @@
 //! | orders by user | `orders` | the same as before |
 //! | account entries, balances | `entry` | the same, but for the order of entries of one account, one microsecond and several sources: that was the order of their events, and is that of their sources now |
 //! | timeline | – | the usual turns stand in the rows anyway; what else happened before the trimmed head (refunds, rare turns) is not told any more |
+//! | shelf, categories | `product`, `sku`, `category` | the same: they are always made from rows |
 //! | history of points | – | what accounts have now is known; how they came to it before the trimmed head is not told any more |
 //! | parked keys | – | their events are never trimmed |
 //!
@@ -19,7 +20,8 @@ use jangbu_engine::port::{
     Backend, By, Fault, Fields, Key, Mode, Read, Reader, Store, Table, WritePlan,
 };
 
-use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, USER_ORDER, commit};
+use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, USER_ORDER, commit, shelf};
+use crate::catalog::{CATEGORY, PRODUCT};
 use crate::events::{Fact, PointMove};
 use crate::ledger::{ENTRY, Made};
 use crate::order::ORDERS;
@@ -37,7 +39,10 @@ pub(crate) struct Origin {
 
 /// Everything that is derived row by row. Whoever adds a projection that lives longer than its
 /// events adds where it comes from.
-const ORIGINS: &[Origin] = &[Origin { table: &ORDERS, derive: user_order }];
+const ORIGINS: &[Origin] = &[
+    Origin { table: &ORDERS, derive: user_order },
+    Origin { table: &CATEGORY, derive: shelf::child },
+];
 
 fn user_order(row: &dyn Fields, plan: &mut WritePlan) {
     let placed_at = ORDERS.position("placed_at").unwrap_or_default();
@@ -131,10 +136,28 @@ fn write(store: &mut dyn Store, plan: &mut WritePlan) -> Result<(), Fault> {
     store.between()
 }
 
+/// Looks at every product.
+fn products(truth: &mut dyn Reader, store: &mut dyn Store) -> Result<(), Fault> {
+    let (mut first, mut plan) = (i64::MIN, WritePlan::default());
+    loop {
+        let by =
+            By::Range { from: [first, 0, 0], to: [i64::MAX; 3], descending: false, limit: PAGE };
+        let mut ids = BTreeSet::new();
+        truth.read(&[Read { table: &PRODUCT, by }], &mut |_, row| {
+            ids.insert(row.int(0));
+        })?;
+        let Some(last) = ids.last().copied() else { return Ok(()) };
+        shelf::look(truth, &ids, &mut plan)?;
+        write(store, &mut plan)?;
+        first = last + 1;
+    }
+}
+
 fn from_rows(truth: &mut dyn Reader, store: &mut dyn Store, trimmed: i64) -> Result<(), Fault> {
     for Origin { table, derive } in ORIGINS {
         pages(truth, store, table, &mut |row, plan| derive(row, plan))?;
     }
+    products(truth, store)?;
     let told = Told::after(truth, trimmed)?;
     let mut rank = 0;
     pages(truth, store, &ENTRY, &mut |row, plan| {

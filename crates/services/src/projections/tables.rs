@@ -133,6 +133,8 @@ pub const TABLES: &[&Table] = &[
     &PARKED_EVENT,
     &POINT_HISTORY,
     &COUPON_OF_USER,
+    &super::shelf::SHELF,
+    &super::shelf::CATEGORY_CHILD,
 ];
 
 /// Its schema.

@@ -22,6 +22,7 @@ mod reject;
 mod retry;
 mod rig;
 mod schema;
+mod shelf;
 mod split;
 mod stage;
 mod timers;

@@ -211,6 +211,14 @@ fn assert_schema(tables: &[&'static Table], migrations: &[Migration]) {
         declared.extend(table.due.then(|| format!("{}_due", table.name)));
         declared.extend(table.lists.iter().map(|list| format!("{}_{}", table.name, list.name)));
     }
+    let walked = projections::shelf::INDEXES.iter().filter(|index| tables.contains(&index.table));
+    for index in walked {
+        let info = format!("PRAGMA index_info({})", index.name);
+        let mut info = db.prepare(&info).unwrap();
+        let cols = info.query_map([], |row| row.get::<_, String>(2)).unwrap();
+        assert_eq!(cols.map(Result::unwrap).collect::<Vec<_>>(), index.cols, "{}", index.name);
+        declared.push(index.name.to_owned());
+    }
     declared.sort();
     indexes.sort();
     assert_eq!(indexes, declared, "an index for each timer and list, and no other");

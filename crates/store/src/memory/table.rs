@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jangbu_engine::port::{Fields, Key, List, Table};
+use jangbu_engine::port::{Datum, Fields, Key, List, Span, Table, Walk};
 
 use super::Overlay;
 use crate::dump::OwnedValue;
@@ -38,6 +38,38 @@ impl MemTable {
             next_at(table, &row).map(|at| self.due.insert((at, key)));
             self.lists.extend(lists(table, &row).map(|list| (list, key)));
         }
+    }
+}
+
+impl MemTable {
+    /// The rows of a walk. There is no index: each row is looked at.
+    pub(super) fn walk(&self, walk: &Walk) -> Vec<Row> {
+        let table = walk.index.table;
+        let datum = |row: &Row, col: &str| match &row[table.position(col).unwrap_or_default()] {
+            OwnedValue::Int(n) => Datum::Int(*n),
+            OwnedValue::Text(text) => Datum::Text(text.as_str().into()),
+            other => panic!("{col} holds {other:?}, and nothing is indexed by that"),
+        };
+        let cols = &walk.index.cols[..walk.same.len()];
+        let mut found: Vec<_> = self
+            .rows
+            .iter()
+            .filter_map(|(key, row)| {
+                let same =
+                    cols.iter().zip(&walk.same).all(|(col, value)| datum(row, col) == *value);
+                let (value, within) = match &walk.span {
+                    Span::Keys(from, to) => (Datum::Int(0), (from..=to).contains(&&key[0])),
+                    Span::Values(from, to) => {
+                        let value = datum(row, walk.index.cols[walk.same.len()]);
+                        let within = (from..=to).contains(&&value);
+                        (value, within)
+                    }
+                };
+                (same && within).then(|| ((value, key[0]), Arc::clone(row)))
+            })
+            .collect();
+        found.sort_unstable_by(|(a, _), (b, _)| if walk.descending { b.cmp(a) } else { a.cmp(b) });
+        found.into_iter().take(walk.limit as usize).map(|(_, row)| row).collect()
     }
 }
 

@@ -152,7 +152,7 @@ fn bind_key(statement: &mut Statement<'_>, from: usize, numbers: &[i64]) -> Resu
     Ok(())
 }
 
-fn all(statement: &mut Statement<'_>, at: usize, each: &mut Each<'_>) -> Result<()> {
+pub(super) fn all(statement: &mut Statement<'_>, at: usize, each: &mut Each<'_>) -> Result<()> {
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
         report(row, at, each)?;

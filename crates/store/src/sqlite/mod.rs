@@ -27,6 +27,7 @@ mod migrate;
 mod reader;
 mod session;
 mod text;
+mod walk;
 
 use std::{
     path::{Path, PathBuf},

@@ -2,13 +2,14 @@
 
 use std::{path::Path, ptr, time::Duration};
 
-use jangbu_engine::port::{By, Each, Fault, Read, ReadPlan, Reader, Table};
+use jangbu_engine::port::{By, Each, Fault, Read, ReadPlan, Reader, Table, Walk};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 
 use super::{
     fault::fault_of,
     held::{op_of, select},
     text::{OPS, Op, text},
+    walk,
 };
 
 /// How long a reader waits for a lock; it only meets one when the log is recovered or emptied.
@@ -56,8 +57,23 @@ impl Reader for SqliteReader {
         if is_one_statement(plan) {
             return self.run_all(plan, each);
         }
+        self.snapshot(|reader| reader.run_all(plan, each))
+    }
+
+    fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault> {
+        let mut run = |reader: &mut Self, (at, walk): (usize, &Walk)| {
+            let what = || format!("walking along {}", walk.index.name);
+            walk::run(&reader.conn, walk, at, each).map_err(|e| fault_of(&e, &what()))
+        };
+        self.snapshot(|reader| walks.iter().enumerate().try_for_each(|walk| run(reader, walk)))
+    }
+}
+
+impl SqliteReader {
+    /// Runs `work` in one transaction.
+    fn snapshot(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         self.control("BEGIN")?;
-        let done = self.run_all(plan, each);
+        let done = work(self);
         // Nothing was written: both ends are the same, and this one cannot fail half-way.
         let ended = if self.conn.is_autocommit() { Ok(()) } else { self.control("COMMIT") };
         done.and(ended)

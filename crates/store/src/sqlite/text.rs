@@ -119,7 +119,7 @@ fn update(table: &Table) -> String {
     sql
 }
 
-fn select(table: &Table) -> String {
+pub(super) fn select(table: &Table) -> String {
     format!("SELECT {} FROM \"{}\"", names(table), table.name)
 }
 
