@@ -288,7 +288,9 @@ fn the_shelf_follows_what_is_said_of_a_product() {
     let (root, below) = (id_of(0), id_of(1));
     for (category, parent, code) in [(root, None, "a"), (below, Some(root), "b")] {
         let (code, name) = (code.into(), "x".into());
-        assert!(bench.run(shelf(Command::CreateCategory { category, parent, code, name })).is_done());
+        assert!(
+            bench.run(shelf(Command::CreateCategory { category, parent, code, name })).is_done()
+        );
     }
     let change = Change { name: Some("mug".into()), category: Place::In(below), description: None };
     assert!(bench.run(shelf(Command::Update { product: one, change })).is_done());
@@ -312,10 +314,10 @@ fn a_planned_price_comes_by_its_timer_and_is_offered_and_listed() {
     bench.settle_with_gateway();
     let queries = Queries::new(Arc::new(bench.memory.clone()), Arc::clone(&derived));
     let history = queries.prices(sku(0), i64::MAX, 10).unwrap();
-    assert_eq!(history.iter().map(|(key, price)| (key.version, price.amount)).collect::<Vec<_>>(), [
-        (2, 300),
-        (1, 1_000),
-    ]);
+    assert_eq!(
+        history.iter().map(|(key, price)| (key.version, price.amount)).collect::<Vec<_>>(),
+        [(2, 300), (1, 1_000),]
+    );
     let cheap = Wish {
         published: Some(true),
         merchant: None,
