@@ -12,6 +12,7 @@
 //! | [`poison`] | what is kept of commands that could not be processed |
 //! | [`owner`] | the thread that drives a cell |
 //! | [`chore`] | long work of the owner, in slices between commits |
+//! | [`copy`] | a copy of the database while it is worked with |
 //! | [`keep`] | how long the engine's own rows are kept |
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
@@ -23,6 +24,7 @@ pub mod breaker;
 pub mod cell;
 pub mod chore;
 pub mod clock;
+pub mod copy;
 pub mod counters;
 pub mod desk;
 pub mod executor;

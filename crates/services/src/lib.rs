@@ -11,9 +11,11 @@
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
 //! | [`requests`] | requests that were carried out, by their idempotency key |
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
+//! | [`backup`] | copies of everything, made while serving; restored, kept for a while |
 //! | [`desk`] | what operators read of the engine's own rows |
 
 pub mod adapter;
+pub mod backup;
 pub mod bound;
 pub mod catalog;
 pub mod coupon;

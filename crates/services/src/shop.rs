@@ -9,12 +9,15 @@
 //! Which domains share a cell is data ([`Layout`]): one cell with everything, or several with a
 //! store each, which then talk through their mailboxes after the commit.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use jangbu_engine::cell::{Cell, Outlet};
 use jangbu_engine::chore::{Chore, Chores};
 use jangbu_engine::clock::Clock;
+use jangbu_engine::copy::{Copy, Moment, Whole};
 use jangbu_engine::counters::{Counters, Snapshot};
 use jangbu_engine::executor::{Executor, ExecutorLimits, ExecutorStats, Ticker};
 use jangbu_engine::keep::{Floor, Keep, Keeper, Kept};
@@ -278,6 +281,29 @@ impl Shop {
         if let Some(chores) = self.chores.first() {
             chores.post(chore);
         }
+    }
+
+    /// Copies the database of the first cell to the new file `to` while it works, and waits for it.
+    /// `moment` is run when the copy is what the database is.
+    pub fn copy<T: Send + 'static>(&self, to: &Path, moment: Moment<T>) -> Result<Whole<T>, Fault> {
+        let (tell, told) = channel();
+        self.post(Box::new(Copy::new(to, moment, tell)));
+        loop {
+            match told.recv_timeout(Duration::from_millis(200)) {
+                Ok(ended) => return ended,
+                Err(RecvTimeoutError::Timeout) if self.is_writing() => {}
+                Err(_) => {
+                    let why = "nothing is written any more: the copy was given up";
+                    return Err(Fault::Transient(why.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Whether every owner is at work.
+    fn is_writing(&self) -> bool {
+        let owners = self.owners.lock();
+        !owners.is_empty() && owners.iter().all(Owner::is_running)
     }
 
     /// Trims and purges old rows from now on, but no event beyond `floor`.

@@ -140,6 +140,15 @@ impl Sqlite {
         diagnose::whole(&self.path)
     }
 
+    /// Copies the file to the new file `to` as of one moment, beside whoever writes: for a file
+    /// whose log may grow meanwhile. The truth is copied by its owner ([`Store::copying`]).
+    pub fn snapshot(&self, to: &Path) -> Result<(), Fault> {
+        let wrap = |error| fault_of(&error, &format!("copying to {}", to.display()));
+        let conn = reader::connect(&self.path).map_err(wrap)?;
+        let into = to.to_string_lossy();
+        conn.execute("VACUUM INTO ?1", [&*into]).map(|_| ()).map_err(wrap)
+    }
+
     fn connect(&self) -> Result<Connection, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
