@@ -29,6 +29,7 @@ mod admission;
 mod ask;
 mod audit_log;
 mod auth;
+mod backups;
 mod call;
 mod catalog;
 mod charge;
@@ -73,6 +74,7 @@ use std::time::{Duration, Instant};
 
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
+use jangbu_services::backup::Backups;
 use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
@@ -161,6 +163,8 @@ pub struct Parts {
     pub consumer: Handle,
     /// Carries out a proof.
     pub prove: Prove,
+    /// Its backups.
+    pub backups: Arc<Backups>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -181,6 +185,7 @@ pub struct Api {
     settings: Settings,
     consumer: Handle,
     prove: Prove,
+    backups: Arc<Backups>,
     gate: Arc<Gate>,
     repeats: Repeats,
     counts: Counts,
@@ -201,7 +206,8 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove } = parts;
+        let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove, backups } =
+            parts;
         let sessions = sessions(&shop, &queries, &keys);
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
@@ -220,6 +226,7 @@ impl Api {
             settings,
             consumer,
             prove,
+            backups,
             gate,
             repeats,
             counts,

@@ -8,6 +8,8 @@ use jangbu_domain::order::model::Outcome;
 use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
+use jangbu_engine::keep::Kept;
+use jangbu_services::backup::Counted;
 use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
 
@@ -67,6 +69,11 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
     }
     consumer(&mut page, api.consumer.progress());
+    retention(&mut page, api.shop.kept(), &api.shop.counters());
+    let backups = Arc::clone(&api.backups);
+    if let Ok(counted) = tokio::task::spawn_blocking(move || backups.counted()).await {
+        backup(&mut page, &counted);
+    }
     let read_only = u64::from(api.shop.read_only().is_some());
     page.gauge("jangbu_read_only", "Whether new business is refused.", read_only);
     gateway(&mut page, &api.shop.calls());
@@ -78,6 +85,39 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);
     }
     Ok(Reply::text(page.0))
+}
+
+/// What is trimmed and purged, what waits for it, and what long work costs the owner.
+fn retention(page: &mut Page, kept: &Kept, cells: &[Snapshot]) {
+    let all = |of: fn(&Snapshot) -> u64| cells.iter().map(of).sum::<u64>();
+    page.gauge("jangbu_outbox_trimmed_seq", "Last event that is gone.", seq(kept.trimmed()));
+    let behind = kept.behind().0.unsigned_abs() / 1_000_000;
+    let help = "For how long the oldest event should have been gone.";
+    page.gauge("jangbu_outbox_trim_behind_seconds", help, behind);
+    page.counter("jangbu_outbox_trimmed_total", "Events trimmed.", all(|cell| cell.trimmed));
+    let help = "Requests that lost their idempotency key.";
+    page.counter("jangbu_requests_purged_total", help, all(|cell| cell.purged));
+    let slices = all(|cell| cell.chore_slices);
+    page.counter("jangbu_chore_slices_total", "Slices of long work by the owner.", slices);
+    let (ns, longest) = (all(|cell| cell.chore_ns), all(|cell| cell.chore_longest_ns));
+    let name = "jangbu_chore_seconds_total";
+    page.family(name, "counter", "Time of the owner in slices of long work.");
+    let _ = writeln!(page.0, "{name} {}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
+    let help = "The longest slice of long work.";
+    page.gauge("jangbu_chore_longest_microseconds", help, longest / 1_000);
+}
+
+fn seq(seq: i64) -> u64 {
+    seq.unsigned_abs()
+}
+
+fn backup(page: &mut Page, counted: &Counted) {
+    page.counter("jangbu_backups_total", "Backups made since the start.", counted.made);
+    page.counter("jangbu_backups_failed_total", "Backups that failed.", counted.failed);
+    if let Some(last) = counted.last {
+        let at = last.0.unsigned_abs() / 1_000_000;
+        page.gauge("jangbu_backup_last_timestamp_seconds", "When the last was made.", at);
+    }
 }
 
 /// What follows the outbox, and how far behind.

@@ -107,6 +107,7 @@ const TABLES: &[&[Route]] = &[
     crate::poison::ROUTES,
     crate::explain_key::ROUTES,
     crate::parked::ROUTES,
+    crate::backups::ROUTES,
     crate::health::ROUTES,
     crate::openapi::ROUTES,
     crate::docs::ROUTES,

@@ -18,6 +18,7 @@ pub(crate) fn all() -> Value {
         crate::poison::schemas(),
         crate::explain_key::schemas(),
         crate::parked::schemas(),
+        crate::backups::schemas(),
         crate::journal::schemas(),
         crate::user::schemas(),
         crate::saga::schemas(),

@@ -31,6 +31,12 @@ pub(crate) enum Command {
     MerchantKey(MerchantKey),
     /// Make the projections (derived.db) of a stopped data directory anew
     Rebuild(Rebuild),
+    /// Back a shop up into a new directory, while it is served or stopped
+    Backup(Backup),
+    /// Make a data directory from a backup
+    Restore(Restore),
+    /// Restore a backup into a scratch directory, and prove its books there
+    Verify(Verify),
     /// Sagas of a running shop: what is stuck, why, and what to do about it
     Saga {
         #[command(flatten)]
@@ -131,6 +137,51 @@ pub(crate) struct Rebuild {
     /// The data directory
     #[arg(long, value_name = "DIR", default_value = "data", env = "JANGBU_DATA")]
     pub data: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Backup {
+    /// The directory to make
+    pub to: PathBuf,
+    /// The data directory
+    #[arg(long, value_name = "DIR", default_value = "data", env = "JANGBU_DATA")]
+    pub data: PathBuf,
+    /// The server, if the directory is served
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070")]
+    pub server: String,
+    /// The file of an operator's key; the data directory's own if it is not given
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Take the keys along: who has such a backup can act for the shop
+    #[arg(long)]
+    pub keys: bool,
+    /// Print the manifest
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The backup
+    pub from: PathBuf,
+    /// The new data directory; it must not be there, or be empty
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Print the manifest
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// The backup
+    pub from: PathBuf,
+    /// Where a scratch directory is made; as large as the backup
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which server, as whom, and how the answer is printed.

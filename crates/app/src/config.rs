@@ -1,11 +1,15 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use jangbu_api::{Network, Rate};
+use jangbu_engine::keep::Keep;
+use jangbu_kernel::time::Span;
 use jangbu_psp::SimConfig;
+use jangbu_services::backup::Schedule;
 use serde::Deserialize;
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
@@ -29,6 +33,8 @@ pub(crate) struct Config {
     pub payments: Payments,
     pub users: Users,
     pub saga: Saga,
+    pub backup: Backup,
+    pub retention: Retention,
     pub gateway: SimConfig,
 }
 
@@ -145,6 +151,68 @@ pub(crate) struct Saga {
     pub patience_percent: u32,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backup {
+    pub to: PathBuf,
+    pub every: For,
+    pub keep: usize,
+    pub keys: bool,
+}
+
+impl Backup {
+    /// For the shop in `data`.
+    pub(crate) fn schedule(&self, data: &Path) -> Schedule {
+        Schedule { to: data.join(&self.to), every: self.every.0, keep: self.keep, keys: self.keys }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    pub outbox: For,
+    pub keys: For,
+    pub poison: For,
+}
+
+impl Retention {
+    pub(crate) fn keep(&self) -> Keep {
+        let span = |span: For| {
+            let us = span.0.map(|span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
+            us.map(Span)
+        };
+        Keep { events: span(self.outbox), keys: span(self.keys), poison: span(self.poison) }
+    }
+}
+
+/// A time such as `15d`; none: `ever` or `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct For(pub Option<Duration>);
+
+impl TryFrom<String> for For {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if matches!(&*text, "ever" | "never") {
+            return Ok(Self(None));
+        }
+        let wrong = || format!("{text:?} is no time: a number with s, m, h or d, ever or never");
+        let unit = text.chars().last().ok_or_else(wrong)?;
+        let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            _ => return Err(wrong()),
+        };
+        let most = 36_500 * 86_400;
+        let span = number.checked_mul(seconds).filter(|seconds| *seconds <= most);
+        span.map(|span| Self(Some(Duration::from_secs(span)))).ok_or_else(wrong)
+    }
+}
+
 impl Config {
     /// Reads the settings; `listen` is the flag.
     pub(crate) fn load(file: Option<&Path>, listen: Option<SocketAddr>) -> Result<Self> {
@@ -221,6 +289,18 @@ impl Config {
         ensure!(self.admission.browse > 0, "admission.browse must be above 0");
         self.rates.checked()?;
         ensure!(self.saga.patience_percent > 0, "saga.patience_percent must be above 0");
+        let at_least = |span: For, least| span.0.is_none_or(|span| span >= least);
+        // Drills and tests, whose every other time is shorter, too, cannot wait a minute.
+        let minute =
+            Duration::from_mins(1).min(Duration::from_millis(600) * self.saga.patience_percent);
+        ensure!(at_least(self.retention.outbox, minute), "retention.outbox must be at least 1m");
+        let days = Duration::from_hours(15 * 24);
+        ensure!(at_least(self.retention.keys, days), "retention.keys must be at least 15d");
+        ensure!(
+            at_least(self.backup.every, Duration::from_secs(1)),
+            "backup.every must be at least 1s"
+        );
+        ensure!(self.backup.to != Path::new(""), "backup.to must name a directory");
         self.gateway.check().context("gateway")
     }
 }
@@ -282,6 +362,19 @@ mod tests {
     }
 
     #[test]
+    fn times_have_a_unit_or_are_for_ever() {
+        let of = |text: &str| For::try_from(text.to_owned()).map(|span| span.0);
+        let seconds = |n| Ok(Some(Duration::from_secs(n)));
+        for (text, wanted) in [("90s", 90), ("2m", 120), ("1h", 3_600), ("15d", 1_296_000)] {
+            assert_eq!(of(text), seconds(wanted), "{text}");
+        }
+        assert_eq!((of("ever"), of("never")), (Ok(None), Ok(None)));
+        for text in ["", "d", "7", "-1d", "7w", "7 d", "99999999999999999999d", "40000d", "7é"] {
+            assert!(of(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn unsigned_payments_are_for_loopback_whatever_else_is_allowed() {
         let unsigned = ("PAYMENTS__UNSIGNED", "true");
         for listen in ["127.0.0.1:1", "[::1]:1"] {
@@ -313,6 +406,11 @@ mod tests {
             ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),
             ("RATES__TRUSTED_PROXIES", "['10.0.0.0/8', 'nobody']", "rates.trusted_proxies"),
             ("SAGA__PATIENCE_PERCENT", "0", "saga.patience_percent"),
+            ("RETENTION__OUTBOX", "59s", "retention.outbox"),
+            ("RETENTION__OUTBOX", "7 weeks", "no time"),
+            ("RETENTION__KEYS", "14d", "retention.keys"),
+            ("BACKUP__EVERY", "0s", "backup.every"),
+            ("BACKUP__TO", "", "backup.to"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {
             let text = refusal(path, value);

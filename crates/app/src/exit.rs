@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use jangbu_engine::port::Fault;
+use jangbu_services::backup;
 use jangbu_store::DirError;
 
 use crate::bench::Failed;
@@ -50,6 +51,11 @@ fn number(error: &anyhow::Error) -> u8 {
         }
         if let Some(Failed(error)) = cause.downcast_ref() {
             return error.exit_code();
+        }
+        match cause.downcast_ref() {
+            Some(backup::Error::Damaged { .. } | backup::Error::NoBackup(_)) => return 1,
+            Some(backup::Error::Taken(_) | backup::Error::NotEmpty(_)) => return 2,
+            _ => {}
         }
         if cause.is::<DirError>() || matches!(cause.downcast_ref(), Some(Fault::Full(_))) {
             return 3;

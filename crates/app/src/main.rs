@@ -1,6 +1,7 @@
 //! The binary: arguments, settings, roles, shutdown. No logic.
 
 mod args;
+mod backup;
 mod bench;
 mod config;
 mod demo;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
         Command::Audit(args) => operate::audit(&args),
         Command::Idempotency(args) => operate::idempotency(&args),
         Command::Rebuild(args) => rebuild::rebuild(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Verify(args) => backup::verify(&args),
         Command::Openapi => exit::print(&jangbu_api::openapi_json()),
         Command::DefaultConfig => exit::print(config::DEFAULT),
         Command::Completions { shell } => {

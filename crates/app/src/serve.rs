@@ -5,13 +5,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+<<<<<<< HEAD
 use anyhow::{Context, Result};
 use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
+=======
+use anyhow::{Context, Result, anyhow};
+use jangbu_api::{AdmissionRules, Api, Connections, Parts, Settings};
+>>>>>>> b65ae98 (wip6)
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
 use jangbu_engine::port::Backend;
 use jangbu_psp::{Simulator, Webhook};
+use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::projections::{self, Projections};
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::{self, Rules};
@@ -26,6 +32,7 @@ use crate::args;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::keys::KeyFiles;
+use crate::rebuild;
 
 /// How long a stop waits for answers of the gateway.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +43,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
     let level = config.log.checked()?;
     tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
     let dir = DataDir::open(&args.data)?;
+    whole(&dir)?;
     let mut builder = match threads(config.server.threads) {
         // Tasks that never change threads need no locks to be woken.
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -53,6 +61,15 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
     house.close()?;
     drop(runtime);
     Ok(Exit::Fine)
+}
+
+/// Whether a restore has come to its end here.
+pub(crate) fn whole(dir: &DataDir) -> Result<()> {
+    if dir.file(UNFINISHED).exists() {
+        let why = "a restore was broken off here: remove the directory and restore it again";
+        return Err(Usage(anyhow!("{}: {why}", dir.path().display())).into());
+    }
+    Ok(())
 }
 
 fn threads(wanted: usize) -> usize {
@@ -79,6 +96,8 @@ struct House {
     api: Arc<Api>,
     projections: Projections,
     shop: Arc<Shop>,
+    /// Makes backups by themselves.
+    scheduler: Option<Scheduler>,
 }
 
 impl House {
@@ -92,7 +111,7 @@ impl House {
         let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
         let derived: Arc<dyn Backend> = Arc::new(derived(dir));
         // Lists can be asked for as soon as the server is ready: their tables must be there.
-        derived.with(&mut |_| {})?;
+        rebuild::catch_up(dir, &*truth, &*derived)?;
         let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
         let gateway = gateway(dir, config, &webhooks)?;
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
@@ -112,8 +131,16 @@ impl House {
         let _ = webhooks.set(Arc::downgrade(&shop));
         let projections =
             Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock))?;
+<<<<<<< HEAD
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
+=======
+        let consumer = projections.handle();
+        shop.keep(config.retention.keep(), Arc::new(move || consumer.progress().floor()));
+        let schedule = config.backup.schedule(dir.path());
+        let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
+        let scheduler = backups.follow()?;
+>>>>>>> b65ae98 (wip6)
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
@@ -123,8 +150,9 @@ impl House {
             settings: settings(config)?,
             consumer: projections.handle(),
             prove: prover(dir),
+            backups,
         });
-        Ok(Self { api, projections, shop })
+        Ok(Self { api, projections, shop, scheduler })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -149,9 +177,12 @@ impl House {
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, projections, shop } = self;
+        let Self { api, projections, shop, scheduler } = self;
         drop(api);
-        shop.close(PATIENCE)?;
+        let closed = shop.close(PATIENCE);
+        // A backup that was being made is given up with its shop.
+        drop(scheduler);
+        closed?;
         projections.stop()?;
         Ok(())
     }

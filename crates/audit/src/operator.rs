@@ -22,6 +22,7 @@ rules! {
 pub const OPERATIONS: &[&str] = &[
     "admin.prove",
     "admin.read-only",
+    "backup.begin",
     "catalog.import",
     "category.create",
     "category.rename",

@@ -57,6 +57,8 @@ fn the_document_has_the_agreed_endpoints() {
         "get /api/v1/orders/{id}",
         "get /api/v1/orders/{id}/timeline",
         "get /api/v1/parked",
+        "get /api/v1/backups",
+        "post /api/v1/backups",
         "get /api/v1/parked/{consumer}/{key}",
         "get /api/v1/poison",
         "get /api/v1/poison/{id}",

@@ -16,6 +16,7 @@ mod fuzzed;
 mod goods;
 mod hostile;
 mod journals;
+mod keep;
 mod keys;
 mod net;
 mod orders;

@@ -15,6 +15,7 @@ use jangbu_kernel::time::Span;
 use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
 use jangbu_psp::{Gateway, SimConfig, Simulator};
+use jangbu_services::backup::{Backups, Schedule};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
@@ -177,6 +178,11 @@ impl World {
             settings,
             consumer: projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
+            backups: Arc::new(Backups::new(
+                Arc::clone(&shop),
+                dir.path(),
+                Schedule { to: dir.path().join("backups"), every: None, keep: 3, keys: false },
+            )),
         });
         let router = router(Arc::clone(&api));
         Self { api, router, shop, memory: kept, stores, projections, gateway, dir }

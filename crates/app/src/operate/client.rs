@@ -32,14 +32,14 @@ impl Refused {
 
 /// A server and the key for it.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     url: String,
     bearer: String,
     agent: ureq::Agent,
 }
 
 impl Client {
-    pub(super) fn open(desk: &Desk) -> Result<Self> {
+    pub(crate) fn open(desk: &Desk) -> Result<Self> {
         let key = keys::read(&desk.key).map_err(Usage)?;
         Ok(Self {
             url: desk.server.trim_end_matches('/').to_owned(),
@@ -48,7 +48,7 @@ impl Client {
         })
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Value> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
         let url = format!("{}{path}", self.url);
         let request = self.agent.get(&url).header("Authorization", &self.bearer);
         read(request.call().with_context(|| reach(&url))?)
@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// A command, under a key of its own: one call is one effect.
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}{path}", self.url);
         let request = self.agent.post(&url).header("Authorization", &self.bearer);
         let request = request.header("Idempotency-Key", fresh_key()?);

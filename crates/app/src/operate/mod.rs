@@ -7,9 +7,8 @@ mod table;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-pub(crate) use self::client::Refused;
+pub(crate) use self::client::{Client, Refused};
 
-use self::client::Client;
 use self::table::{Column, page, show};
 use crate::args::{
     AuditLog, Desk, Explain, ParkedCommand, PaymentCommand, PoisonCommand, SagaCommand,

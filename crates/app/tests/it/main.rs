@@ -1,6 +1,7 @@
 //! The binary from outside: real processes, real files, real signals.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod backup;
 mod charges;
 mod cli;
 mod crash;

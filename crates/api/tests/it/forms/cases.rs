@@ -206,6 +206,8 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/idempotency/sold?limit=1",
         "INVALID_PARAMETER",
     ),
+    read("/api/v1/backups", "/api/v1/backups", "/api/v1/backups?limit=1", "INVALID_PARAMETER"),
+    write("POST", "/api/v1/backups", "/api/v1/backups", "", 202),
     read("/api/v1/parked", "/api/v1/parked", "/api/v1/parked?limit=0", "INVALID_PARAMETER"),
     Case {
         wanted: 404, // nothing is parked; `parked` knows more of it
