@@ -120,7 +120,7 @@ pub fn carry(from: &Path, to: &Path, keys: Option<&Path>) -> Result<Manifest, Er
     let partial = partial(to);
     files::clear(&partial)?;
     files::new_directory(&partial)?;
-    let carried = files::bring(&known, from, &partial, |name| name.to_owned()).and_then(|()| {
+    let carried = files::bring(&known, from, &partial, str::to_owned).and_then(|()| {
         if let Some(keys) = keys.filter(|_| !known.keys) {
             files::copy_tree(keys, &partial.join(KEYS))?;
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -202,6 +202,21 @@ impl Backups {
         Some(every.saturating_sub(Duration::from_micros(since.unsigned_abs())))
     }
 
+    /// The life of the thread: ends when it is told to.
+    fn keep_on(&self, stopped: &Receiver<()>) {
+        let mut wait = self.due_in();
+        while let Some(rest) = wait {
+            // The clock may be moved: it is looked at again before the time is over.
+            let told = stopped.recv_timeout(rest.clamp(SHORT, LONG));
+            if told != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let due = self.due_in().is_some_and(|rest| rest.is_zero());
+            let failed = due && self.make().is_err();
+            wait = if failed { Some(PATIENCE) } else { self.due_in() };
+        }
+    }
+
     /// Makes them as the schedule says, until it is dropped.
     pub fn follow(self: &Arc<Self>) -> Result<Option<Scheduler>, Fault> {
         if self.schedule.every.is_none() {
@@ -209,19 +224,7 @@ impl Backups {
         }
         let (stop, stopped) = channel();
         let backups = Arc::clone(self);
-        let run = move || {
-            let mut wait = backups.due_in();
-            while let Some(rest) = wait {
-                // The clock may be moved: it is looked at again before the time is over.
-                match stopped.recv_timeout(rest.clamp(SHORT, LONG)) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    _ => return,
-                }
-                let due = backups.due_in().is_some_and(|rest| rest.is_zero());
-                let failed = due && backups.make().is_err();
-                wait = if failed { Some(PATIENCE) } else { backups.due_in() };
-            }
-        };
+        let run = move || backups.keep_on(&stopped);
         let thread = std::thread::Builder::new().name("jangbu-backups".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
         Ok(Some(Scheduler { stop, thread: Some(thread) }))

@@ -202,9 +202,8 @@ impl Told {
                 seq = row.int(0) + 1;
                 told.first = told.first.min(row.int(1));
                 more &= row.int(1) == told.first;
-                if more {
-                    told.made.extend(made(row));
-                }
+                let first = more.then(|| made(row));
+                told.made.extend(first.into_iter().flatten());
             })?;
             if rows < PAGE || !more {
                 return Ok(told);
