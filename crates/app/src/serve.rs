@@ -5,13 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-use anyhow::{Context, Result};
-use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
-=======
 use anyhow::{Context, Result, anyhow};
-use jangbu_api::{AdmissionRules, Api, Connections, Parts, Settings};
->>>>>>> b65ae98 (wip6)
+use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
@@ -131,16 +126,13 @@ impl House {
         let _ = webhooks.set(Arc::downgrade(&shop));
         let projections =
             Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock))?;
-<<<<<<< HEAD
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
-=======
         let consumer = projections.handle();
         shop.keep(config.retention.keep(), Arc::new(move || consumer.progress().floor()));
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
->>>>>>> b65ae98 (wip6)
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,

@@ -1,5 +1,6 @@
 //! A shop with its interface, and short words to talk to it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -117,6 +118,11 @@ fn in_memory() -> Memory {
     memory
 }
 
+fn backups(shop: &Arc<Shop>, dir: &Path) -> Arc<Backups> {
+    let schedule = Schedule { to: dir.join("backups"), every: None, keep: 3, keys: false };
+    Arc::new(Backups::new(Arc::clone(shop), dir, schedule))
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::with(Settings::default(), true)
@@ -178,11 +184,7 @@ impl World {
             settings,
             consumer: projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
-            backups: Arc::new(Backups::new(
-                Arc::clone(&shop),
-                dir.path(),
-                Schedule { to: dir.path().join("backups"), every: None, keep: 3, keys: false },
-            )),
+            backups: backups(&shop, dir.path()),
         });
         let router = router(Arc::clone(&api));
         Self { api, router, shop, memory: kept, stores, projections, gateway, dir }
@@ -200,6 +202,7 @@ impl World {
             settings: Settings::default(),
             consumer: self.projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
+            backups: backups(&self.shop, self.dir.path()),
         }))
     }
 
