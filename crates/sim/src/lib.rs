@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `world` | the queue of happenings and the four phases of a world |
 //! | `plan` | what kind of world a seed is |
-//! | `people` | buyers, merchants, operators |
+//! | `people`, `gifts` | buyers, merchants, operators; their coupons and points |
 //! | `gateway`, `calls` | the payment gateway, and the way there and back |
 //! | `station`, `tape` | a cell on its store, which notes what was written |
 //! | `storms` | faults of stores, deaths of processes, fates of messages |
@@ -28,6 +28,7 @@ mod auditor;
 mod calls;
 mod dice;
 mod gateway;
+mod gifts;
 mod people;
 mod plan;
 mod station;

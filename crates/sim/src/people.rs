@@ -8,17 +8,17 @@ use jangbu_domain::order::Orders;
 use jangbu_domain::order::command::{Command as Order, SagaEvent, Units, Verb};
 use jangbu_domain::order::model::PayMode;
 use jangbu_domain::payment::command::{Command as Payment, Gift, Intent, Part, Purpose, SOON};
-use jangbu_domain::{catalog, inventory, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, order, payment, point};
 use jangbu_engine::desk;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
-    Currency, Domain, Envelope, GrantId, IdemKey, Lane, Money, Operator, OrderId, Origin,
-    PaymentId, ProductId, RefundId, Secret, SkuId, UserId,
+    CampaignId, CouponId, Currency, Domain, Envelope, IdemKey, Lane, Money, Operator, OrderId,
+    Origin, PaymentId, ProductId, RefundId, Secret, SkuId, UserId,
 };
 
 use crate::dice::Dice;
 
-const KRW: Currency = Currency::KRW;
+pub(crate) const KRW: Currency = Currency::KRW;
 
 /// The command of some unit, as a person sends it.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub(crate) enum Body {
     Order(Order),
     Payment(Payment),
     Point(point::command::Command),
+    Coupon(coupon::command::Command),
     Desk(desk::Command),
 }
 
@@ -40,6 +41,7 @@ impl Body {
             Self::Order(body) => Envelope::new(order::command::UNIT, origin, body),
             Self::Payment(body) => Envelope::new(payment::UNIT, origin, body),
             Self::Point(body) => Envelope::new(point::command::UNIT, origin, body),
+            Self::Coupon(body) => Envelope::new(coupon::command::UNIT, origin, body),
             Self::Desk(body) => Envelope::new(desk::UNIT, origin, body),
         };
         if matches!(self, Self::Catalog(_) | Self::Inventory(_)) {
@@ -57,6 +59,7 @@ impl Body {
         match self {
             Self::Catalog(_) | Self::Inventory(_) | Self::Point(_) | Self::Desk(_) => true,
             Self::Order(command) => matches!(command, Order::Operate { .. }),
+            Self::Coupon(command) => !matches!(command, coupon::command::Command::Issue { .. }),
             Self::Payment(command) => {
                 matches!(command, Payment::Resolve { .. } | Payment::ResolveRefund { .. })
             }
@@ -103,6 +106,8 @@ pub(crate) struct People {
     pub(crate) orders: Vec<OrderId>,
     /// Payments without an order.
     pub(crate) charges: Vec<PaymentId>,
+    pub(crate) campaigns: Vec<CampaignId>,
+    pub(crate) coupons: Vec<(CouponId, UserId)>,
     prices: Vec<i64>,
     totals: Vec<(OrderId, i64)>,
     ids: i64,
@@ -116,7 +121,7 @@ fn product(n: usize) -> ProductId {
     ProductId(100 + i64::try_from(n).unwrap_or(0))
 }
 
-fn card() -> Secret {
+pub(crate) fn card() -> Secret {
     Secret::new("card")
 }
 
@@ -146,7 +151,7 @@ impl People {
         bodies
     }
 
-    fn id(&mut self) -> i64 {
+    pub(crate) fn id(&mut self) -> i64 {
         self.ids += 1;
         10_000 + self.ids
     }
@@ -160,20 +165,21 @@ impl People {
     /// The next thing that somebody wants; sometimes nothing comes to mind.
     pub(crate) fn want(&mut self, dice: &mut Dice) -> Option<Asking> {
         match dice.below(100) {
-            0..30 => Some(self.place(dice)),
-            30..42 => self.repeat(dice),
-            42..54 => self.confirm(dice),
+            0..28 => Some(self.place(dice)),
+            28..40 => self.repeat(dice),
+            40..54 => self.confirm(dice),
             54..62 => self.cancel(dice),
             62..76 => self.refund(dice),
             76..82 => self.operate(dice),
             82..88 => Some(self.keep_stock(dice)),
             88..90 => Some(self.price(dice)),
-            90..94 => Some(self.points(dice)),
+            90..93 => Some(self.points(dice)),
+            93..97 => self.coupon(dice),
             _ => Some(self.merchant(dice)),
         }
     }
 
-    fn promise(&mut self, name: &str, body: Body) -> Asking {
+    pub(crate) fn promise(&mut self, name: &str, body: Body) -> Asking {
         let (at, print) = (self.promises.len(), body.print());
         self.promises.push(Promise {
             name: format!("{name}-{at}"),
@@ -314,37 +320,6 @@ impl People {
         self.promise("charge", Body::Payment(intend))
     }
 
-    /// Points that are bought, or given by an operator.
-    fn points(&mut self, dice: &mut Dice) -> Asking {
-        let user = UserId(dice.between(1, 3));
-        if dice.chance(400) {
-            let payment = PaymentId(self.id());
-            self.charges.push(payment);
-            let intent = Intent {
-                payment,
-                order: None,
-                purpose: Purpose::Points { user },
-                amount: dice.between(1, 5_000),
-                currency: KRW,
-                split: Vec::new(),
-                capture_later: false,
-            };
-            let intend = Payment::Intend { intent, token: Some(card()), deadline: SOON };
-            return self.promise("points", Body::Payment(intend));
-        }
-        let (grant, amount) = (GrantId(self.id()), dice.between(1, 3_000));
-        let (expires_at, reason) = (None, "welcome".into());
-        let grant = point::command::Command::Grant {
-            grant,
-            user,
-            amount,
-            currency: KRW,
-            expires_at,
-            reason,
-        };
-        self.promise("grant", Body::Point(grant))
-    }
-
     /// What goes along with a request that has a promise.
     pub(crate) fn key(&self, asking: &Asking) -> Option<Box<IdemKey>> {
         let promise = self.promises.get(asking.promise?)?;
@@ -377,6 +352,7 @@ fn change(body: &mut Body) {
             intent.capture_later = !intent.capture_later;
         }
         Body::Point(point::command::Command::Grant { amount, .. }) => *amount += 1,
+        Body::Coupon(coupon::command::Command::Issue { user, .. }) => user.0 += 10,
         Body::Payment(Payment::GiveBack { gift, .. }) => gift.reason = "something else".into(),
         Body::Payment(Payment::Capture { merchant, .. } | Payment::Void { merchant, .. }) => {
             *merchant = Some("m-2".into());
@@ -386,6 +362,7 @@ fn change(body: &mut Body) {
         | Body::Order(_)
         | Body::Payment(_)
         | Body::Point(_)
+        | Body::Coupon(_)
         | Body::Desk(_) => {}
     }
 }

@@ -117,7 +117,9 @@ impl World {
     pub(crate) fn live(&mut self) -> Result<(), Broken> {
         let plan = self.plan.clone();
         self.plan.calm();
-        for body in self.people.stock_up(plan.skus, plan.stock) {
+        let mut bodies = self.people.stock_up(plan.skus, plan.stock);
+        bodies.extend(self.people.campaigns(&mut self.dice, START));
+        for body in bodies {
             self.ask(&loose(body));
             self.run()?;
         }

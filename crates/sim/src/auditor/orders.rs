@@ -1,5 +1,7 @@
 //! Orders and their sagas.
 
+use serde_json::Value;
+
 use super::rows::{Row, int, list, sum};
 use super::{Auditor, Broken, Change, law, money};
 use crate::gateway::Gateway;
@@ -95,7 +97,7 @@ impl Auditor {
     fn returned(&self, id: i64, row: &Row) -> Result<(), Broken> {
         let refunds = row.packed("refunds");
         let done = refunds.iter().filter(|refund| int(refund, 1) == 4);
-        let given = sum(done.flat_map(|refund| list(refund, 3)).map(|unit| int(unit, 1)));
+        let given = sum(done.flat_map(|refund| list(refund, 3)).map(units));
         let returns = self.row("reservation", id).map(|row| row.packed("returns"));
         let returns = returns.unwrap_or_default();
         let back = sum(returns.iter().flat_map(|back| list(back, 1)).map(|line| int(line, 1)));
@@ -126,8 +128,13 @@ fn amounts(row: &Row) -> Result<(), Broken> {
         for unit in list(refund, 3) {
             let line = usize::try_from(int(unit, 0)).ok().and_then(|at| left.get_mut(at));
             let Some(line) = line else { return Err("a refund of no line".to_owned()) };
-            *line -= int(unit, 1);
+            *line -= units(unit);
         }
     }
     law(left.iter().all(|left| *left >= 0), || "a unit was refunded twice".to_owned())
+}
+
+/// How many units a packed `[line, from, quantity]` is about.
+pub(super) fn units(range: &Value) -> i64 {
+    int(range, if range.get(2).is_some() { 2 } else { 1 })
 }
