@@ -11,9 +11,38 @@ use crate::dice::Dice;
 use crate::people::{Asking, Body, KRW, People, card};
 
 impl People {
-    /// Campaigns with few coupons, from the first moment on.
-    pub(crate) fn campaigns(&mut self, dice: &mut Dice, now: i64) -> Vec<Body> {
-        (0..dice.between(1, 2)).map(|_| self.campaign(dice, now)).collect()
+    /// Campaigns with few coupons, of which some are given out, and points: before anybody comes.
+    pub(crate) fn gifts(&mut self, dice: &mut Dice, now: i64) -> Vec<Body> {
+        let mut bodies: Vec<_> =
+            (0..dice.between(1, 2)).map(|_| self.campaign(dice, now)).collect();
+        for _ in 0..dice.between(0, 4) {
+            bodies.push(self.issue(dice));
+        }
+        for _ in 0..dice.between(0, 3) {
+            bodies.push(self.grant(dice));
+        }
+        bodies
+    }
+
+    fn issue(&mut self, dice: &mut Dice) -> Body {
+        let campaign = self.campaigns[dice.below(self.campaigns.len())];
+        let (coupon, user) = (CouponId(self.id()), UserId(dice.between(1, 3)));
+        self.coupons.push((coupon, user));
+        Body::Coupon(Coupon::Issue { campaign, coupon, user })
+    }
+
+    fn grant(&mut self, dice: &mut Dice) -> Body {
+        let (grant, amount) = (GrantId(self.id()), dice.between(1, 3_000));
+        let (user, expires_at, reason) = (UserId(dice.between(1, 3)), None, "welcome".into());
+        let currency = KRW;
+        Body::Point(point::command::Command::Grant {
+            grant,
+            user,
+            amount,
+            currency,
+            expires_at,
+            reason,
+        })
     }
 
     fn campaign(&mut self, dice: &mut Dice, now: i64) -> Body {
@@ -63,17 +92,10 @@ impl People {
                 Some(self.promise("coupons", Body::Coupon(grant)))
             }
             _ => {
-                let (coupon, user) = self.new_coupon(dice);
-                let issue = Coupon::Issue { campaign, coupon, user };
-                Some(self.promise("coupon", Body::Coupon(issue)))
+                let issue = self.issue(dice);
+                Some(self.promise("coupon", issue))
             }
         }
-    }
-
-    fn new_coupon(&mut self, dice: &mut Dice) -> (CouponId, UserId) {
-        let coupon = (CouponId(self.id()), UserId(dice.between(1, 3)));
-        self.coupons.push(coupon);
-        coupon
     }
 
     /// Points that are bought, or given by an operator.
@@ -94,10 +116,7 @@ impl People {
             let intend = Payment::Intend { intent, token: Some(card()), deadline: SOON };
             return self.promise("points", Body::Payment(intend));
         }
-        let (grant, amount) = (GrantId(self.id()), dice.between(1, 3_000));
-        let (expires_at, reason, currency) = (None, "welcome".into(), KRW);
-        let grant =
-            point::command::Command::Grant { grant, user, amount, currency, expires_at, reason };
-        self.promise("grant", Body::Point(grant))
+        let grant = self.grant(dice);
+        self.promise("grant", grant)
     }
 }

@@ -16,6 +16,7 @@ use jangbu_kernel::{
     Origin, PaymentId, ProductId, RefundId, Secret, SkuId, UserId,
 };
 
+use crate::auditor::Views;
 use crate::dice::Dice;
 
 pub(crate) const KRW: Currency = Currency::KRW;
@@ -109,7 +110,6 @@ pub(crate) struct People {
     pub(crate) campaigns: Vec<CampaignId>,
     pub(crate) coupons: Vec<(CouponId, UserId)>,
     prices: Vec<i64>,
-    totals: Vec<(OrderId, i64)>,
     ids: i64,
 }
 
@@ -163,13 +163,14 @@ impl People {
     }
 
     /// The next thing that somebody wants; sometimes nothing comes to mind.
-    pub(crate) fn want(&mut self, dice: &mut Dice) -> Option<Asking> {
+    pub(crate) fn want(&mut self, dice: &mut Dice, views: &Views) -> Option<Asking> {
         match dice.below(100) {
             0..28 => Some(self.place(dice)),
             28..40 => self.repeat(dice),
-            40..54 => self.confirm(dice),
+            40..54 => self.confirm(dice, views),
             54..62 => self.cancel(dice),
-            62..76 => self.refund(dice),
+            62..72 => self.refund(dice),
+            72..76 => self.send(dice),
             76..82 => self.operate(dice),
             82..88 => Some(self.keep_stock(dice)),
             88..90 => Some(self.price(dice)),
@@ -199,17 +200,22 @@ impl People {
         let mode = if dice.chance(600) { PayMode::Server } else { PayMode::Client };
         let id = OrderId(self.id());
         self.orders.push(id);
-        self.totals.push((id, total));
+        let coupon = if dice.chance(350) { dice.pick(&self.coupons).copied() } else { None };
+        // Mostly one's own.
+        let own = coupon.filter(|_| dice.chance(950)).map(|(_, user)| user);
+        let user = own.unwrap_or_else(|| UserId(dice.between(1, 3)));
+        let points = if dice.chance(350) { dice.between(1, 2_500) } else { 0 };
+        let pay = dice.chance(50).then(|| total - points);
         let place = Order::Place {
             order: id,
-            user: UserId(dice.between(1, 3)),
+            user,
             lines: lines.into_iter().map(|(units, _)| units).collect(),
             expected: Money::new(total, KRW),
             mode,
             token: (mode == PayMode::Server).then(card),
-            coupon: None,
-            points: 0,
-            pay: None,
+            coupon: coupon.map(|(coupon, _)| coupon),
+            points,
+            pay,
         };
         self.promise("place", Body::Order(place))
     }
@@ -233,13 +239,13 @@ impl People {
         dice.pick(&self.orders).copied()
     }
 
-    fn confirm(&mut self, dice: &mut Dice) -> Option<Asking> {
+    fn confirm(&mut self, dice: &mut Dice, views: &Views) -> Option<Asking> {
         let order = self.order(dice)?;
         if dice.chance(150) {
             return Some(loose(Body::Order(Order::Hear { order, event: SagaEvent::PaidHint })));
         }
-        let total = self.totals.iter().find(|(id, _)| *id == order).map_or(0, |(_, total)| *total);
-        let amount = Money::new(total + i64::from(dice.chance(50)), KRW);
+        let due = views.due(order.0).unwrap_or(0);
+        let amount = Money::new(due + i64::from(dice.chance(50)), KRW);
         Some(self.promise("confirm", Body::Order(Order::Confirm { order, amount, token: card() })))
     }
 
@@ -252,9 +258,22 @@ impl People {
         let (order, reason) = (self.order(dice)?, "broken".into());
         let unit = |dice: &mut Dice| Units { sku: sku(dice.below(3)), quantity: 1 };
         let units = dice.chance(700).then(|| vec![unit(dice)]);
-        let restock = dice.chance(500);
-        let refund = Order::Refund { order, units, restock, reason, returned: false };
+        let (restock, returned) = (dice.chance(500), dice.chance(200));
+        let refund = Order::Refund { order, units, restock, reason, returned };
         Some(self.promise("refund", Body::Order(refund)))
+    }
+
+    /// A merchant sends something, or hears that it has arrived.
+    fn send(&mut self, dice: &mut Dice) -> Option<Asking> {
+        let order = self.order(dice)?;
+        if dice.chance(300) {
+            let no = u32::try_from(dice.between(1, 2)).unwrap_or(1);
+            return Some(loose(Body::Order(Order::Deliver { order, no })));
+        }
+        let unit = |dice: &mut Dice| Units { sku: sku(dice.below(3)), quantity: 1 };
+        let units = dice.chance(500).then(|| vec![unit(dice)]);
+        let (carrier, tracking) = ("cj".into(), "1".into());
+        Some(self.promise("ship", Body::Order(Order::Ship { order, units, carrier, tracking })))
     }
 
     fn operate(&mut self, dice: &mut Dice) -> Option<Asking> {

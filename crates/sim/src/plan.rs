@@ -101,7 +101,7 @@ impl Plan {
         Self {
             cut,
             skus: dice.between(1, 3),
-            stock: dice.between(0, 8),
+            stock: if dice.chance(300) { dice.between(0, 4) } else { dice.between(5, 30) },
             actions: dice.between(8, 40),
             pace: paces[dice.below(paces.len())],
             store: StoreRisks::draw(dice),

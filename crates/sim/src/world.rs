@@ -118,14 +118,15 @@ impl World {
         let plan = self.plan.clone();
         self.plan.calm();
         let mut bodies = self.people.stock_up(plan.skus, plan.stock);
-        bodies.extend(self.people.campaigns(&mut self.dice, START));
+        bodies.extend(self.people.gifts(&mut self.dice, START));
         for body in bodies {
             self.ask(&loose(body));
-            self.run()?;
+            // Not until timers are at rest: what is given out would be too old.
+            self.run(|world| world.questions.is_empty())?;
         }
         self.plan = plan;
-        self.after(0, Happening::Act);
-        self.run()?;
+        self.after(10_000, Happening::Act);
+        self.run(|_| false)?;
         self.close()
     }
 
@@ -138,7 +139,7 @@ impl World {
             self.after(1_000, Happening::Step(cell));
             self.stations[cell].wake = Some(self.now + 1_000);
         }
-        self.run()?;
+        self.run(|_| false)?;
         for round in 0..12 {
             let chores = self.auditor.chores();
             let tended = chores.is_empty();
@@ -146,7 +147,7 @@ impl World {
                 break;
             }
             self.tend(round);
-            self.run()?;
+            self.run(|_| false)?;
         }
         law_of_silence(&self.questions)?;
         self.auditor.rest(&self.gateway, self.plan.operators)
@@ -191,9 +192,10 @@ impl World {
         Payment::Resolve { payment: PaymentId(id), verdict, evidence: "statement".into() }
     }
 
-    /// Until nothing is left to happen.
-    fn run(&mut self) -> Result<(), Broken> {
-        while let Some(((at, _), happening)) = self.queue.pop_first() {
+    /// Until that is enough, or nothing is left to happen.
+    fn run(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), Broken> {
+        while !enough(self) {
+            let Some(((at, _), happening)) = self.queue.pop_first() else { break };
             self.now = self.now.max(at);
             self.clock.set(self.now);
             self.events += 1;
@@ -224,7 +226,7 @@ impl World {
 
     fn act(&mut self) {
         self.actions -= 1;
-        if let Some(asking) = self.people.want(&mut self.dice) {
+        if let Some(asking) = self.people.want(&mut self.dice, &self.auditor.views) {
             self.ask(&asking);
         }
         if self.actions > 0 {

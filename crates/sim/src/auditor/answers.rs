@@ -20,13 +20,15 @@ struct View {
     /// Its outcome, once it had ended.
     outcome: Option<&'static str>,
     refunded: i64,
+    card: i64,
 }
 
 impl View {
     fn of(order: &Order) -> Self {
         let ended = matches!(order.state, State::Completed | State::Cancelled);
         let outcome = order.outcome.filter(|_| ended).map(Outcome::name);
-        Self { user: order.user.0, total: order.total, outcome, refunded: order.refunded }
+        let (user, total, refunded) = (order.user.0, order.total, order.refunded);
+        Self { user, total, outcome, refunded, card: order.card() }
     }
 
     /// Whether it may be said after `earlier`.
@@ -51,6 +53,13 @@ pub(crate) enum Heard {
 /// Everything that was said about orders.
 #[derive(Debug, Default)]
 pub(crate) struct Views(BTreeMap<i64, View>);
+
+impl Views {
+    /// What the buyer was last told to pay by card.
+    pub(crate) fn due(&self, order: i64) -> Option<i64> {
+        self.0.get(&order).map(|view| view.card)
+    }
+}
 
 impl Views {
     /// Takes an answer, to a request with or without a promise.

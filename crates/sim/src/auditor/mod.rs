@@ -9,8 +9,9 @@
 //! | `coupons` | issued = used + free + expired + revoked ≤ N; one order for one coupon |
 //! | `money` | refunded + pending ≤ captured ≤ authorised ≤ amount; the gateway took no more and no less |
 //! | `books` | entries never change, postings balance, accounts are their sums, payments have theirs |
+//! | `shares` | what each unit bears of discount, points and cash |
 //! | `orders` | a saga has a timer, an end or a reason; what is claimed was bought; ends are final |
-//! | `engine` | events and requests are numbered without gaps; nothing is set aside without a cause |
+//! | `engine` | what was committed is published once; events and requests are numbered without gaps; nothing is set aside without a cause |
 //! | `answers` | no answer contradicts an earlier one; what was acknowledged is there |
 //!
 //! Laws within one cell hold at every moment. Those across cells hold in the direction in which
@@ -24,6 +25,7 @@ mod money;
 mod orders;
 mod points;
 mod rows;
+mod shares;
 mod stock;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +60,8 @@ pub(crate) struct Auditor {
     tables: BTreeMap<&'static str, Rows>,
     /// Rows of the engine, which every cell has.
     own: Vec<BTreeMap<&'static str, Rows>>,
+    /// How often each topic was published about each aggregate.
+    published: BTreeMap<(String, i64), u32>,
     pub(crate) views: Views,
 }
 
@@ -78,7 +82,8 @@ const ENGINE: [&str; 6] = ["shard", "idem", "request", "outbox", "poison", "audi
 impl Auditor {
     pub(crate) fn new(cut: Cut) -> Self {
         let own = cut.iter().map(|_| BTreeMap::new()).collect();
-        Self { cut, tables: BTreeMap::new(), own, views: Views::default() }
+        let (tables, published) = (BTreeMap::new(), BTreeMap::new());
+        Self { cut, tables, own, published, views: Views::default() }
     }
 
     /// Reads the rows that a cell may have written, and judges all that changed.
@@ -106,6 +111,10 @@ impl Auditor {
                 continue;
             }
             changed.insert(table.name);
+            if let Some(row) = after.as_ref().filter(|_| table.name == "outbox") {
+                let about = (row.text("topic").to_owned(), row.int("key"));
+                *self.published.entry(about).or_default() += 1;
+            }
             let (before, after) = (before.as_ref(), after.as_ref());
             let change = Change { table: table.name, key, before, after };
             Self::judge(&change, gateway, tally).map_err(|law| {
@@ -148,6 +157,9 @@ impl Auditor {
         }
         if any(&["orders", "reservation", "payment"]) {
             self.order_sums()?;
+        }
+        if any(&["orders", "payment", "outbox"]) {
+            self.event_sums()?;
         }
         self.engine_sums()?;
         self.views.check(|order| self.table("orders").get(&[order, 0, 0]))

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::rows::{Row, int, list, sum};
+use super::rows::{Row, int, list, sum, text};
+use super::shares::{Units, are_apart};
 use super::{Auditor, Broken, Change, law, money};
 use crate::gateway::Gateway;
 use crate::tally::Tally;
@@ -65,7 +66,7 @@ impl Auditor {
             let sold = self.row("reservation", key[0]).map_or(0, |row| row.int("state")) == 3;
             law(sold, || format!("{} is completed without its units", key[0]))?;
             let paid = self.row("payment", key[0]).map_or(0, |row| row.int("captured"));
-            law(paid == row.int("total"), || format!("{} is completed, {paid} paid", key[0]))?;
+            law(paid == card(row), || format!("{} is completed, {paid} paid", key[0]))?;
         }
         Ok(())
     }
@@ -76,19 +77,21 @@ impl Auditor {
             let ended = matches!(state, COMPLETED | CANCELLED);
             let excused = state == STUCK && !tended;
             law(ended || excused, || format!("{id} does not end: {row:?}"))?;
-            let open = row.packed("refunds").iter().any(|r| matches!(int(r, 1), 1 | 2 | 3 | 6));
+            let open =
+                row.packed("refunds").iter().any(|r| matches!(int(r, 1), 1 | 2 | 3 | 6 | 8 | 9));
             law(!open || excused, || format!("a refund of {id} does not end: {row:?}"))?;
             if !ended {
                 continue;
             }
             let kept = gateway.account(id).map_or(0, |account| account.kept() + account.held);
             let aside = self.row("payment", id).map_or(0, money::set_aside);
-            let due =
-                if state == COMPLETED { row.int("total") - row.int("refunded") } else { aside };
+            let due = if state == COMPLETED { card(row) - row.int("refunded") } else { aside };
             law(kept == due, || {
                 format!("of {id} ({}) the gateway has {kept}, should have {due}", name(state))
             })?;
             self.returned(id, row)?;
+            self.shared(id, row)?;
+            self.pointed(id, row)?;
         }
         Ok(())
     }
@@ -118,20 +121,69 @@ fn driven(row: &Row) -> Result<(), Broken> {
     }
 }
 
+/// What the card pays.
+fn card(row: &Row) -> i64 {
+    let others = ["discount", "points_paid", "points_earned"];
+    row.int("total") - sum(others.map(|name| row.int(name)))
+}
+
 fn amounts(row: &Row) -> Result<(), Broken> {
     let lines = row.packed("lines");
     let total = sum(lines.iter().map(|line| int(line, 1) * int(line, 2)));
     law(total == row.int("total"), || format!("lines sum up to {total}"))?;
-    law(row.int("refunded") <= total, || "more was refunded than paid".to_owned())?;
-    let mut left: Vec<i64> = lines.iter().map(|line| int(line, 1)).collect();
-    for refund in row.packed("refunds").iter().filter(|refund| int(refund, 1) != 5) {
-        for unit in list(refund, 3) {
-            let line = usize::try_from(int(unit, 0)).ok().and_then(|at| left.get_mut(at));
-            let Some(line) = line else { return Err("a refund of no line".to_owned()) };
-            *line -= units(unit);
-        }
+    if matches!(row.int("state"), 3 | 4 | 5 | 6 | COMPLETED) {
+        law(card(row) >= 0, || "discount and points are more than the total".to_owned())?;
     }
-    law(left.iter().all(|left| *left >= 0), || "a unit was refunded twice".to_owned())
+    law(row.int("refunded") <= card(row).max(0), || "more went back than was paid".to_owned())?;
+    let refunds = row.packed("refunds");
+    let live: Vec<&Value> = refunds.iter().filter(|refund| int(refund, 1) != 5).collect();
+    law(are_apart(&live, 3), || "a unit was refunded twice".to_owned())?;
+    let shipments = row.packed("shipments");
+    law(are_apart(&shipments.iter().collect::<Vec<_>>(), 1), || {
+        "a unit was sent twice".to_owned()
+    })?;
+    if row.int("state") != COMPLETED {
+        return Ok(());
+    }
+    let units = Units::of(row);
+    for refund in live.iter().filter(|refund| !list(refund, 3).is_empty()) {
+        let [by_card, paid, earned, _] = units.sum(list(refund, 3));
+        let is = [int(refund, 2) + int(refund, 9), int(refund, 6), int(refund, 7)];
+        let is_of = is == [by_card, paid, earned];
+        law(is_of, || format!("units of {by_card}, {paid}, {earned} are refunded as {is:?}"))?;
+    }
+    Ok(())
+}
+
+impl Auditor {
+    /// The payment pays each merchant what its units bear.
+    fn shared(&self, id: i64, row: &Row) -> Result<(), Broken> {
+        let Some(payment) = self.row("payment", id).filter(|_| row.int("state") == COMPLETED)
+        else {
+            return Ok(());
+        };
+        let units = Units::of(row);
+        let should = units.split(row.int("coupon_funding") == 1);
+        let split = payment.packed("split");
+        let part = |part| (text(part, 0), [1, 2, 3, 4].map(|at| int(part, at)));
+        let is: Vec<_> = split.iter().map(part).filter(|(_, share)| *share != [0; 4]).collect();
+        law(is == should, || format!("{id} is split as {is:?}, should be {should:?}"))
+    }
+
+    /// Points that were spent are spent for a sale, and what refunds promise is back.
+    fn pointed(&self, id: i64, row: &Row) -> Result<(), Broken> {
+        let Some(used) = self.row("point_use", id) else { return Ok(()) };
+        let spent = sum(used.packed("parts").iter().map(|part| int(part, 2)));
+        let back = sum(used.packed("restores").iter().map(|back| int(back, 1) + int(back, 2)));
+        let refunds = row.packed("refunds");
+        let done = refunds.iter().filter(|refund| int(refund, 1) == 4);
+        let promised = sum(done.map(|refund| int(refund, 6) + int(refund, 7)));
+        let points = row.int("points_paid") + row.int("points_earned");
+        let due = if row.int("state") == COMPLETED { (points, promised) } else { (spent, spent) };
+        law((spent, back) == due, || {
+            format!("{id}: {spent} points spent, {back} back, not {due:?}")
+        })
+    }
 }
 
 /// How many units a packed `[line, from, quantity]` is about.

@@ -18,7 +18,7 @@ pub(super) fn judge(change: &Change<'_>, tally: &mut Tally) -> Result<(), Broken
             let (from, to) = (before.map_or(0, |row| row.int("state")), row.int("state"));
             tally.add(&format!("reservation {from} → {to}"));
             let may = match (from, to) {
-                (0, HELD | PINNED | 4) | (HELD, PINNED | 4 | 5) | (PINNED, COMMITTED | 4) => true,
+                (0, HELD..=4) | (HELD, PINNED..=5) | (PINNED, COMMITTED | 4) => true,
                 (from, to) => from == to,
             };
             law(may, || format!("a reservation went from {from} to {to}"))
