@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::RequestPartsExt;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, RawPathParams};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
@@ -43,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// The caller does not want to wait for the outcome.
     pub(crate) respond_async: bool,
+    /// A person looks at the answer.
+    pub(crate) html: bool,
     permit: Mutex<Option<Permit>>,
     key: Box<str>,
     reason: Box<str>,
@@ -89,6 +91,7 @@ impl Call {
             correlation,
             started,
             respond_async: wants_async(&parts.headers),
+            html: route.method == "GET" && wants_html(&parts.headers),
             permit: Mutex::new(Some(permit)),
             key,
             reason: reason(parts.headers.get(REASON))?,
@@ -239,6 +242,11 @@ fn unescaped(mut bytes: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(plain)
+}
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 fn wants_async(headers: &HeaderMap) -> bool {

@@ -348,6 +348,22 @@ pub(crate) const TABLE: &[Row] = &[
     row("VOID_CONFLICT", 409, "The payment cannot be voided"),
     row("REFUND_CONFLICT", 409, "Nothing can be refunded"),
     row("REFUND_REFUSED", 402, "The gateway has refused the refund"),
+    // coupon
+    row("COUPON_EXHAUSTED", 409, "All coupons of the campaign are issued"),
+    row("COUPON_LIMIT_REACHED", 409, "The user has as many coupons as one may have"),
+    row("CAMPAIGN_NOT_OPEN", 409, "The campaign issues nothing now"),
+    row("CAMPAIGN_UNKNOWN", 404, "There is no such campaign"),
+    row("CAMPAIGN_INVALID", 422, "The terms of the campaign make no sense"),
+    row("CAMPAIGN_DIFFERS", 409, "The id belongs to another campaign"),
+    row("GRANT_INVALID", 422, "A grant gives 1 to 500 coupons"),
+    row("COUPON_UNKNOWN", 404, "There is no such coupon"),
+    row("COUPON_DIFFERS", 409, "The id belongs to another coupon"),
+    row("COUPON_USED", 409, "An order uses the coupon"),
+    row("COUPON_EXPIRED", 409, "The coupon's time is over"),
+    row("COUPON_REVOKED", 409, "The coupon was taken back"),
+    row("COUPON_MINIMUM", 409, "The goods are worth less than the coupon asks for"),
+    row("COUPON_NOT_APPLICABLE", 409, "The coupon saves nothing on this order"),
+    row("STEP_CANCELLED", 409, "The order took the step back before it came"),
     // ledger
     row("UNBALANCED", 422, "The legs do not balance"),
     row("POSTING_DIFFERS", 409, "The posting has other legs"),
@@ -373,12 +389,13 @@ mod tests {
     use super::*;
 
     /// The codes that the domains and the desk can give, read from where they are written.
-    const DOMAINS: [&str; 7] = [
+    const DOMAINS: [&str; 8] = [
         include_str!("../../engine/src/desk.rs"),
         include_str!("../../domain/src/order/command.rs"),
         include_str!("../../domain/src/user/command.rs"),
         include_str!("../../domain/src/catalog/command.rs"),
         include_str!("../../domain/src/inventory/command.rs"),
+        include_str!("../../domain/src/coupon/command.rs"),
         include_str!("../../domain/src/payment/command.rs"),
         include_str!("../../domain/src/ledger/command.rs"),
     ];

@@ -1,6 +1,6 @@
 //! From errors to problems that say which field and what to do.
 
-use jangbu_domain::{catalog, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment};
 use jangbu_engine::unit::Refusal;
 use serde::Deserialize;
 
@@ -101,7 +101,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Problem {
         .or_else(|| reject.downcast_ref().and_then(inventory))
         .or_else(|| reject.downcast_ref().and_then(catalog))
         .or_else(|| reject.downcast_ref().and_then(payment))
-        .or_else(|| reject.downcast_ref().and_then(ledger));
+        .or_else(|| reject.downcast_ref().and_then(ledger))
+        .or_else(|| reject.downcast_ref().and_then(coupon));
     let title = crate::codes::row_of(refusal.code).title;
     let Some((field, message)) = told else { return Problem::coded(refusal.code, title) };
     let detail = format!("{field}: {message}");
@@ -211,6 +212,35 @@ fn catalog(reject: &catalog::command::Reject) -> Option<Told> {
         | R::ProductDiffers
         | R::SkusMissing
         | R::Import(_) => return None,
+    })
+}
+
+fn coupon(reject: &coupon::command::Reject) -> Option<Told> {
+    use coupon::command::Reject as R;
+    Some(match reject {
+        R::TermsInvalid { field, must } => {
+            let field = match *field {
+                "ends" => "endsAt",
+                "valid" => "validUntil",
+                "scope" => "merchantId",
+                field => field,
+            };
+            told(field, *must)
+        }
+        R::CouponExhausted { remaining } => told("remaining", format!("{remaining} are left")),
+        R::CouponLimitReached { user } => told("userId", format!("{user} has the most allowed")),
+        R::CouponMinimum { minimum } => told("couponId", format!("asks for goods worth {minimum}")),
+        R::GrantInvalid => told("userIds", "must be 1 to 500"),
+        R::CampaignDiffers
+        | R::CampaignUnknown
+        | R::CampaignNotOpen
+        | R::CouponDiffers
+        | R::CouponUnknown
+        | R::CouponUsed
+        | R::CouponExpired
+        | R::CouponRevoked
+        | R::CouponNotApplicable
+        | R::StepCancelled => return None,
     })
 }
 

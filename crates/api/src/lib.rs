@@ -34,6 +34,7 @@ mod call;
 mod catalog;
 mod charge;
 mod codes;
+mod coupon;
 mod docs;
 mod explain;
 mod explain_key;
@@ -187,6 +188,7 @@ pub struct Api {
     prove: Prove,
     backups: Arc<Backups>,
     gate: Arc<Gate>,
+    closed: coupon::Closed,
     repeats: Repeats,
     counts: Counts,
     started: Time,
@@ -228,6 +230,7 @@ impl Api {
             prove,
             backups,
             gate,
+            closed: coupon::Closed::default(),
             repeats,
             counts,
             started,

@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub(crate) settled: [AtomicU64; OUTCOMES],
     /// Refusals by the sold-out gate.
     pub(crate) gated: AtomicU64,
+    pub(crate) gated_coupons: AtomicU64,
     /// Answers by route and class of status; the last row is for paths that are no route.
     answers: Box<[[AtomicU64; 5]]>,
 }
@@ -40,6 +41,7 @@ impl Counts {
         Self {
             settled: Default::default(),
             gated: AtomicU64::new(0),
+            gated_coupons: AtomicU64::new(0),
             answers: (0..rows).map(|_| Default::default()).collect(),
         }
     }
@@ -322,6 +324,9 @@ fn own(page: &mut Page, counts: &Counts) {
     }
     let gated = counts.gated.load(Ordering::Relaxed);
     page.counter("jangbu_gate_refusals_total", "Orders refused by the sold-out gate.", gated);
+    let gated = counts.gated_coupons.load(Ordering::Relaxed);
+    let help = "Coupons refused without a commit: their campaign issues nothing.";
+    page.counter("jangbu_coupon_gate_refusals_total", help, gated);
     page.family("jangbu_http_requests_total", "counter", "Answers by route and class of status.");
     let names = route::all().map(|route| route.name).chain(["none"]);
     for (name, row) in names.zip(&counts.answers) {

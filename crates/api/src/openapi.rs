@@ -124,6 +124,11 @@ fn parameters_of(route: &Route) -> Value {
             (_, Some("order" | "saga")) => "ord_01H9Z8D0GC000",
             (_, Some("user")) => "usr_01H9Z8D0G4000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
+            (_, Some("campaign")) | ("id", Some("coupon")) if route.path.contains("campaigns") => {
+                "cmp_01H9Z8D0G4000"
+            }
+            (_, Some("coupon")) if route.path.contains("users") => "usr_01H9Z8D0G4000",
+            (_, Some("coupon")) => "cpn_01H9Z8D0G4000",
             _ => "pay_01H9Z8D0GC000",
         };
         let schema = match example.split_once('_') {
@@ -179,6 +184,7 @@ fn states(route: &Route) -> Value {
     let open = schemas::STATES.into_iter().chain(["OPEN"]);
     let known: Vec<_> = match route.name {
         "saga.list" => open.collect(),
+        "coupon.list" => vec!["FREE", "USED", "EXPIRED", "REVOKED"],
         _ => vec!["UNKNOWN"],
     };
     json!({ "type": "string", "enum": known })
@@ -209,6 +215,10 @@ fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
     for (status, schema, description) in route.doc.answers {
         let content = match *schema {
+            "CampaignProof" => json!({
+                "application/json": { "schema": reference(schema) },
+                "text/html": { "schema": { "type": "string" } },
+            }),
             "" => json!({ "text/plain": { "schema": { "type": "string" } } }),
             "Page" => json!({ "text/html": { "schema": { "type": "string" } } }),
             schema => json!({ "application/json": { "schema": reference(schema) } }),

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use jangbu_engine::mailbox::Why;
 use jangbu_kernel::{OrderId, PaymentId};
 use serde::Serialize;
 
+use crate::admission::Refusal;
 use crate::codes::Own;
 use crate::codes::row_of;
 use crate::repeats::Reused;
@@ -42,6 +44,8 @@ pub(crate) struct What {
     pub(crate) after: Option<u32>,
     /// The key belongs to another command, and nobody has said yet what differs.
     pub(crate) reused: Option<Box<Reused>>,
+    /// The answer as it was made beforehand.
+    pub(crate) ready: Option<Arc<Refusal>>,
 }
 
 impl Deref for Problem {
@@ -76,7 +80,15 @@ impl Problem {
             replayed: false,
             after: None,
             reused: None,
+            ready: None,
         }))
+    }
+
+    /// One whose answer was made beforehand.
+    pub(crate) fn ready(refusal: Arc<Refusal>) -> Self {
+        let mut problem = Self::coded(refusal.code(), "");
+        problem.ready = Some(refusal);
+        problem
     }
 
     /// Names a field.

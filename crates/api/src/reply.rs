@@ -160,6 +160,9 @@ pub(crate) fn respond(correlation: &str, result: Result<Reply, Problem>) -> Resp
 }
 
 fn refuse(correlation: &str, problem: &Problem) -> Response {
+    if let Some(ready) = &problem.ready {
+        return ready.answer(correlation);
+    }
     let row = row_of(problem.code);
     if row.status == 500 {
         tracing::error!(code = problem.code, correlation, detail = %problem.detail, "failed");

@@ -96,6 +96,7 @@ const TABLES: &[&[Route]] = &[
     crate::user::ROUTES,
     crate::catalog::ROUTES,
     crate::inventory::ROUTES,
+    crate::coupon::ROUTES,
     crate::payment::ROUTES,
     crate::charge::ROUTES,
     crate::inbox::ROUTES,

@@ -15,6 +15,7 @@ pub(crate) fn all() -> Value {
         rest(),
         crate::audit_log::schemas(),
         crate::charge::schemas(),
+        crate::coupon::schemas(),
         crate::poison::schemas(),
         crate::explain_key::schemas(),
         crate::parked::schemas(),

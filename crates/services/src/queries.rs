@@ -2,6 +2,7 @@
 //! query is one short snapshot on a reader of its own.
 
 mod books;
+mod coupons;
 pub mod shelf;
 
 use std::collections::BTreeMap;

@@ -265,6 +265,11 @@ impl Shop {
         self.mint.next(self.clock.now())
     }
 
+    /// The first of `count` new ids; the others follow by [`Mint::block`].
+    pub fn mint_block(&self, count: u32) -> i64 {
+        self.mint.take(self.clock.now(), count)
+    }
+
     /// The time.
     pub fn now(&self) -> jangbu_kernel::Time {
         self.clock.now()

@@ -50,8 +50,12 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         "email": "lee@example.com", "password": "correct horse", "name": "Lee",
     });
     let customer = world.post("/api/v1/users", "-", &customer).await;
+    let campaign = crate::coupons::campaign(world, "c", 9, 9).await;
+    let coupon = crate::coupons::issue(world, &campaign, "cpn", USER).await;
     vec![
         ("$CUSTOMER", text(&customer.json["id"])),
+        ("$COUPON", text(&coupon.json["couponId"])),
+        ("$CAMPAIGN", campaign),
         ("$UNTAKEN", text(&untaken.json["paymentId"])),
         ("$TAKEN", text(&taken.json["paymentId"])),
         ("$JOURNAL", text(&journal.json["journalId"])),
@@ -150,7 +154,8 @@ fn the_examples_of_the_document_fit_its_schemas() {
 fn strip_ids(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, _| !name.ends_with("Id") || name == "merchantId");
+            let is_id = |name: &str| name.ends_with("Id") || name.ends_with("Ids");
+            fields.retain(|name, _| !is_id(name) || name == "merchantId");
             fields.values_mut().for_each(strip_ids);
         }
         Value::Array(items) => items.iter_mut().for_each(strip_ids),

@@ -8,6 +8,7 @@ mod auth;
 mod books;
 mod charge;
 mod corpus;
+mod coupons;
 mod defects;
 mod desk;
 mod document;

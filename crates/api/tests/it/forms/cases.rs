@@ -66,6 +66,11 @@ const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
 const BALANCE: &str = "/api/v1/ledger/accounts/{code}/balance";
 
+const CAMPAIGN: &str = r#"{"name":"Spring","discount":{"type":"PERCENT","basisPoints":1000,"cap":500,"amount":null},
+    "currency":"KRW","minimum":0,"startsAt":"2026-01-01T00:00:00Z","endsAt":"2099-01-01T00:00:00Z",
+    "validDays":30,"validUntil":null,"perUser":9,"total":99,"funding":"MERCHANT","merchantId":"m-1"}"#;
+const GRANT: &str = r#"{"userIds":["$USER"],"reason":"a late parcel"}"#;
+
 /// Every endpoint once. They run in this order on one shop. The payment to be resolved is not
 /// unknown yet, which takes longer than a test: it is refused, and `books` knows more of it.
 pub(crate) const CASES: &[Case] = &[
@@ -107,6 +112,48 @@ pub(crate) const CASES: &[Case] = &[
     read("/api/v1/stock/{sku}", "/api/v1/stock/$SKU", "/api/v1/stock/7", "INVALID_ID"),
     write("POST", "/api/v1/stock/{sku}/receive", "/api/v1/stock/$SKU/receive", RECEIVE, 201),
     write("POST", "/api/v1/stock/{sku}/adjust", "/api/v1/stock/$SKU/adjust", ADJUST, 201),
+    write("POST", "/api/v1/campaigns", "/api/v1/campaigns", CAMPAIGN, 201),
+    read(
+        "/api/v1/campaigns",
+        "/api/v1/campaigns",
+        "/api/v1/campaigns?limit=x",
+        "INVALID_PARAMETER",
+    ),
+    read(
+        "/api/v1/campaigns/{id}",
+        "/api/v1/campaigns/$CAMPAIGN",
+        "/api/v1/campaigns/7",
+        "INVALID_ID",
+    ),
+    write(
+        "POST",
+        "/api/v1/campaigns/{id}/issue",
+        "/api/v1/campaigns/$CAMPAIGN/issue",
+        r#"{"userId":"$USER"}"#,
+        201,
+    ),
+    write(
+        "POST",
+        "/api/v1/campaigns/{id}/grants",
+        "/api/v1/campaigns/$CAMPAIGN/grants",
+        GRANT,
+        201,
+    ),
+    read(
+        "/api/v1/campaigns/{id}/proof",
+        "/api/v1/campaigns/$CAMPAIGN/proof",
+        "/api/v1/campaigns/$CAMPAIGN/proof?cursor=x",
+        "INVALID_PARAMETER",
+    ),
+    write("POST", "/api/v1/campaigns/{id}/end", "/api/v1/campaigns/$CAMPAIGN/end", WHY, 200),
+    read(
+        "/api/v1/users/{id}/coupons",
+        "/api/v1/users/$USER/coupons?state=FREE",
+        "/api/v1/users/$USER/coupons?state=LOST",
+        "INVALID_PARAMETER",
+    ),
+    read("/api/v1/coupons/{id}", "/api/v1/coupons/$COUPON", "/api/v1/coupons/7", "INVALID_ID"),
+    write("POST", "/api/v1/coupons/{id}/revoke", "/api/v1/coupons/$COUPON/revoke", WHY, 200),
     read("/api/v1/payments/{id}", "/api/v1/payments/$LOST", "/api/v1/payments/7", "INVALID_ID"),
     write("POST", "/api/payments/authorize", "/api/payments/authorize", AUTHORIZE, 200),
     write(
