@@ -364,6 +364,17 @@ pub(crate) const TABLE: &[Row] = &[
     row("COUPON_MINIMUM", 409, "The goods are worth less than the coupon asks for"),
     row("COUPON_NOT_APPLICABLE", 409, "The coupon saves nothing on this order"),
     row("STEP_CANCELLED", 409, "The order took the step back before it came"),
+    // point
+    row("POINTS_AMOUNT_INVALID", 422, "A number of points is out of range"),
+    row("POINTS_INSUFFICIENT", 409, "There are not enough points"),
+    row("POINT_CURRENCY", 422, "Points are of another currency"),
+    row("POINTS_OVERFLOW", 422, "The account cannot count that many points"),
+    row("POINT_EXPIRY_INVALID", 422, "Points cannot end then"),
+    row("POINT_LOTS_FULL", 409, "The account has too many expiries of its own"),
+    row("POINT_USE_DIFFERS", 409, "The id belongs to another movement of points"),
+    row("POINT_USE_UNKNOWN", 404, "The order has nothing to do with points"),
+    row("POINT_RESTORE_EXCEEDS_SPENT", 409, "More points than the order has spent"),
+    row("POINT_CLAW_EXCEEDS_EARNED", 409, "More points than the order has earned"),
     // ledger
     row("UNBALANCED", 422, "The legs do not balance"),
     row("POSTING_DIFFERS", 409, "The posting has other legs"),
@@ -389,7 +400,7 @@ mod tests {
     use super::*;
 
     /// The codes that the domains and the desk can give, read from where they are written.
-    const DOMAINS: [&str; 8] = [
+    const DOMAINS: [&str; 9] = [
         include_str!("../../engine/src/desk.rs"),
         include_str!("../../domain/src/order/command.rs"),
         include_str!("../../domain/src/user/command.rs"),
@@ -398,6 +409,7 @@ mod tests {
         include_str!("../../domain/src/coupon/command.rs"),
         include_str!("../../domain/src/payment/command.rs"),
         include_str!("../../domain/src/ledger/command.rs"),
+        include_str!("../../domain/src/point/command.rs"),
     ];
 
     fn codes_of(source: &str) -> impl Iterator<Item = &str> {

@@ -1,6 +1,6 @@
 //! From errors to problems that say which field and what to do.
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
 use jangbu_engine::unit::Refusal;
 use serde::Deserialize;
 
@@ -102,7 +102,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Problem {
         .or_else(|| reject.downcast_ref().and_then(catalog))
         .or_else(|| reject.downcast_ref().and_then(payment))
         .or_else(|| reject.downcast_ref().and_then(ledger))
-        .or_else(|| reject.downcast_ref().and_then(coupon));
+        .or_else(|| reject.downcast_ref().and_then(coupon))
+        .or_else(|| reject.downcast_ref().and_then(point));
     let title = crate::codes::row_of(refusal.code).title;
     let Some((field, message)) = told else { return Problem::coded(refusal.code, title) };
     let detail = format!("{field}: {message}");
@@ -260,6 +261,27 @@ fn payment(reject: &payment::command::Reject) -> Option<Told> {
         | R::NotUnknown
         | R::NothingToRefund
         | R::TooManyRefunds => return None,
+    })
+}
+
+fn point(reject: &point::command::Reject) -> Option<Told> {
+    use point::command::Reject as R;
+    Some(match reject {
+        R::AmountInvalid => told("amount", format!("must be 1 to {}", point::model::LIMIT)),
+        R::Insufficient { available } => {
+            told("points", format!("{available} can be spent at the moment"))
+        }
+        R::Currency { currency } => told("currency", format!("points are of {currency}")),
+        R::ExpiryInvalid => {
+            told("expiresAt", "must be in the future, and at most five years ahead")
+        }
+        R::LotsFull => told("expiresAt", "leave it out: the account has too many dates of its own"),
+        R::Overflow => told("amount", "the account cannot count that many points"),
+        R::StepCancelled
+        | R::UseDiffers
+        | R::UseUnknown
+        | R::RestoreExceedsSpent
+        | R::ClawExceedsEarned => return None,
     })
 }
 

@@ -203,6 +203,9 @@ impl EntryOut {
             source: match entry.source {
                 Source::Payment(id) => id.to_string(),
                 Source::Journal(id) => id.to_string(),
+                Source::Order(id) => id.to_string(),
+                Source::Grant(id) => id.to_string(),
+                Source::User(id) => id.to_string(),
             },
             posting: entry.seq,
             leg: entry.leg,

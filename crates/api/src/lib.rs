@@ -57,6 +57,7 @@ mod openapi;
 mod order;
 mod parked;
 mod payment;
+mod point;
 mod poison;
 mod problem;
 mod repeats;

@@ -129,6 +129,7 @@ fn parameters_of(route: &Route) -> Value {
             }
             (_, Some("coupon")) if route.path.contains("users") => "usr_01H9Z8D0G4000",
             (_, Some("coupon")) => "cpn_01H9Z8D0G4000",
+            ("id", Some("point")) => "usr_01H9Z8D0GM000",
             _ => "pay_01H9Z8D0GC000",
         };
         let schema = match example.split_once('_') {

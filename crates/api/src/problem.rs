@@ -33,7 +33,7 @@ pub(crate) struct What {
     pub(crate) detail: Cow<'static, str>,
     pub(crate) details: Vec<Detail>,
     pub(crate) order: Option<OrderId>,
-    /// The payment that a request of the compatible payment API is about.
+    /// The payment that a request of the compatible payment API, or a charge of points, is about.
     pub(crate) payment: Option<PaymentId>,
     /// Rendered with the fields of the compatible payment API as well.
     pub(crate) compatible: bool,
@@ -134,7 +134,7 @@ impl Problem {
             request_id: request,
             retryable: row.retryable && self.order.is_none() && self.payment.is_none(),
             message: self.compatible.then_some(&*self.detail),
-            payment_id: self.compatible.then_some(Shown(self.payment)),
+            payment_id: (self.compatible || self.payment.is_some()).then_some(Shown(self.payment)),
             order_id: self.order,
             outcome: self.outcome,
             details: &self.details,

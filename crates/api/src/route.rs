@@ -97,6 +97,7 @@ const TABLES: &[&[Route]] = &[
     crate::catalog::ROUTES,
     crate::inventory::ROUTES,
     crate::coupon::ROUTES,
+    crate::point::ROUTES,
     crate::payment::ROUTES,
     crate::charge::ROUTES,
     crate::inbox::ROUTES,

@@ -24,6 +24,7 @@ pub(crate) fn all() -> Value {
         crate::user::schemas(),
         crate::saga::schemas(),
         crate::inbox::schemas(),
+        crate::point::schemas(),
     ] {
         if let Value::Object(part) = part {
             all.extend(part);
@@ -233,7 +234,7 @@ fn books() -> Value {
         })),
         "AccountPage": page("Account"),
         "Entry": object(&json!({
-            "at": time(), "source": id("(pay|jnl)"), "posting": whole(), "leg": whole(), "side": side,
+            "at": time(), "source": id("(pay|jnl|ord|grt|usr)"), "posting": whole(), "leg": whole(), "side": side,
             "amount": of("Money"), "balance": of("Money"),
         })),
         "EntryPage": page("Entry"),

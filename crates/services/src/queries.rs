@@ -3,6 +3,7 @@
 
 mod books;
 mod coupons;
+mod points;
 pub mod shelf;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::payment::UNKNOWN;
 use crate::projections::{OFFSET, TIMELINE, USER_ORDER};
 
 pub use books::{AccountEntry, Booked, Source};
+pub use points::Movement as PointMovement;
 
 /// Readers of one database, opened as they are needed and used again.
 #[derive(Debug)]

@@ -141,7 +141,7 @@ fn share(merchant: &str) -> i64 {
 }
 
 /// The refusal of business that the gateway would not hear of, before anything is written down.
-fn gateway_open(api: &Api) -> Option<Problem> {
+pub(crate) fn gateway_open(api: &Api) -> Option<Problem> {
     let left = api.shop.gateway_open()?;
     let detail = "the gateway does not work at the moment; nothing was done, try again";
     let mut problem = Problem::of(Own::GatewayUnavailable, detail);

@@ -22,11 +22,12 @@
 mod act;
 mod form;
 mod told;
-mod wait;
+pub(crate) mod wait;
 
 use crate::auth::Role;
 use crate::route::{Doc, Route};
 
+pub(crate) use act::gateway_open;
 pub(crate) use told::{merchant_schema, schemas};
 
 use act::{authorize, capture, get, refund, void};

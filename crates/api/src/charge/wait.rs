@@ -1,4 +1,5 @@
-//! From a command about a payment without an order to the gateway's answer.
+//! From a command about a payment without an order to the gateway's answer: a merchant's payment,
+//! and a charge of points.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::wait::Watch;
 
 /// What a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(crate) enum What {
     Authorized,
     Captured,
     Voided,
@@ -26,15 +27,15 @@ pub(super) enum What {
 
 /// A payment after a command, answered or not.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) id: PaymentId,
-    pub(super) payment: Box<Payment>,
+pub(crate) struct Seen {
+    pub(crate) id: PaymentId,
+    pub(crate) payment: Box<Payment>,
     /// The refund that was asked for.
-    pub(super) refund: Option<u32>,
+    pub(crate) refund: Option<u32>,
     /// When it was answered, if that was seen: the time of its posting.
-    pub(super) at: Option<Time>,
-    pub(super) replayed: bool,
-    pub(super) timing: Option<Timing>,
+    pub(crate) at: Option<Time>,
+    pub(crate) replayed: bool,
+    pub(crate) timing: Option<Timing>,
 }
 
 impl What {
@@ -63,7 +64,7 @@ impl What {
 }
 
 /// Asks, and waits until the call about it was answered or the wait limit has passed.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     api: &Arc<Api>,
     call: &Call,
     (watched, envelope): (PaymentId, Envelope),

@@ -211,7 +211,7 @@ pub(crate) fn user_in(call: &Call, named: Option<&str>) -> Result<UserId, Proble
     user_or_own(call, named.map(parse).transpose()?, missing)
 }
 
-pub(super) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {
+pub(crate) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {
     let fits =
         (1..=TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {

@@ -19,7 +19,7 @@ use crate::text::id;
 
 pub(crate) use schema::schemas;
 
-pub(crate) use form::{REASON, reason, sku_id};
+pub(crate) use form::{REASON, reason, secret, sku_id};
 
 use change::{cancel, refund};
 use place::{confirm, place};

@@ -45,6 +45,9 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let taken = world.post("/api/payments/authorize", "taken", &merchant).await;
     let untaken = world.post("/api/payments/authorize", "untaken", &merchant).await;
     let journal = world.post(JOURNALS, "j", &serde_json::from_str(JOURNAL).unwrap()).await;
+    let charges = format!("/api/v1/users/{USER}/points/charges");
+    let charge = json!({ "amount": 100, "token": "tok_visa" });
+    let charged = world.post(&charges, "charged", &charge).await;
     let [poison, ruined] = set_aside(world).await;
     let customer = json!({
         "email": "lee@example.com", "password": "correct horse", "name": "Lee",
@@ -57,6 +60,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$COUPON", text(&coupon.json["couponId"])),
         ("$CAMPAIGN", campaign),
         ("$UNTAKEN", text(&untaken.json["paymentId"])),
+        ("$CHARGED", text(&charged.json["paymentId"])),
         ("$TAKEN", text(&taken.json["paymentId"])),
         ("$JOURNAL", text(&journal.json["journalId"])),
         ("$USER", USER.to_owned()),

@@ -23,6 +23,7 @@ mod net;
 mod orders;
 mod overload;
 mod parked;
+mod points;
 mod schema;
 mod server;
 mod sessions;

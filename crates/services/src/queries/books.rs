@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jangbu_domain::ledger::model::{Account, AccountId, Entry, EntryKey, Journal};
+use jangbu_domain::point::command::{Kind, posting};
 use jangbu_engine::port::{By, Fault, Read};
 use jangbu_kernel::id::JournalId;
-use jangbu_kernel::{PaymentId, Time};
+use jangbu_kernel::{GrantId, OrderId, PaymentId, Time, UserId};
 
 use crate::bound::{Keyed, Stored};
 use crate::ledger::ENTRY;
+use crate::point::{ACCOUNT as POINTS, CREDIT};
 use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL};
 
 use super::{HIGHEST, LOWEST, Queries, range, reverse};
@@ -20,6 +22,24 @@ pub enum Source {
     Payment(PaymentId),
     /// A journal.
     Journal(JournalId),
+    /// The points of an order.
+    Order(OrderId),
+    /// A grant of points.
+    Grant(GrantId),
+    /// A user whose points have expired.
+    User(UserId),
+}
+
+impl Source {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Payment(PaymentId(id))
+            | Self::Journal(JournalId(id))
+            | Self::Order(OrderId(id))
+            | Self::Grant(GrantId(id))
+            | Self::User(UserId(id)) => id,
+        }
+    }
 }
 
 /// A journal with its entries and their accounts.
@@ -102,28 +122,35 @@ impl Queries {
                 balance: row.int(7),
             });
         })?;
-        self.name_journals(&mut found)?;
+        self.name_sources(&mut found)?;
         Ok(found)
     }
 
-    /// Tells which sources are journals. Payments and journals share one sequence of ids.
-    fn name_journals(&self, entries: &mut [AccountEntry]) -> Result<(), Fault> {
-        let key = |entry: &AccountEntry| match entry.source {
-            Source::Payment(PaymentId(id)) | Source::Journal(JournalId(id)) => [id, 0, 0],
-        };
-        let mut keys: Vec<_> = entries.iter().map(key).collect();
+    /// Tells which sources are no payments. All kinds of sources have ids of their own, but for an
+    /// order and its payment; the numbers of its points' postings are far above those of a payment.
+    fn name_sources(&self, entries: &mut [AccountEntry]) -> Result<(), Fault> {
+        let mut keys: Vec<_> = entries.iter().map(|entry| [entry.source.number(), 0, 0]).collect();
         keys.sort_unstable();
         keys.dedup();
-        let mut journals = BTreeSet::new();
-        let read = Read { table: Journal::TABLE, by: By::Keys(keys) };
-        self.truth.read(&[read], &mut |_, row| {
-            journals.insert(row.int(0));
-        })?;
-        for entry in entries {
-            let [id, ..] = key(entry);
-            if journals.contains(&id) {
-                entry.source = Source::Journal(JournalId(id));
+        let mut others = [(); 3].map(|()| BTreeSet::new());
+        let reads = [Journal::TABLE, &CREDIT, &POINTS]
+            .map(|table| Read { table, by: By::Keys(keys.clone()) });
+        self.truth.read(&reads, &mut |read, row| {
+            let bought = read == 1 && row.int(2) == Kind::Paid.code();
+            if !bought {
+                others[read].insert(row.int(0));
             }
+        })?;
+        let [journals, grants, users] = others;
+        for entry in entries {
+            let id = entry.source.number();
+            entry.source = match id {
+                _ if entry.seq >= posting::EARN => Source::Order(OrderId(id)),
+                _ if journals.contains(&id) => Source::Journal(JournalId(id)),
+                _ if grants.contains(&id) => Source::Grant(GrantId(id)),
+                _ if users.contains(&id) => Source::User(UserId(id)),
+                _ => Source::Payment(PaymentId(id)),
+            };
         }
         Ok(())
     }

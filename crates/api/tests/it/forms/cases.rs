@@ -61,6 +61,10 @@ const REGISTER: &str = r#"{"email":"kim@example.com","password":"correct horse",
 const LOGIN: &str = r#"{"email":"lee@example.com","password":"correct horse"}"#;
 const UPDATE: &str = r#"{"email":"lee@example.com","name":"Lee","phone":null,"address":"Busan"}"#;
 const PASSWORD: &str = r#"{"current":"correct horse","password":"battery staple"}"#;
+const CHARGE: &str = r#"{"amount":500,"token":"tok_visa"}"#;
+const POINTS_GIVEN: &str =
+    r#"{"amount":50,"expiresAt":"2029-01-31T15:00:00Z","reason":"an apology"}"#;
+const POINTS: &str = "/api/v1/users/{id}/points";
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -154,6 +158,33 @@ pub(crate) const CASES: &[Case] = &[
     ),
     read("/api/v1/coupons/{id}", "/api/v1/coupons/$COUPON", "/api/v1/coupons/7", "INVALID_ID"),
     write("POST", "/api/v1/coupons/{id}/revoke", "/api/v1/coupons/$COUPON/revoke", WHY, 200),
+    read(POINTS, "/api/v1/users/$USER/points", "/api/v1/users/7/points", "INVALID_ID"),
+    read(
+        "/api/v1/users/{id}/points/history",
+        "/api/v1/users/$USER/points/history?limit=5",
+        "/api/v1/users/$USER/points/history?cursor=x",
+        "INVALID_PARAMETER",
+    ),
+    write(
+        "POST",
+        "/api/v1/users/{id}/points/charges",
+        "/api/v1/users/$USER/points/charges",
+        CHARGE,
+        201,
+    ),
+    read(
+        "/api/v1/users/{id}/points/charges/{payment}",
+        "/api/v1/users/$USER/points/charges/$CHARGED",
+        "/api/v1/users/$USER/points/charges/7",
+        "INVALID_ID",
+    ),
+    write(
+        "POST",
+        "/api/v1/users/{id}/points/grants",
+        "/api/v1/users/$USER/points/grants",
+        POINTS_GIVEN,
+        201,
+    ),
     read("/api/v1/payments/{id}", "/api/v1/payments/$LOST", "/api/v1/payments/7", "INVALID_ID"),
     write("POST", "/api/payments/authorize", "/api/payments/authorize", AUTHORIZE, 200),
     write(
