@@ -292,7 +292,7 @@ fn backups_are_made_by_themselves_and_the_oldest_go() {
 }
 
 #[test]
-fn a_backup_that_has_no_room_fails_and_the_shop_goes_on() {
+fn a_backup_that_cannot_be_written_fails_and_the_shop_goes_on() {
     let dir = scratch();
     let data = dir.path().join("data");
     let blocked = dir.path().join("file");
@@ -310,6 +310,19 @@ fn a_backup_that_has_no_room_fails_and_the_shop_goes_on() {
     assert_eq!(server.order("o", &skus[0], 1, "tok_ok").unwrap().status, 201);
     assert_eq!(server.get("/readyz").status, 200);
     assert!(!copy.exists());
+}
+
+#[test]
+fn a_shop_that_takes_no_new_business_can_be_backed_up() {
+    let dir = scratch();
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    let server = Server::start(&data, &[]);
+    let skus = server.seed(1, 10);
+    assert_eq!(server.order("o", &skus[0], 1, "tok_ok").unwrap().status, 201);
+    let set = server.operate("/api/v1/admin/read-only", "", &json!({ "on": true }));
+    assert_eq!(set.status, 200, "{set:?}");
+    back_up(Some(&server), &data, &copy);
+    assert_verified(&copy, dir.path());
 }
 
 /// Rounds of kills while events are trimmed.

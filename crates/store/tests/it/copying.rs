@@ -6,7 +6,9 @@ use jangbu_engine::port::{Backend, Copied, Fault, Mode, Store};
 use jangbu_store::{Dump, Sqlite};
 use tempfile::TempDir;
 
-use crate::shop::{ITEM, Item, MIGRATIONS, Source, TABLES, by_ids, commit, insert, item, row};
+use crate::shop::{
+    ITEM, Item, MARK, MIGRATIONS, Source, TABLES, by_ids, commit, insert, item, row,
+};
 
 fn shop() -> (TempDir, Sqlite) {
     let dir = tempfile::tempdir().unwrap();
@@ -106,6 +108,34 @@ fn a_roll_back_in_the_middle_of_a_copy_spoils_nothing() {
             };
             copy(store, &to, &mut break_off).unwrap();
             assert_eq!(store.ids(&by_ids(&[7, 5_000_000])), [7]);
+            wanted = sqlite.dump().unwrap();
+        })
+        .unwrap();
+    assert_eq!(rows_of(&to), wanted);
+}
+
+#[test]
+fn a_reader_that_holds_its_snapshot_neither_stops_a_copy_nor_is_disturbed() {
+    let (dir, sqlite) = shop();
+    let to = dir.path().join("copy.db");
+    let mut wanted = Dump::new();
+    sqlite
+        .with(&mut |store| {
+            fill(store, 3_000);
+            let reader = rusqlite::Connection::open(sqlite.path()).unwrap();
+            let count = || {
+                let sql = "SELECT count(*), sum(version) FROM item";
+                reader.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+            };
+            reader.execute_batch("BEGIN").unwrap();
+            let before: (i64, i64) = count();
+            let told = copy(store, &to, &mut busy).unwrap();
+            assert!(told.len() > 3, "{} slices", told.len());
+            commit(store, |plan| _ = row(plan, &MARK, Mode::Insert, &[1])).unwrap();
+            commit(store, |plan| _ = row(plan, &MARK, Mode::Trim, &[1])).unwrap();
+            assert_eq!(count(), before, "its snapshot stands");
+            reader.execute_batch("COMMIT").unwrap();
+            assert_ne!(count(), before);
             wanted = sqlite.dump().unwrap();
         })
         .unwrap();
