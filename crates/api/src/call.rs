@@ -20,7 +20,7 @@ use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::CORRELATION;
 use crate::route::Route;
-use crate::{Api, Settings, explain, idempotency, journal};
+use crate::{Api, Settings, catalog, explain, idempotency, journal};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -292,7 +292,11 @@ pub(crate) fn minted(api: &Api) -> Arc<str> {
 
 /// The longest body that a route takes.
 fn longest(route: &Route, settings: &Settings) -> usize {
-    if route.name == journal::NAME { journal::BODY.max(settings.body) } else { settings.body }
+    match route.name {
+        journal::NAME => journal::BODY.max(settings.body),
+        catalog::NAME => catalog::BODY.max(settings.body),
+        _ => settings.body,
+    }
 }
 
 /// Reads the body within the limits of size and time.

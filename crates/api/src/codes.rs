@@ -300,6 +300,7 @@ pub(crate) const TABLE: &[Row] = &[
     again("LOGIN_LOCKED", 429, "Too many wrong passwords"),
     // catalog
     row("NAME_INVALID", 422, "A name is empty or too long"),
+    row("MALFORMED_CSV", 422, "The file is not such a table"),
     row("DESCRIPTION_INVALID", 422, "A description is too long"),
     row("PRICE_INVALID", 422, "A price is out of range"),
     row("SKU_COUNT_INVALID", 422, "A product has 1 to 100 SKUs"),

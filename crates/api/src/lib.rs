@@ -85,6 +85,7 @@ use tokio::sync::Semaphore;
 
 pub use admission::AdmissionRules;
 pub use auth::{Keys, MerchantKey, PasswordCost, session_token};
+pub use catalog::sheet;
 pub use limits::{Network, Rate, Rates};
 pub use net::{Connections, serve};
 pub use openapi::openapi_json;

@@ -163,6 +163,29 @@ fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
         ),
         "cursor" => ("nextCursor of the page before", json!({ "type": "string" })),
+        "sort" => (
+            "The order",
+            json!({ "type": "string", "enum": ["newest", "price", "-price", "name"], "default": "newest" }),
+        ),
+        "published" => (
+            "Only what is on sale, or is not",
+            json!({ "type": "string", "enum": ["true", "false"] }),
+        ),
+        "categoryId" => (
+            "In this category or below it",
+            json!({ "type": "string", "pattern": schemas::id_pattern("cat") }),
+        ),
+        "minPrice" | "maxPrice" => (
+            "Of the lowest price, in minor units",
+            json!({ "type": "integer", "format": "int64", "minimum": 0 }),
+        ),
+        "prefix" => (
+            "How the name begins, whatever its case",
+            json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
+        ),
+        "merchantId" if route.name == "product.list" => {
+            ("Who sells it", json!({ "type": "string", "minLength": 1, "maxLength": 200 }))
+        }
         "merchantId" => ("Whose payment", crate::charge::merchant_schema()),
         "scope" => ("As `client:order.place`; all known ones", json!({ "type": "string" })),
         "userId" => (

@@ -21,6 +21,7 @@ pub(crate) fn all() -> Value {
         crate::parked::schemas(),
         crate::backups::schemas(),
         crate::journal::schemas(),
+        crate::catalog::schemas(),
         crate::user::schemas(),
         crate::saga::schemas(),
         crate::inbox::schemas(),
@@ -178,37 +179,6 @@ pub(crate) const STATES: [&str; 10] = [
 
 fn goods() -> Value {
     json!({
-        "CreateProduct": optional(
-            &json!({
-                "merchantId": { "type": "string", "minLength": 1, "maxLength": 200 },
-                "name": { "type": "string", "minLength": 1, "maxLength": 200 },
-                "publish": { "type": "boolean", "default": false },
-                "skus": {
-                    "type": "array", "minItems": 1, "maxItems": 100,
-                    "items": optional(
-                        &json!({
-                            "name": { "type": "string", "minLength": 1, "maxLength": 200 },
-                            "price": of("Money"),
-                            "stock": {
-                                "type": ["integer", "null"], "minimum": 0,
-                                "description": "Units received at once.",
-                            },
-                        }),
-                        &["stock"],
-                    ),
-                },
-            }),
-            &["publish"],
-        ),
-        "SetPrice": object(&json!({ "price": of("Money") })),
-        "Sku": object(&json!({
-            "id": id("sku"), "name": text(), "price": of("Money"), "priceVersion": whole(),
-        })),
-        "Product": object(&json!({
-            "id": id("prd"), "merchantId": text(), "name": text(),
-            "state": words(&["DRAFT", "PUBLISHED"]), "skus": list("Sku"), "createdAt": time(),
-        })),
-        "ProductPage": page("Product"),
         "Stock": object(&json!({
             "skuId": id("sku"), "received": whole(), "adjusted": whole(), "returned": whole(),
             "available": whole(), "reserved": whole(), "sold": whole(), "writtenOff": whole(),

@@ -35,6 +35,8 @@ async fn set_aside(world: &World) -> [String; 2] {
 pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let sku = world.sku("seed", 1_000, 100).await;
+    let root = json!({ "code": "clothes" });
+    let category = world.post("/api/v1/categories", "root", &root).await;
     let products = world.get("/api/v1/products").await;
     let sold = world.place("sold", &order(&sku, 2, 2_000, "tok_visa")).await;
     let held = world.place("held", &unpaid(&sku, 1, 1_000)).await;
@@ -63,6 +65,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$CHARGED", text(&charged.json["paymentId"])),
         ("$TAKEN", text(&taken.json["paymentId"])),
         ("$JOURNAL", text(&journal.json["journalId"])),
+        ("$CATEGORY", text(&category.json["id"])),
         ("$USER", USER.to_owned()),
         ("$PRODUCT", text(&products.json["items"][0]["id"])),
         ("$SOLD", text(&sold.json["id"])),

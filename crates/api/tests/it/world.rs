@@ -40,6 +40,7 @@ pub(crate) struct World {
     pub(crate) memory: Option<Memory>,
     pub(crate) gateway: Arc<Simulator>,
     pub(crate) dir: tempfile::TempDir,
+    pub(crate) queries: Arc<Queries>,
     stores: [Arc<dyn Backend>; 2],
     projections: Projections,
 }
@@ -177,7 +178,7 @@ impl World {
         let stores = [Arc::clone(&truth), derived];
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
-            queries,
+            queries: Arc::clone(&queries),
             truth,
             keys: keys(),
             sealing: sealing(),
@@ -187,7 +188,7 @@ impl World {
             backups: backups(&shop, dir.path()),
         });
         let router = router(Arc::clone(&api));
-        Self { api, router, shop, memory: kept, stores, projections, gateway, dir }
+        Self { api, router, shop, memory: kept, queries, stores, projections, gateway, dir }
     }
 
     /// The interface that a server which starts now has.

@@ -44,9 +44,18 @@ const CANCEL: &str = r#"{"reason":"changed my mind"}"#;
 const REFUND: &str =
     r#"{"reason":"broken","lines":[{"skuId":"$SKU","quantity":1}],"restock":true}"#;
 pub(crate) const CREATE: &str = r#"{"merchantId":"m-2","name":"Mug","publish":true,
-    "skus":[{"name":"one","price":{"amount":1000,"currency":"KRW"},"stock":1}]}"#;
+    "description":"Of clay.","categoryId":null,"options":["size"],
+    "skus":[{"name":"one","code":null,"values":["S"],"price":{"amount":1000,"currency":"KRW"},"stock":1}]}"#;
 const RECEIVE: &str = r#"{"quantity":1,"reason":"delivery"}"#;
 const PRICE: &str = r#"{"price":{"amount":1500,"currency":"KRW"}}"#;
+const CATEGORY: &str = r#"{"parentId":"$CATEGORY","code":"shirts","name":"Shirts"}"#;
+const RENAME: &str = r#"{"name":"Clothing"}"#;
+const EDIT: &str = r#"{"name":"Jug","description":"Of clay.","categoryId":"$CATEGORY"}"#;
+const EXTEND: &str = r#"{"skus":[{"name":"two","code":"MUG-2","values":[],
+    "price":{"amount":1000,"currency":"KRW"},"stock":1}]}"#;
+const PLAN: &str = r#"{"price":{"amount":900,"currency":"KRW"},"from":"2090-01-01T00:00:00Z"}"#;
+const UNPLAN: &str = r#"{"from":"2090-01-01T00:00:00Z"}"#;
+const IMPORT: &str = r#"{"csv":"merchant,product,name,description,category,published,sku,options,variant,price,currency,stock\nm-1,,Mug,,,true,MUG-1,,,9000,KRW,10\n","dryRun":false,"firstLine":2}"#;
 const ADJUST: &str = r#"{"delta":-1,"reason":"x"}"#;
 const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","token":"tok",
     "idempotencyKey":"form-1"}"#;
@@ -112,6 +121,50 @@ pub(crate) const CASES: &[Case] = &[
     read("/api/v1/products", "/api/v1/products", "/api/v1/products?limit=x", "INVALID_PARAMETER"),
     read("/api/v1/products/{id}", "/api/v1/products/$PRODUCT", "/api/v1/products/7", "INVALID_ID"),
     write("POST", "/api/v1/products/{id}/publish", "/api/v1/products/$PRODUCT/publish", "", 200),
+    write(
+        "POST",
+        "/api/v1/products/{id}/unpublish",
+        "/api/v1/products/$PRODUCT/unpublish",
+        "",
+        200,
+    ),
+    write("POST", "/api/v1/categories", "/api/v1/categories", CATEGORY, 201),
+    read(
+        "/api/v1/categories",
+        "/api/v1/categories",
+        "/api/v1/categories?limit=x",
+        "INVALID_PARAMETER",
+    ),
+    read(
+        "/api/v1/categories/{id}",
+        "/api/v1/categories/$CATEGORY",
+        "/api/v1/categories/7",
+        "INVALID_ID",
+    ),
+    write("PUT", "/api/v1/categories/{id}", "/api/v1/categories/$CATEGORY", RENAME, 200),
+    write("PUT", "/api/v1/products/{id}", "/api/v1/products/$PRODUCT", EDIT, 200),
+    write("POST", "/api/v1/products/{id}/skus", "/api/v1/products/$PRODUCT/skus", EXTEND, 201),
+    write("POST", "/api/v1/skus/{id}/prices", "/api/v1/skus/$SKU/prices", PLAN, 200),
+    write(
+        "POST",
+        "/api/v1/skus/{id}/prices/cancel",
+        "/api/v1/skus/$SKU/prices/cancel",
+        UNPLAN,
+        200,
+    ),
+    read(
+        "/api/v1/skus/{id}/prices",
+        "/api/v1/skus/$SKU/prices",
+        "/api/v1/skus/$SKU/prices?cursor=x",
+        "INVALID_PARAMETER",
+    ),
+    write("POST", "/api/v1/catalog/import", "/api/v1/catalog/import", IMPORT, 200),
+    read(
+        "/api/v1/catalog/export",
+        "/api/v1/catalog/export",
+        "/api/v1/catalog/export?limit=x",
+        "INVALID_PARAMETER",
+    ),
     write("PUT", "/api/v1/skus/{id}/price", "/api/v1/skus/$SKU/price", PRICE, 200),
     read("/api/v1/stock/{sku}", "/api/v1/stock/$SKU", "/api/v1/stock/7", "INVALID_ID"),
     write("POST", "/api/v1/stock/{sku}/receive", "/api/v1/stock/$SKU/receive", RECEIVE, 201),
