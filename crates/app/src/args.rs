@@ -37,6 +37,27 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Restore a backup into a scratch directory, and prove its books there
     Verify(Verify),
+    /// Users of a running shop
+    User {
+        #[command(flatten)]
+        desk: Desk,
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Keys of customers' sessions and of sealed columns
+    Keys {
+        /// The data directory
+        #[arg(
+            long,
+            global = true,
+            value_name = "DIR",
+            default_value = "data",
+            env = "JANGBU_DATA"
+        )]
+        data: PathBuf,
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Sagas of a running shop: what is stuck, why, and what to do about it
     Saga {
         #[command(flatten)]
@@ -217,6 +238,47 @@ pub(crate) struct Verb {
     /// Why
     #[arg(long)]
     pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Register one; the password is a line on standard input
+    Create {
+        /// The e-mail address
+        #[arg(long)]
+        email: String,
+        /// The name
+        #[arg(long)]
+        name: String,
+        /// The phone number
+        #[arg(long)]
+        phone: Option<String>,
+        /// Where things are sent
+        #[arg(long)]
+        address: Option<String>,
+    },
+    /// One of them
+    Show {
+        /// The id, or the e-mail address
+        user: String,
+    },
+    /// End one for good; its sessions end at once
+    Deactivate(Verb),
+    /// Set a new password, a line on standard input; unlocks, and ends sessions
+    Password {
+        /// The id
+        user: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Which keys there are, and what each does
+    List,
+    /// Make a newer session key, which signs from the next start on
+    RotateSessions,
+    /// Make a newer sealing key, which seals from the next start on
+    RotateSealing,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@
 //! ```
 
 mod merchant;
+mod rotate;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -21,6 +22,7 @@ use jangbu_kernel::Secret;
 use jangbu_services::sealing::Sealing;
 
 use merchant::merchant_key;
+pub(crate) use rotate::keys;
 
 use crate::args;
 use crate::exit::{self, Exit, Usage};

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::MerchantKey(args) => keys::make(&args),
+        Command::User { desk, command } => operate::user(&desk, &command),
+        Command::Keys { data, command } => keys::keys(&data, &command),
         Command::Saga { desk, command } => operate::saga(&desk, &command),
         Command::Payment { desk, command } => operate::payment(&desk, &command),
         Command::Poison { desk, command } => operate::poison(&desk, &command),

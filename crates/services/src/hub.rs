@@ -77,7 +77,9 @@ impl Hub {
     /// Tells the listeners of each signal.
     pub fn tell(&self, signals: Vec<Signal>) {
         for follower in self.followers.read().iter() {
-            signals.iter().for_each(|signal| follower(&*signal.body));
+            for signal in &signals {
+                follower(&*signal.body);
+            }
         }
         let mut due = Vec::with_capacity(signals.len());
         let mut listeners = self.listeners.lock();

@@ -103,3 +103,53 @@ fn no_two_operators_have_one_key_and_no_two_merchants_one_id() {
     let why = refusal(dir.path());
     assert!(why.contains("m-2.toml") && why.contains("another key with the id k1"), "{why}");
 }
+
+#[test]
+fn keys_of_sessions_and_sealing_are_made_once_and_rotate() {
+    let dir = dir();
+    let files = KeyFiles::of(dir.path());
+    files.open().unwrap();
+    let first = files.sealing(false).unwrap();
+    let sealed = first.seal("users.name", 7, "Kim");
+    assert_eq!(
+        files.sealing(true).unwrap().open("users.name", 7, &sealed).unwrap().reveal(),
+        "Kim"
+    );
+    for command in [args::KeysCommand::RotateSealing, args::KeysCommand::RotateSessions] {
+        keys(dir.path(), &command).unwrap();
+    }
+    files.open().unwrap();
+    let second = files.sealing(true).unwrap();
+    assert_eq!((first.newest(), second.newest()), (1, 2));
+    assert_eq!(second.open("users.name", 7, &sealed).unwrap().reveal(), "Kim", "the old one opens");
+    assert_eq!(first.index("users.email", "a@b"), second.index("users.email", "a@b"));
+    let names: Vec<_> =
+        super::files(&files.sessions, "key").unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["0001", "0002"]);
+    let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    for file in ["index.key", "sealing/002.key", "sessions/0002.key"] {
+        assert_eq!(mode(&dir.path().join("keys").join(file)), 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_shop_whose_sealing_keys_are_lost_does_not_start_with_new_ones() {
+    let dir = dir();
+    let files = KeyFiles::of(dir.path());
+    let why = format!("{:#}", files.sealing(true).unwrap_err());
+    assert!(why.contains("are missing") && why.contains("restore"), "{why}");
+    files.sealing(false).unwrap();
+    for (lost, wanted) in [("index.key", "index.key"), ("sealing/001.key", "no sealing key")] {
+        let file = dir.path().join("keys").join(lost);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        for sealed in [false, true] {
+            let why = format!("{:#}", files.sealing(sealed).unwrap_err());
+            assert!(why.contains(wanted), "{why}");
+        }
+        put(dir.path(), lost, &text, 0o600);
+    }
+    put(dir.path(), "sealing/1.key", &"a".repeat(64), 0o600);
+    let why = format!("{:#}", files.sealing(true).unwrap_err());
+    assert!(why.contains("names are 001.key to 255.key"), "{why}");
+}

@@ -3,11 +3,13 @@
 
 mod client;
 mod table;
+mod user;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 pub(crate) use self::client::{Client, Refused};
+pub(crate) use self::user::user;
 
 use self::table::{Column, page, show};
 use crate::args::{

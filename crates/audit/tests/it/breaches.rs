@@ -42,7 +42,11 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "UPDATE users SET email = CAST('kim@example.com' AS BLOB) WHERE id = 9",
         "usr 9",
     ),
-    ("user.sealed", "UPDATE users SET name = x'00' || substr(name, 2) WHERE id = 9", "usr 9"),
+    (
+        "user.sealed",
+        "UPDATE users SET name = CAST(x'00' || substr(name, 2) AS BLOB) WHERE id = 9",
+        "usr 9",
+    ),
     ("user.sealed", "UPDATE users SET phone = x'01' WHERE id = 9", "usr 9"),
     ("user.sealed", "UPDATE users SET password = substr(password, 1, 89) WHERE id = 9", "usr 9"),
     // audit log, whose triggers keep nobody out who holds the file
