@@ -140,7 +140,7 @@ impl Default for Settings {
             gate: Duration::from_secs(1),
             rates: Rates::default(),
             admission: AdmissionRules::default(),
-            session: Duration::from_secs(12 * 3_600),
+            session: Duration::from_hours(12),
             passwords: PasswordCost::default(),
             unsigned_payments: false,
             nonces: 1_000_000,

@@ -200,9 +200,10 @@ mod tests {
         let passwords = Arc::new(Passwords::new(CHEAP));
         let turn = Arc::clone(&passwords.at_work).acquire_owned().await.unwrap();
         let mut tasks = tokio::task::JoinSet::new();
+        let guess =
+            |passwords: Arc<Passwords>| async move { passwords.is(secret("x"), None).await };
         for _ in 0..WAITING + 10 {
-            let passwords = Arc::clone(&passwords);
-            tasks.spawn(async move { passwords.is(secret("x"), None).await });
+            tasks.spawn(guess(Arc::clone(&passwords)));
         }
         let mut refused = 0;
         while refused < 10 {

@@ -51,13 +51,11 @@ pub(super) async fn login(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     api.limits.login(index.0)?;
     let found = api.read(move |queries| queries.user_of(index)).await?;
     let password = Secret::new(&*body.password);
-    let (user, generation) = match found {
-        Some((user, account)) => (user, tried(api, call, (user, &account), password).await?),
-        None => {
-            api.passwords.is(password, None).await?;
-            return Err(stranger(api, index));
-        }
+    let Some((user, account)) = found else {
+        api.passwords.is(password, None).await?;
+        return Err(stranger(api, index));
     };
+    let generation = tried(api, call, (user, &account), password).await?;
     begun(api, user, generation)
 }
 

@@ -40,7 +40,7 @@ fn list(keys: &KeyFiles) -> Result<String> {
         let _ = writeln!(text, "{:9} {:6} finds users by e-mail; never replaced", "index", "-");
     }
     if text.is_empty() {
-        text = "no keys of sessions and sealing yet: the first start makes them\n".to_owned();
+        text.push_str("no keys of sessions and sealing yet: the first start makes them\n");
     }
     Ok(text)
 }

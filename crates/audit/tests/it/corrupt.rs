@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     breaches::{ACKS, ENGINE, PSP, Psp, SQL},
     clean::whole_shop,
-    points,
+    people, points,
     shop::{psp_record, show},
 };
 
@@ -104,13 +104,15 @@ fn with_acks(dir: &Path, lines: &str) -> Report {
 
 #[test]
 fn every_corrupted_row_is_named() {
-    expect(SQL.iter().chain(ENGINE).chain(points::SQL).filter_map(|(rule, sql, subject)| {
-        let (dir, names) = copy();
-        let sql = fill(sql, names);
-        corrupt(dir.path(), &sql);
-        let report = prove(&Options::new(dir.path())).unwrap();
-        unnamed(&report, rule, &fill(subject, names), &sql)
-    }));
+    expect(SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL).filter_map(
+        |(rule, sql, subject)| {
+            let (dir, names) = copy();
+            let sql = fill(sql, names);
+            corrupt(dir.path(), &sql);
+            let report = prove(&Options::new(dir.path())).unwrap();
+            unnamed(&report, rule, &fill(subject, names), &sql)
+        },
+    ));
 }
 
 #[test]
@@ -416,7 +418,7 @@ fn a_change_of_any_column_is_found_unless_it_is_listed_as_free() {
 
 #[test]
 fn every_rule_has_a_breach_and_a_row_in_the_readme() {
-    let sql = SQL.iter().chain(ENGINE).chain(points::SQL);
+    let sql = SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL);
     let breached: BTreeSet<&str> = (sql.map(|(rule, ..)| *rule))
         .chain(PSP.iter().map(|(rule, ..)| *rule))
         .chain(ACKS.iter().map(|(rule, ..)| *rule))

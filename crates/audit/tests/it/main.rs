@@ -6,6 +6,7 @@ mod breaches;
 mod clean;
 mod corrupt;
 mod live;
+mod people;
 mod points;
 mod shop;
 mod stories;
