@@ -119,6 +119,7 @@ fn parameters_of(route: &Route) -> Value {
             ("sku", _) | (_, Some("sku")) => "sku_01H9Z8D0G8000",
             ("code", _) => "merchant:m-1:payable",
             ("key", Some("idempotency")) => "order-1",
+            ("no", _) => "1",
             (_, Some("ledger")) => "jnl_01H9Z8D0GC000",
             (_, Some("poison")) => "4711",
             (_, Some("order" | "saga")) => "ord_01H9Z8D0GC000",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_domain::order::command::{Command, UNIT, Units};
 use jangbu_kernel::OrderId;
+use serde::Deserialize;
 
 use super::change::carry_out;
 use super::form::{ReturnIn, ShipIn, lines_canon, reason, units, words};
@@ -27,7 +28,13 @@ pub(super) async fn ship(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> 
     carry_out(api, call, (order, envelope(call, UNIT, command, canon))).await
 }
 
+/// A body without fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 pub(super) async fn deliver(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let Nothing {} = call.json()?;
     let (order, no) = shipment(call)?;
     let canon = Canon::new(call.name).int(order.0).int(i64::from(no));
     let command = Command::Deliver { order, no };

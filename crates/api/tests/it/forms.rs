@@ -39,6 +39,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let category = world.post("/api/v1/categories", "root", &root).await;
     let products = world.get("/api/v1/products").await;
     let sold = world.place("sold", &order(&sku, 2, 2_000, "tok_visa")).await;
+    let sent = world.place("sent", &order(&sku, 2, 2_000, "tok_visa")).await;
     let held = world.place("held", &unpaid(&sku, 1, 1_000)).await;
     let given = world.place("given", &unpaid(&sku, 1, 1_000)).await;
     let lost = order(&sku, 1, 1_000, "tok_timeout_captured");
@@ -69,6 +70,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$USER", USER.to_owned()),
         ("$PRODUCT", text(&products.json["items"][0]["id"])),
         ("$SOLD", text(&sold.json["id"])),
+        ("$SENT", text(&sent.json["id"])),
         ("$HELD", text(&held.json["id"])),
         ("$GIVEN", text(&given.json["id"])),
         ("$OPEN", text(&lost.json["id"])),

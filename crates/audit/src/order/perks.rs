@@ -42,7 +42,8 @@ fn is_same(parts: &[Part], wanted: &std::collections::BTreeMap<&str, [i128; 4]>)
 fn coupon_and_points(order: &Order, find: &mut impl FnMut(Rule, String)) {
     let Order { coupon_step, point_step, discount, points, .. } = *order;
     let spent = i128::from(order.points_paid) + i128::from(order.points_earned);
-    let none = order.coupon_id.is_some() || (coupon_step == 0 && discount == 0);
+    let funding = order.coupon_funding;
+    let none = order.coupon_id.is_some() || (coupon_step == 0 && discount == 0 && funding == 0);
     let few = points > 0 || (points == 0 && point_step == 0 && spent == 0);
     let sound = discount.min(order.points_paid).min(order.points_earned) >= 0;
     if !none || !few || !sound {
@@ -73,7 +74,7 @@ fn earning(order: &Order, find: &mut impl FnMut(Rule, String)) {
     let Order { earn_step, earned, .. } = *order;
     let points = i128::from(order.earn_bp) * order.card().max(0) / 10_000;
     let stands = match earn_step {
-        0 => earned == 0,
+        0 => earned == 0 && order.earn_bp == 0,
         1..=3 => order.state == COMPLETED && i128::from(earned) == points && earned > 0,
         _ => false,
     };

@@ -280,6 +280,66 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "ord $refunded",
     ),
     (
+        "order.refund-lines",
+        "UPDATE orders SET refunds = '[[1,4,3000,[[0,0,2]],1,\"\",0,0,0,0,1]]' WHERE id = $refunded",
+        "ord $refunded",
+    ),
+    (
+        "order.refund-lines",
+        "UPDATE orders SET refunds = '[[1,4,2990,[[0,0,2]],1,\"\",10,0,0,0,0]]' WHERE id = $refunded",
+        "ord $refunded",
+    ),
+    ("order.perks", "UPDATE orders SET coupon_step = 2 WHERE id = $sold", "ord $sold"),
+    (
+        "order.perks",
+        "UPDATE orders SET coupon_id = 5, coupon_step = 3 WHERE id = $sold",
+        "ord $sold",
+    ),
+    ("order.perks", "UPDATE orders SET points = 5, point_step = 2 WHERE id = $sold", "ord $sold"),
+    ("order.perks", "UPDATE orders SET expects = 1 WHERE id = $sold", "ord $sold"),
+    (
+        "order.parts",
+        "UPDATE orders SET coupon_id = 5, coupon_step = 2, discount = 1 WHERE id = $sold",
+        "ord $sold",
+    ),
+    (
+        "order.parts",
+        "UPDATE orders SET points = 1, point_step = 2, points_paid = 1 WHERE id = $sold",
+        "ord $sold",
+    ),
+    ("order.payment", "UPDATE orders SET points_paid = 1 WHERE id = $sold", "ord $sold"),
+    ("order.earning", "UPDATE orders SET earned = 5 WHERE id = $sold", "ord $sold"),
+    (
+        "order.earning",
+        "UPDATE orders SET earn_step = 2, earn_bp = 100, earned = 1 WHERE id = $sold",
+        "ord $sold",
+    ),
+    (
+        "order.earning",
+        "UPDATE orders SET refunds = '[[1,4,3000,[[0,0,2]],1,\"\",0,0,5,0,0]]' WHERE id = $refunded",
+        "ord $refunded",
+    ),
+    (
+        "order.shipped",
+        "UPDATE orders SET shipments = '[[1,[[0,0,99]],\"post\",\"1\",5,0]]' WHERE id = $sold",
+        "ord $sold",
+    ),
+    (
+        "order.shipped",
+        "UPDATE orders SET shipments = '[[1,[[0,0,1]],\"post\",\"1\",5,4]]' WHERE id = $sold",
+        "ord $sold",
+    ),
+    (
+        "order.shipped",
+        "UPDATE orders SET shipments = '[[1,[[0,0,1]],\"post\",\"1\",5,0]]' WHERE id = $paying",
+        "ord $paying",
+    ),
+    (
+        "event.missing",
+        "UPDATE orders SET shipments = '[[1,[[0,0,1]],\"post\",\"1\",5,0]]' WHERE id = $sold",
+        "ord $sold",
+    ),
+    (
         "order.refund-doubled",
         "UPDATE orders SET refunds = '[[1,4,3000,[[0,2]],1,\"\"],[1,4,3000,[[0,2]],1,\"\"]]' WHERE id = $refunded",
         "ord $refunded",

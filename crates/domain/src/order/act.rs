@@ -321,7 +321,9 @@ impl Act<'_> {
         }
         order.earning.bp = self.rules.earn_bp;
         order.earning.points = Allocation::of(order).earns();
-        if order.earning.points > 0 {
+        if order.earning.points == 0 {
+            order.earning.bp = 0;
+        } else {
             order.earning.step = Step::Asked;
             order.next_at = Some(self.ctx.now + self.rules.again);
             self.ask_earn(order);

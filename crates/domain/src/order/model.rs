@@ -463,7 +463,7 @@ impl Default for Rules {
             again_max: Span::secs(30),
             undo_limit: 14,
             refund: Span::secs(5),
-            earn_bp: 0,
+            earn_bp: 100,
             earn_in: Currency::KRW,
         }
     }

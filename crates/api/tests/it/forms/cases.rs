@@ -38,7 +38,12 @@ const fn write(
 }
 
 const PLACE: &str = r#"{"userId":"$USER","lines":[{"skuId":"$SKU","quantity":1}],
-    "expectedTotal":{"amount":1000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok"}}"#;
+    "expectedTotal":{"amount":1000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok"},
+    "points":0,"expectedPay":{"amount":1000,"currency":"KRW"}}"#;
+const SHIP: &str = r#"{"carrier":"CJ Logistics","tracking":"688012345678",
+    "lines":[{"skuId":"$SKU","quantity":1}]}"#;
+const RETURN: &str =
+    r#"{"reason":"too small","lines":[{"skuId":"$SKU","quantity":1}],"restock":false}"#;
 const CONFIRM: &str = r#"{"amount":{"amount":1000,"currency":"KRW"},"token":"tok_visa"}"#;
 const CANCEL: &str = r#"{"reason":"changed my mind"}"#;
 const REFUND: &str =
@@ -93,6 +98,15 @@ pub(crate) const CASES: &[Case] = &[
     write("POST", "/api/v1/orders/{id}/confirm", "/api/v1/orders/$HELD/confirm", CONFIRM, 201),
     write("POST", "/api/v1/orders/{id}/cancel", "/api/v1/orders/$GIVEN/cancel", CANCEL, 200),
     write("POST", "/api/v1/orders/{id}/refund", "/api/v1/orders/$SOLD/refund", REFUND, 200),
+    write("POST", "/api/v1/orders/{id}/shipments", "/api/v1/orders/$SENT/shipments", SHIP, 200),
+    write(
+        "POST",
+        "/api/v1/orders/{id}/shipments/{no}/deliver",
+        "/api/v1/orders/$SENT/shipments/1/deliver",
+        "",
+        200,
+    ),
+    write("POST", "/api/v1/orders/{id}/returns", "/api/v1/orders/$SENT/returns", RETURN, 200),
     read(
         "/api/v1/orders/{id}/timeline",
         "/api/v1/orders/$SOLD/timeline",

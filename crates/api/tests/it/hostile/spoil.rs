@@ -24,6 +24,12 @@ pub(super) const ATTACKS: &[(&str, Spoil)] = &[
 pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/orders", "/expectedTotal/amount", "zero"),
     ("/api/v1/orders", "/payment/token", "not text"),
+    ("/api/v1/orders", "/points", "zero"),
+    ("/api/v1/orders", "/expectedPay/amount", "zero"),
+    ("/api/v1/orders/{id}/shipments", "/carrier", "not text"),
+    ("/api/v1/orders/{id}/shipments", "/tracking", "not text"),
+    ("/api/v1/orders/{id}/returns", "/reason", "empty"),
+    ("/api/v1/orders/{id}/returns", "/reason", "not text"),
     ("/api/v1/orders/{id}/confirm", "/token", "not text"),
     ("/api/v1/orders/{id}/cancel", "/reason", "empty"),
     ("/api/v1/orders/{id}/cancel", "/reason", "not text"),
