@@ -51,7 +51,7 @@ CREATE TABLE merchant (id INTEGER PRIMARY KEY /* first 8 bytes of SHA-256(code),
                       keys TEXT NOT NULL /* JSON [[id,legacy 0|1,made at,revoked at|0,"sealed secret, empty once revoked"],…] oldest first, two live at most */,
                       fees TEXT NOT NULL /* JSON [[from,to|0,rate bp,fixed,vat bp],…] in order of time */, at INTEGER NOT NULL, version INTEGER NOT NULL);
 -- order: coupon, points, what the buyer expects to pay by card, what the order earns, what was sent. All null or 0 for an order without.
--- A refund in `refunds` is [no,state,card,[[line,from,quantity],…],restock,"reason",paid,earned,clawed,deducted,owed]; states 8 CLAWING 9 UNCLAWING; owed 1 stock 2 points 4 coupon.
+-- A refund in `refunds` is [no,state,card,[[line,from,quantity],…],restock,"reason",paid,earned,clawed,deducted,owed]; states 8 CLAWING 9 UNCLAWING; owed 1 stock 2 points 4 coupon 8 un-claw.
 ALTER TABLE orders ADD COLUMN coupon_id INTEGER;
 ALTER TABLE orders ADD COLUMN coupon_step INTEGER NOT NULL DEFAULT 0 /* as stock_step */;
 ALTER TABLE orders ADD COLUMN discount INTEGER NOT NULL DEFAULT 0 CHECK (discount >= 0 AND discount <= total);

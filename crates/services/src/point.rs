@@ -326,9 +326,10 @@ fn done(asked: u16, reply: &Reply) -> Option<SagaEvent> {
 
 fn refused(asked: u16, code: &'static str) -> Option<SagaEvent> {
     match asked {
-        step::POINTS => Some(SagaEvent::PointsRefused { code: code.into() }),
+        // An earning that is refused will not be given later: the order need not ask again.
+        step::POINTS | step::EARN => Some(SagaEvent::PointsRefused { code: code.into() }),
         step::POINTS_BACK => Some(SagaEvent::PointsNotRestored { no: 0, code: code.into() }),
-        // What refunds ask for and what was earned is asked again by the order's timer.
+        // What refunds ask for is asked again by the order's timer.
         _ => number(asked, step::POINTS_RETURN)
             .map(|no| SagaEvent::PointsNotRestored { no, code: code.into() }),
     }

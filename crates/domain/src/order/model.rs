@@ -205,6 +205,8 @@ pub mod owed {
     pub const POINTS: u8 = 2;
     /// The coupon is free again, as no unit is left.
     pub const COUPON: u8 = 4;
+    /// What was taken back is given again: the refund was refused, and given all the same.
+    pub const UNCLAW: u8 = 8;
 }
 
 impl Refund {

@@ -105,12 +105,17 @@ impl Act<'_> {
 
     /// What follows the money.
     pub(super) fn restore(&mut self, order: &mut Order, no: u32) {
+        self.restore_and(order, no, 0);
+    }
+
+    fn restore_and(&mut self, order: &mut Order, no: u32, more: u8) {
         money_is_back(order, no);
         set_refund(order, no, RefundState::Restoring);
         let coupon = order.coupon_step() == Step::Done && are_all_back(order);
         if let Some(refund) = find(order, no) {
             let points = refund.paid > 0 || refund.earned > 0;
-            refund.owed = owed::STOCK
+            refund.owed = more
+                | owed::STOCK
                 | if points { owed::POINTS } else { 0 }
                 | if coupon { owed::COUPON } else { 0 };
         }
@@ -141,20 +146,25 @@ impl Act<'_> {
             let command = coupon::Command::Restore { coupon, order: self.id };
             self.ask_coupon(step::COUPON_RETURN, command);
         }
+        if refund.owed & owed::UNCLAW != 0 {
+            self.ask_unclaw(order, no);
+        }
     }
 
     /// The gateway had refused, and has done it all the same. The units follow, unless another
     /// refund has claimed them meanwhile; the points are the buyer's again in any case.
     pub(super) fn restore_late(&mut self, order: &mut Order, no: u32) {
         order.next_at = Some(self.ctx.now + self.rules.refund);
+        let unclawing = order.refund(no).is_some_and(|r| r.state == RefundState::Unclawing);
+        let unclaw = if unclawing { owed::UNCLAW } else { 0 };
         if are_free(order, no) {
-            return self.restore(order, no);
+            return self.restore_and(order, no, unclaw);
         }
         money_is_back(order, no);
         set_refund(order, no, RefundState::Restoring);
         if let Some(refund) = find(order, no) {
             let points = refund.paid > 0 || refund.earned > 0;
-            refund.owed = if points { owed::POINTS } else { 0 };
+            refund.owed = unclaw | if points { owed::POINTS } else { 0 };
             refund.units.clear();
         }
         self.ask_owed(order, no);
@@ -165,6 +175,9 @@ impl Act<'_> {
     pub(super) fn followed(&mut self, order: &mut Order, no: u32, what: u8) {
         if let Some(refund) = find(order, no) {
             refund.owed &= !what;
+            if what == owed::UNCLAW {
+                refund.clawed = 0;
+            }
         }
         if what == owed::COUPON {
             set_coupon(order, Step::Undone);

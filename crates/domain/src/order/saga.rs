@@ -248,6 +248,7 @@ fn refunding(order: &Order, event: &SagaEvent) -> Option<Turn> {
         E::RefundRefused { no, .. } if stands(no) == Some(R::AtPsp) => Turn::RefundRefused(*no),
         E::Clawed { no, taken } if stands(no) == Some(R::Clawing) => Turn::Clawed(*no, *taken),
         E::UnClawed { no } if stands(no) == Some(R::Unclawing) => Turn::Unclawed(*no),
+        E::UnClawed { no } if owes(order, *no, owed::UNCLAW) => Turn::Followed(*no, owed::UNCLAW),
         E::StockReturned { no } if owes(order, *no, owed::STOCK) => {
             Turn::Followed(*no, owed::STOCK)
         }

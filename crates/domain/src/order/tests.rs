@@ -5,7 +5,7 @@
 //! | `tables`, `refunds`, `perks`, `operate` | each row of the saga and each refusal, as text |
 //! | `sweep` | each state × each event × each fault, enumerated |
 //! | `scenarios` | whole lives: gateway × buyer × cancellation × fault, enumerated |
-//! | `properties` | refunds in any order; commands that come again |
+//! | `properties`, `shares` | refunds in any order; commands that come again; what units bear |
 //! | `world`, `gateway`, `reached`, … | the four domains as a small shop, and how they are driven |
 #![expect(
     clippy::arithmetic_side_effects,
@@ -31,6 +31,7 @@ mod properties;
 mod reached;
 mod refunds;
 mod scenarios;
+mod shares;
 mod sweep;
 mod tables;
 mod text;

@@ -8,12 +8,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jangbu_domain::order::command::SagaEvent;
 use jangbu_domain::order::model::PayMode;
 use jangbu_domain::payment::command::{Ask, Intent, Part, Purpose, Said, Verdict};
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment};
+use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
 use jangbu_kernel::id::{JournalId, MovementId};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{
-    CampaignId, CouponId, Currency, Envelope, IdemKey, Mint, Money, Operator, OrderId, Origin,
-    PaymentId, ProductId, Secret, SkuId, Time, UserId,
+    CampaignId, CouponId, Currency, Envelope, GrantId, IdemKey, Mint, Money, Operator, OrderId,
+    Origin, PaymentId, ProductId, Secret, SkuId, Time, UserId,
 };
 use proptest::prelude::*;
 
@@ -28,7 +28,11 @@ pub(crate) enum Op {
     SetPrice { sku: u8, price: i64 },
     Receive { sku: u8, quantity: i64, again: bool },
     Adjust { sku: u8, delta: i64 },
-    Place { lines: Vec<(u8, i64)>, client: bool, token: u8, stale: bool, again: bool },
+    Place { lines: Vec<(u8, i64)>, client: bool, token: u8, stale: bool, again: bool, with: With },
+    Gift { user: u8, amount: i64 },
+    Ship { order: u8, units: Option<(u8, i64)> },
+    Deliver { order: u8, no: u32 },
+    Return { order: u8, units: Option<(u8, i64)> },
     Confirm { order: u8, off: bool, token: u8 },
     Cancel { order: u8 },
     Refund { order: u8, units: Option<(u8, i64)>, restock: bool },
@@ -48,6 +52,13 @@ pub(crate) enum Op {
     Later { seconds: i64 },
 }
 
+/// What pays for an order besides the card.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct With {
+    coupon: Option<u8>,
+    points: i64,
+}
+
 /// An operation, and the idempotency key that it comes with.
 pub(crate) type Keyed = (Op, Option<u8>);
 
@@ -60,6 +71,7 @@ pub(crate) enum Body {
     Payment(payment::command::Command),
     Ledger(ledger::command::Command),
     Coupon(coupon::command::Command),
+    Points(point::command::Command),
 }
 
 /// A command that can be sent any number of times.
@@ -83,6 +95,7 @@ impl Sent {
             Body::Payment(body) => Envelope::new(payment::UNIT, origin, body),
             Body::Ledger(body) => Envelope::new(ledger::UNIT, origin, body),
             Body::Coupon(body) => Envelope::new(coupon::command::UNIT, origin, body),
+            Body::Points(body) => Envelope::new(point::command::UNIT, origin, body),
         };
         envelope.now = self.now;
         envelope.key = self.key.clone().map(Box::new);
@@ -115,6 +128,12 @@ pub(crate) fn commerce() -> impl Strategy<Value = Op> {
         2 => (0..4_u8, 1..4_i64, 0..2_i64)
             .prop_map(|(journal, amount, off)| Op::Book { journal, amount, off }),
         6 => coupons(),
+        3 => (0..4_u8, 1..2_000_i64).prop_map(|(user, amount)| Op::Gift { user, amount }),
+        2 => (0..12_u8, prop::option::of((0..4_u8, 1..3_i64)))
+            .prop_map(|(order, units)| Op::Ship { order, units }),
+        1 => (0..12_u8, 1..3_u32).prop_map(|(order, no)| Op::Deliver { order, no }),
+        1 => (0..12_u8, prop::option::of((0..4_u8, 1..3_i64)))
+            .prop_map(|(order, units)| Op::Return { order, units }),
     ]
 }
 
@@ -156,8 +175,18 @@ fn token() -> impl Strategy<Value = u8> {
 fn place() -> impl Strategy<Value = Op> {
     let lines = prop::collection::vec((0..4_u8, 1..3_i64), 1..4);
     let rare = || prop::bool::weighted(0.08);
-    (lines, prop::bool::weighted(0.3), token(), rare(), rare()).prop_map(
-        |(lines, client, token, stale, again)| Op::Place { lines, client, token, stale, again },
+    let points = prop_oneof![3 => Just(0_i64), 2 => 1..1_200_i64];
+    let with = (prop::option::weighted(0.4, 0..12_u8), points)
+        .prop_map(|(coupon, points)| With { coupon, points });
+    (lines, prop::bool::weighted(0.3), token(), rare(), rare(), with).prop_map(
+        |(lines, client, token, stale, again, with)| Op::Place {
+            lines,
+            client,
+            token,
+            stale,
+            again,
+            with,
+        },
     )
 }
 
@@ -223,15 +252,22 @@ pub(crate) fn compile(ops: &[Keyed]) -> Vec<Sent> {
 
 fn idem(body: &Body, key: u8) -> IdemKey {
     let (unit, print) = match body {
-        Body::Order(order::command::Command::Place { user, lines, expected, mode, .. }) => {
-            ("order", format!("{user:?}{lines:?}{expected:?}{mode:?}"))
-        }
+        Body::Order(order::command::Command::Place {
+            user,
+            lines,
+            expected,
+            mode,
+            coupon,
+            points,
+            ..
+        }) => ("order", format!("{user:?}{lines:?}{expected:?}{mode:?}{coupon:?}{points}")),
         Body::Catalog(command) => ("catalog", format!("{command:?}")),
         Body::Inventory(command) => ("inventory", format!("{command:?}")),
         Body::Order(command) => ("order", format!("{command:?}")),
         Body::Payment(command) => ("payment", format!("{command:?}")),
         Body::Ledger(command) => ("ledger", format!("{command:?}")),
         Body::Coupon(command) => ("coupon", format!("{command:?}")),
+        Body::Points(command) => ("point", format!("{command:?}")),
     };
     let mut hasher = DefaultHasher::new();
     print.hash(&mut hasher);
@@ -277,6 +313,7 @@ impl World {
             Op::Campaign { .. } | Op::Issue { .. } | Op::Grant { .. } | Op::Revoke { .. } => {
                 (Body::Coupon(self.coupons(op)), true)
             }
+            Op::Gift { user, amount } => (Body::Points(self.gift(*user, *amount)), true),
             _ => (Body::Order(self.orders(op)), true),
         }
     }
@@ -353,10 +390,22 @@ impl World {
         }
     }
 
+    fn gift(&mut self, user: u8, amount: i64) -> point::command::Command {
+        self.movements += 1;
+        point::command::Command::Grant {
+            grant: GrantId(60_000 + self.movements),
+            user: UserId(1 + i64::from(user)),
+            amount,
+            currency: KRW,
+            expires_at: None,
+            reason: "welcome".into(),
+        }
+    }
+
     fn orders(&mut self, op: &Op) -> order::command::Command {
         use order::command::{Command, Units};
         match op {
-            Op::Place { lines, client, token, stale, again } => {
+            Op::Place { lines, client, token, stale, again, with } => {
                 self.orders += i64::from(!again);
                 let id = order(self.orders);
                 let units = |(n, quantity): &(u8, i64)| Units { sku: sku(*n), quantity: *quantity };
@@ -370,10 +419,24 @@ impl World {
                     expected: Money::new(total + i64::from(*stale), KRW),
                     mode: if *client { PayMode::Client } else { PayMode::Server },
                     token: (!client).then(|| secret(*token)),
-                    coupon: None,
-                    points: 0,
+                    coupon: with
+                        .coupon
+                        .map(|n| CouponId(71_000 + i64::from(n) % (self.coupons + 1))),
+                    points: with.points,
                     pay: None,
                 }
+            }
+            Op::Ship { order: n, units } => {
+                let unit = |(n, quantity): (u8, i64)| vec![Units { sku: sku(n), quantity }];
+                let (order, units) = (self.order(*n), units.map(unit));
+                Command::Ship { order, units, carrier: "post".into(), tracking: "1".into() }
+            }
+            Op::Deliver { order: n, no } => Command::Deliver { order: self.order(*n), no: *no },
+            Op::Return { order: n, units } => {
+                let unit = |(n, quantity): (u8, i64)| vec![Units { sku: sku(n), quantity }];
+                let (order, units) = (self.order(*n), units.map(unit));
+                let (restock, reason) = (true, "too small".into());
+                Command::Refund { order, units, restock, reason, returned: true }
             }
             Op::Confirm { order: n, off, token } => {
                 let order = self.order(*n);

@@ -1,6 +1,8 @@
 //! A running shop with threads: many clients want the same thing at the same time, some of them
 //! hang up, and the auditor looks at the end.
 
+mod perks;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -289,5 +291,9 @@ fn after_every_race_on_disk_the_auditor_finds_nothing() {
         cancel_against_capture(world, 40);
         one_key_from_64_clients(world, 20);
         clients_that_hang_up(world, 100);
+        perks::one_coupon_twice(world, 20);
+        perks::points_from_two_orders(world, 20);
+        perks::partial_refunds(world, 3);
+        perks::cancel_against_ship(world, 20);
     });
 }

@@ -4,11 +4,14 @@
 use jangbu_kernel::{Currency, SkuId};
 
 use super::gateway::Book;
-use super::world::{LINES, World};
+use super::world::{EARNED_POINTS, LINES, PAID_POINTS, World};
+use crate::coupon::model::State as Coupon;
 use crate::inventory::model::State as Held;
 use crate::ledger::AccountId;
-use crate::order::model::{Order, Refund, RefundState, State};
-use crate::payment::model::State as Paid;
+use crate::order::allocation::Allocation;
+use crate::order::model::{Order, Refund, RefundState, State, Step};
+use crate::payment::command::Part;
+use crate::payment::model::{Payment, RefundState as Back, State as Paid};
 
 impl World {
     /// Nothing is left to do, and all books are right.
@@ -19,6 +22,7 @@ impl World {
         assert!(self.queue.is_empty() && self.later.is_empty());
         self.assert_stock(order);
         self.assert_money(order);
+        self.assert_perks(order);
         self.assert_ledger();
         let ends = self.facts.iter().filter(|fact| matches!(**fact, "completed" | "cancelled"));
         assert!(ends.count() <= 1, "an order ends once: {:?}", self.facts);
@@ -50,7 +54,7 @@ impl World {
         let net = self.gateway.net();
         let done = order.refunds.iter().filter(|refund| refund.state == RefundState::Done);
         assert_eq!(order.refunded, done.map(|refund| refund.amount).sum::<i64>());
-        assert!(order.refunded <= order.total && self.gateway.charges <= 1);
+        assert!(order.refunded <= order.card().max(0) && self.gateway.charges <= 1);
         let (captured, refunded) = self.payment().map_or((0, 0), |p| (p.captured, p.refunded));
         if order.state == State::Stuck {
             return; // an operator compares the gateway's book with ours
@@ -60,7 +64,7 @@ impl World {
         assert_eq!(refunded, order.refunded);
         let aside = set_aside(order);
         let sold = order.state == State::Completed;
-        let owed = if sold { order.total - order.refunded } else { aside };
+        let owed = if sold { order.card() - order.refunded } else { aside };
         assert_eq!(net, owed, "{order:?} {:?}", self.payment());
         assert_ne!(self.gateway.book, Book::Held, "a hold was forgotten");
         if let Some(payment) = self.payment() {
@@ -82,8 +86,66 @@ impl World {
         let aside = self.order().map_or(0, set_aside);
         assert_eq!(sum("psp:sim:receivable"), captured - refunded);
         assert_eq!(sum("customer:refundable"), -aside);
-        assert_eq!(payables, refunded + aside - captured);
+        let (shares, deducted) = self.payment().map_or(([0; 4], 0), shares);
+        assert_eq!(payables, -shares.iter().sum::<i64>(), "{:?}", self.payment());
+        assert_eq!(sum("promo:coupon"), shares[3]);
+        assert_eq!(captured - refunded - aside, shares[0] + deducted);
+        let given: i64 = ["promo:points", "points:earned", "points:paid"].map(sum).iter().sum();
+        assert_eq!(
+            given,
+            shares[1] + shares[2] - deducted,
+            "what no merchant has is the customers'"
+        );
     }
+
+    /// Coupon and points are where the order says, and the buyer has the rest.
+    fn assert_perks(&self, order: &Order) {
+        if order.state == State::Stuck {
+            return;
+        }
+        let sold = order.state == State::Completed;
+        let used = self.coupon().is_some_and(|coupon| coupon.state == Coupon::Used);
+        let units: i64 = order.lines.iter().map(|line| line.quantity).sum();
+        let done = || order.refunds.iter().filter(|refund| refund.state == RefundState::Done);
+        let back: i64 = done().flat_map(|refund| &refund.units).map(|range| range.quantity).sum();
+        assert_eq!(used, self.perks && sold && back < units, "{order:?} {:?}", self.coupon());
+        let Some(account) = self.account() else { return };
+        let spent = if sold { (order.points.paid, order.points.earned) } else { (0, 0) };
+        let paid: i64 = done().map(|refund| refund.paid).sum();
+        let earned: i64 = done().map(|refund| refund.earned).sum();
+        let first = if self.coupon().is_some() { (PAID_POINTS, EARNED_POINTS) } else { (0, 0) };
+        assert_eq!(account.left.paid, first.0 - spent.0 + paid, "{order:?}");
+        let earns = if order.earning.step == Step::Done { order.earning.points } else { 0 };
+        let clawed: i64 = done().map(|refund| refund.clawed).sum();
+        assert_eq!(account.left.earned, first.1 - spent.1 + earned + earns - clawed, "{order:?}");
+        assert!(order.earning.step != Step::Asked && order.earning.step != Step::Refused);
+        for refund in done().filter(|refund| !refund.units.is_empty()) {
+            let share = Allocation::of(order).sum(&refund.units);
+            assert_eq!((refund.paid, refund.earned), (share.paid, share.earned));
+            assert_eq!(refund.amount + refund.deduct, share.card);
+        }
+    }
+}
+
+/// Card, paid points, earned points and coupon that the payment has moved to merchants, and what
+/// was kept of refunds.
+fn shares(payment: &Payment) -> ([i64; 4], i64) {
+    let (mut sum, mut deducted) = ([0; 4], 0);
+    let mut add = |parts: &[Part], sign: i64| {
+        for part in parts {
+            sum.iter_mut().zip(part.shares()).for_each(|(sum, share)| *sum += sign * share);
+        }
+    };
+    if payment.state == Paid::Captured {
+        add(&payment.split, 1);
+    }
+    for refund in &payment.refunds {
+        if matches!(refund.state, Back::Done | Back::SetAside) {
+            add(&refund.parts, -1);
+            deducted += refund.deduct;
+        }
+    }
+    (sum, deducted)
 }
 
 /// What an operator has set aside for the customer.

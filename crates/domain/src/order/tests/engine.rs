@@ -5,7 +5,7 @@ use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Domain, Out, RowSet};
 
 use crate::order::command::Event;
-use crate::{inventory, ledger, order, payment};
+use crate::{coupon, inventory, ledger, order, payment, point};
 
 /// What an order's decision brings.
 pub(super) type OrderOut = Out<Event>;
@@ -34,6 +34,24 @@ impl Absent for inventory::model::Rows {
     }
 }
 
+impl Absent for coupon::model::Rows {
+    fn absent(&mut self) {
+        self.campaign.take_wanted().into_iter().for_each(|key| self.campaign.load(key, None));
+        self.coupon.take_wanted().into_iter().for_each(|key| self.coupon.load(key, None));
+        self.holder.take_wanted().into_iter().for_each(|key| self.holder.load(key, None));
+        self.issue.take_wanted().into_iter().for_each(|key| self.issue.load(key, None));
+    }
+}
+
+impl Absent for point::model::Rows {
+    fn absent(&mut self) {
+        self.account.take_wanted().into_iter().for_each(|key| self.account.load(key, None));
+        self.usage.take_wanted().into_iter().for_each(|key| self.usage.load(key, None));
+        self.credit.take_wanted().into_iter().for_each(|key| self.credit.load(key, None));
+        self.timer.take_wanted().into_iter().for_each(|key| self.timer.load(key, None));
+    }
+}
+
 impl Absent for payment::Rows {
     fn absent(&mut self) {
         self.payment.take_wanted().into_iter().for_each(|key| self.payment.load(key, None));
@@ -54,6 +72,14 @@ pub(super) fn order_rows(rows: &mut order::Rows) -> Vec<&mut dyn RowSet> {
 
 pub(super) fn stock_rows(rows: &mut inventory::model::Rows) -> Vec<&mut dyn RowSet> {
     vec![&mut rows.stock, &mut rows.movement, &mut rows.reservation]
+}
+
+pub(super) fn coupon_rows(rows: &mut coupon::model::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.campaign, &mut rows.coupon, &mut rows.holder, &mut rows.issue]
+}
+
+pub(super) fn point_rows(rows: &mut point::model::Rows) -> Vec<&mut dyn RowSet> {
+    vec![&mut rows.account, &mut rows.usage, &mut rows.credit, &mut rows.timer]
 }
 
 pub(super) fn pay_rows(rows: &mut payment::Rows) -> Vec<&mut dyn RowSet> {

@@ -3,10 +3,13 @@
 
 use jangbu_kernel::domain::Coded;
 
+use crate::coupon::command as coupon;
+use crate::coupon::terms::Funding;
 use crate::inventory::command as stock;
 use crate::order::command::{SagaEvent, step};
 use crate::payment::command::{Event, Reject, Reply};
 use crate::payment::model::{RefundState, State};
+use crate::point::command as point;
 
 pub(super) fn stock_answered(
     asked: u16,
@@ -31,6 +34,47 @@ pub(super) fn stock_answered(
         step::RELEASE => Some(SagaEvent::StockNotReleased { code: code.into() }),
         _ => None,
     }
+}
+
+pub(super) fn coupon_answered(
+    asked: u16,
+    answer: &Result<coupon::Reply, coupon::Reject>,
+) -> Option<SagaEvent> {
+    Some(match answer {
+        Ok(coupon::Reply::Redeemed { discount, scope, funding }) => SagaEvent::CouponRedeemed {
+            discount: *discount,
+            scope: scope.clone(),
+            merchant_funded: *funding == Funding::Merchant,
+        },
+        Ok(coupon::Reply::Restored) => SagaEvent::CouponRestored,
+        Ok(_) => return None,
+        Err(reject) if asked == step::COUPON => {
+            SagaEvent::CouponRefused { code: reject.code().into() }
+        }
+        Err(reject) => SagaEvent::CouponNotRestored { code: reject.code().into() },
+    })
+}
+
+pub(super) fn point_answered(
+    asked: u16,
+    answer: &Result<point::Reply, point::Reject>,
+) -> Option<SagaEvent> {
+    use point::Reply as R;
+    let no = |first: u16| asked.checked_sub(first).map(u32::from);
+    Some(match answer {
+        Ok(R::Spent { paid, earned }) => SagaEvent::PointsSpent { paid: *paid, earned: *earned },
+        Ok(R::Restored) if asked == step::POINTS_BACK => SagaEvent::PointsRestored { no: 0 },
+        Ok(R::Restored) => SagaEvent::PointsRestored { no: no(step::POINTS_RETURN)? },
+        Ok(R::Earned) => SagaEvent::PointsEarned,
+        Ok(R::Clawed { taken }) => SagaEvent::Clawed { no: no(step::CLAW)?, taken: *taken },
+        Ok(R::UnClawed) => SagaEvent::UnClawed { no: no(step::UNCLAW)? },
+        Ok(_) => return None,
+        Err(reject) => match asked {
+            step::POINTS | step::EARN => SagaEvent::PointsRefused { code: reject.code().into() },
+            step::POINTS_BACK => SagaEvent::PointsNotRestored { no: 0, code: reject.code().into() },
+            _ => return None,
+        },
+    })
 }
 
 pub(super) fn pay_answered(asked: u16, answer: &Result<Reply, Reject>) -> Option<SagaEvent> {

@@ -226,9 +226,10 @@ tables! {
         27: hear earned   => COMPLETED(SOLD) in 2s
         26: hear clawed 1 10 => COMPLETED(SOLD) asks refund m-1=1000/2001 in 5s
         26: hear refund-refused 1 => COMPLETED(SOLD) asks unclaw/5001 in 5s
-        26: hear refunded 1 => COMPLETED(SOLD) asks return S1x1 restock/1001 in 5s
+        26: hear refunded 1 => COMPLETED(SOLD) asks return S1x1 restock/1001, unclaw/5001 in 5s
+        26: hear returned 1 => COMPLETED(SOLD) in 5s
+        26: hear unclawed 1 => COMPLETED(SOLD)
         hear unclawed 1   => nothing
-        26: hear returned 1 => COMPLETED(SOLD)
         steps             => stock done, pay done, earning 10 done
     "
     points_that_cannot_be_earned: "

@@ -7,12 +7,17 @@ use super::gateway::{Back, Pay};
 use super::world::{Body, ID, Msg, World};
 use crate::order::Orders;
 use crate::order::command::{Command, Reject, Reply, SagaEvent, Units};
-use crate::order::model::{Offer, PayMode, RefundState, State};
+use crate::order::model::{Offer, PayMode, Refund, RefundState, State};
 use crate::order::units::{Which, free};
+use crate::payment::command::Part;
+use crate::payment::model::RefundState as Moved;
 
 /// A sold order, nothing under way.
-fn sold() -> World {
+fn sold(perks: bool) -> World {
     let mut world = World::new(Pay::Captures, Back::Done, true, false);
+    if perks {
+        world = world.with_perks();
+    }
     world.client(&world.placing(PayMode::Server)).unwrap();
     while let Some(msg) = world.next() {
         world.deliver(msg);
@@ -41,6 +46,39 @@ fn assert_claims(world: &World) {
     assert!(order.refunded <= order.total);
 }
 
+/// Refunds the rest. Then cash, points, coupon and books are as if nothing had been sold, but for
+/// what was kept of the cash in place of points that are spent.
+fn assert_sums_to_the_whole(world: &mut World) {
+    let rest = Command::Refund {
+        order: ID,
+        units: None,
+        restock: true,
+        reason: "rest".into(),
+        returned: false,
+    };
+    let asked = world.client(&rest);
+    assert!(matches!(asked, Ok(()) | Err(Reject::NothingToRefund)), "{asked:?}");
+    while let Some(msg) = world.next() {
+        world.deliver(msg);
+    }
+    world.assert_right();
+    let order = world.order().unwrap();
+    let done = || order.refunds.iter().filter(|refund| refund.state == RefundState::Done);
+    let sum = |of: fn(&Refund) -> i64| done().map(of).sum::<i64>();
+    assert_eq!(sum(|refund| refund.amount + refund.deduct), order.card());
+    assert_eq!(sum(|refund| refund.paid), order.points.paid);
+    assert_eq!(sum(|refund| refund.earned), order.points.earned);
+    assert_eq!(sum(|refund| refund.clawed + refund.deduct), order.earning.points);
+    let payment = world.payment().unwrap();
+    let back = payment.refunds.iter().filter(|refund| refund.state == Moved::Done);
+    for part in &payment.split {
+        let theirs = back.clone().flat_map(|refund| &refund.parts);
+        let theirs = theirs.filter(|back| back.merchant == part.merchant).map(Part::shares);
+        let sum = theirs.fold([0; 4], |sum, more| [0, 1, 2, 3].map(|at: usize| sum[at] + more[at]));
+        assert_eq!(sum, part.shares(), "{}", part.merchant);
+    }
+}
+
 /// A gateway that gives back what it has refused could give back more than it took: the tables
 /// have that one.
 fn back() -> impl Strategy<Value = Back> {
@@ -58,8 +96,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn refunds_never_claim_a_unit_twice(steps in steps()) {
-        let mut world = sold();
+    fn refunds_never_claim_a_unit_twice(steps in steps(), perks in any::<bool>()) {
+        let mut world = sold(perks);
         for (asks, sku, quantity, restock, pick, back) in steps {
             world.gateway.back = back;
             if asks {
@@ -79,6 +117,7 @@ proptest! {
             assert_claims(&world);
         }
         world.assert_right();
+        assert_sums_to_the_whole(&mut world);
     }
 
     #[test]
@@ -167,7 +206,7 @@ fn an_order_has_at_most_999_refunds() {
 
 #[test]
 fn commands_are_pointed_at_the_resource_of_their_key() {
-    let world = sold();
+    let world = sold(false);
     let token = Secret::new("tok");
     let all = [
         world.placing(PayMode::Server),

@@ -103,8 +103,8 @@ impl Reach {
     }
 
     /// Lives until there.
-    pub(super) fn world(&self) -> World {
-        let mut world = self.reached();
+    pub(super) fn world(&self, perks: bool) -> World {
+        let mut world = self.reached(perks);
         if let Some((verb, back)) = self.operated {
             world.gateway.back = back;
             let operate = Command::Operate { order: ID, verb, reason: "why".into() };
@@ -113,9 +113,12 @@ impl Reach {
         world
     }
 
-    fn reached(&self) -> World {
+    fn reached(&self, perks: bool) -> World {
         let free = matches!(self.way, Way::Free | Way::FreeClient);
         let mut world = World::new(self.pay, self.back, true, free);
+        if perks {
+            world = world.with_perks();
+        }
         let server = matches!(self.way, Way::Server | Way::Free);
         let mode = if server { PayMode::Server } else { PayMode::Client };
         world.client(&world.placing(mode)).unwrap();
@@ -172,7 +175,7 @@ fn pinning(world: &World) -> bool {
 }
 
 /// One for each state, and for each flag that the table looks at.
-pub(super) const REACHED: [Reach; 55] = [
+pub(super) const REACHED: [Reach; 58] = [
     reach("holding", Way::Server, Pay::Captures, |w| is(w, State::Holding)),
     reach("holding for a client", Way::Confirms, Pay::Captures, |w| is(w, State::Holding)),
     reach("holding free", Way::FreeClient, Pay::Captures, |w| is(w, State::Holding)),
@@ -242,6 +245,16 @@ pub(super) const REACHED: [Reach; 55] = [
         refund_is(w, 1, RefundState::Done) && wanted_out(w)
     })
     .cancelled(|w| is(w, State::Completed)),
+    reach("earning", Way::Server, Pay::Captures, |w| {
+        w.order().is_some_and(|order| order.earning.step == Step::Asked)
+    }),
+    reach("sold, clawing", Way::Server, Pay::Captures, |w| refund_is(w, 1, RefundState::Clawing))
+        .refunding(&[1]),
+    reach("sold, unclawing", Way::Server, Pay::Captures, |w| {
+        refund_is(w, 1, RefundState::Unclawing)
+    })
+    .refunding(&[1])
+    .back(Back::Refused),
     reach("cancelled", Way::Server, Pay::Declines, |w| is(w, State::Cancelled)),
     reach("cancelled, orphan open", Way::Server, Pay::VeryLate, |w| {
         is(w, State::Cancelled) && refund_is(w, 0, RefundState::AtPsp)

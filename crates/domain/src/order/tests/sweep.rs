@@ -13,7 +13,8 @@ use jangbu_kernel::{Ctx, Time};
 use super::engine::{OrderOut, decide, order_rows};
 use super::gateway::{Back, Book, Pay};
 use super::reached::{REACHED, Reach, refund_of};
-use super::world::{Body, FOREVER, ID, Msg, START, World};
+use super::world::{Body, DISCOUNT, EARNED_POINTS, FOREVER, ID, Msg, POINTS, START, World};
+use crate::coupon::command::Command as Coupon;
 use crate::inventory::command as stock;
 use crate::inventory::model::State as Held;
 use crate::order::command::{Command, SagaEvent, Verb};
@@ -21,6 +22,8 @@ use crate::order::model::{Order, State};
 use crate::order::{Orders, Rows, saga};
 use crate::payment::command::{Ask, Said};
 use crate::payment::model::{RefundState, State as Paid};
+use crate::point::command::{Command as Points, Kind};
+use crate::point::model::State as Spent;
 
 /// How it is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,19 @@ fn events() -> Vec<SagaEvent> {
         E::PayVoided,
         E::PaidHint,
         E::Timer,
+        E::CouponRedeemed { discount: DISCOUNT, scope: None, merchant_funded: false },
+        E::CouponRefused { code: "COUPON_USED".into() },
+        E::CouponRestored,
+        E::CouponNotRestored { code: "COUPON_REVOKED".into() },
+        E::PointsSpent { paid: POINTS - EARNED_POINTS, earned: EARNED_POINTS },
+        E::PointsRefused { code: "POINTS_INSUFFICIENT".into() },
+        E::PointsEarned,
     ];
+    for no in [0, 1, 2] {
+        all.extend([E::PointsRestored { no }, E::UnClawed { no }]);
+        all.push(E::PointsNotRestored { no, code: "POINT_USE_UNKNOWN".into() });
+        all.extend([0, 7, 10].map(|taken| E::Clawed { no, taken }));
+    }
     for no in [0, 1, 2, 1_001, 1_002] {
         let code = text("too_old");
         all.extend([E::Refunded { no }, E::RefundUnknown { no }, E::RefundRefused { no, code }]);
@@ -109,12 +124,12 @@ fn cause(world: &mut World, event: &SagaEvent) -> bool {
     let open = !matches!(book, Book::Fenced | Book::Voided);
     let said = match event {
         E::PayCaptured { .. } if open && world.payment().is_some() => {
-            let total = world.total();
-            world.gateway.paid_directly(total);
-            Some((Ask::Inquire, captured(total)))
+            let card = world.card();
+            world.gateway.paid_directly(card);
+            Some((Ask::Inquire, captured(card)))
         }
         E::PayAuthorized if matches!(book, Book::Nothing | Book::Declined) => {
-            let amount = world.total();
+            let amount = world.card();
             (world.gateway.book, world.gateway.amount) = (Book::Held, amount);
             Some((Ask::Charge, Said::Authorized { psp_ref: "psp-1".into(), amount }))
         }
@@ -136,6 +151,16 @@ fn cause(world: &mut World, event: &SagaEvent) -> bool {
             world
                 .queue
                 .retain(|msg| !matches!(msg.body, Body::Stock(stock::Command::Reserve { .. })));
+            None
+        }
+        E::CouponRefused { .. } => {
+            let asks = |msg: &Msg| matches!(msg.body, Body::Coupon(Coupon::Redeem { .. }));
+            world.queue.retain(|msg| !asks(msg));
+            None
+        }
+        E::PointsRefused { .. } => {
+            let asks = |msg: &Msg| matches!(msg.body, Body::Points(Points::Spend { .. }));
+            world.queue.retain(|msg| !asks(msg));
             None
         }
         _ => None,
@@ -172,6 +197,14 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
     let held = world.reservation().filter(|r| !r.lines.is_empty()).map(|r| r.state);
     let paid = world.payment().map(|payment| payment.state);
     let refund = |no: u32| world.payment().and_then(|p| p.refund(no)).map(|refund| refund.state);
+    let used = world.coupon().filter(|coupon| coupon.order == Some(ID));
+    let usage = world.usage();
+    let spent = usage.filter(|usage| usage.state == Spent::Spent).map(|usage| {
+        let of = |kind: Kind| -> i64 {
+            usage.parts.iter().filter(|lot| lot.kind == kind).map(|lot| lot.amount).sum()
+        };
+        (of(Kind::Paid), of(Kind::Earned))
+    });
     let asked_twice = world.order().is_some_and(|order| order.tries > 1);
     match event {
         E::StockReserved => held.is_some(),
@@ -204,18 +237,35 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
         | E::PaidHint
         | E::RefundUnknown { .. }
         | E::Timer => true,
-        // Nobody was asked.
-        E::CouponRedeemed { .. }
-        | E::CouponRefused { .. }
-        | E::CouponRestored
-        | E::CouponNotRestored { .. }
-        | E::PointsSpent { .. }
-        | E::PointsRefused { .. }
-        | E::PointsRestored { .. }
-        | E::PointsNotRestored { .. }
-        | E::PointsEarned
-        | E::Clawed { .. }
-        | E::UnClawed { .. } => false,
+        E::CouponRedeemed { discount, .. } => {
+            used.is_some_and(|coupon| coupon.discount == *discount)
+        }
+        E::CouponRefused { .. } => {
+            !is_in(world, State::Holding) || (world.perks && used.is_none()) || asked_twice
+        }
+        E::CouponRestored => world.coupon().is_some_and(|coupon| coupon.undone.contains(&ID)),
+        E::PointsSpent { paid, earned } => spent.is_some_and(|spent| spent == (*paid, *earned)),
+        // An earning is never refused here.
+        E::PointsRefused { .. } => match world.state() {
+            Some(State::Holding) => (world.perks && spent.is_none()) || asked_twice,
+            Some(State::Unwinding | State::Cancelled) => true,
+            _ => false,
+        },
+        E::PointsRestored { no } => usage.is_some_and(|usage| {
+            let undone = *no == 0 && usage.state == Spent::Restored;
+            undone || (*no > 0 && usage.restores.iter().any(|back| back.no == *no))
+        }),
+        E::PointsEarned => usage.is_some_and(|usage| usage.earned > 0),
+        E::Clawed { no, taken } => usage.is_some_and(|usage| {
+            let claw = usage.claws.iter().find(|claw| claw.no == *no);
+            claw.is_some_and(|claw| !claw.undone && claw.taken + claw.gone == *taken)
+        }),
+        E::UnClawed { no } => {
+            usage.is_some_and(|usage| usage.claws.iter().any(|claw| claw.no == *no && claw.undone))
+        }
+        // Coupon never says so.
+        E::CouponNotRestored { .. } => false,
+        E::PointsNotRestored { .. } => true,
     }
 }
 
@@ -268,8 +318,13 @@ impl Happens {
 }
 
 /// One cell of the sweep. Whether it was lived, and not only shown to the row.
-fn cell(reach: &Reach, what: &Happens, fault: Fault, seen: &mut BTreeSet<u8>) -> bool {
-    let mut world = reach.world();
+fn cell(
+    (reach, perks): (&Reach, bool),
+    what: &Happens,
+    fault: Fault,
+    seen: &mut BTreeSet<u8>,
+) -> bool {
+    let mut world = reach.world(perks);
     let msg = what.msg();
     if let Happens::Event(event) = what {
         let order = world.order().unwrap();
@@ -336,20 +391,18 @@ fn deliver(world: &mut World, msg: Msg, fault: Fault) {
 }
 
 /// States × (events + commands) × faults.
-const CELLS: usize = 55 * (44 + 7) * 6;
-/// Those of them that can be true, and were lived to their end.
-const LIVED: usize = 8_292;
+const CELLS: usize = 58 * (69 + 7) * 6;
 
-#[test]
-fn every_state_with_every_event_and_every_fault_ends_well() {
+/// Every cell, and how many of them can be true and were lived to their end.
+fn sweep(perks: bool) -> usize {
     let (mut cells, mut lived, mut seen) = (0, 0, BTreeSet::new());
     for reach in &REACHED {
         let events = events().into_iter().map(Happens::Event);
-        let asked = commands(&reach.world()).into_iter().map(Happens::Command);
+        let asked = commands(&reach.world(perks)).into_iter().map(Happens::Command);
         for what in events.chain(asked) {
             for fault in FAULTS {
                 let mut rows = BTreeSet::new();
-                let run = || cell(reach, &what, fault, &mut rows);
+                let run = || cell((reach, perks), &what, fault, &mut rows);
                 let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
                 let done = ended.unwrap_or_else(|_| panic!("{}: {what:?} {fault:?}", reach.name));
                 cells += 1;
@@ -358,6 +411,18 @@ fn every_state_with_every_event_and_every_fault_ends_well() {
             }
         }
     }
-    assert_eq!((cells, lived), (CELLS, LIVED));
-    assert_eq!(seen, (1..=26).collect());
+    assert_eq!(cells, CELLS);
+    assert_eq!(seen, (1..=27).collect());
+    lived
+}
+
+#[test]
+fn every_state_with_every_event_and_every_fault_ends_well() {
+    assert_eq!(sweep(false), 8_292);
+}
+
+/// The same with a coupon and points.
+#[test]
+fn every_state_with_coupon_and_points_ends_well() {
+    assert_eq!(sweep(true), 8_292);
 }

@@ -6,21 +6,27 @@ use std::collections::{BTreeSet, VecDeque};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{
-    Ctx, Currency, Domain, Money, OrderId, Out, PaymentId, RowSet, Secret, SkuId, Time, UserId,
+    CampaignId, CouponId, Ctx, Currency, Domain, GrantId, Money, OrderId, Out, PaymentId, RowSet,
+    Secret, SkuId, Time, UserId,
 };
 
-use super::engine::{decide, ledger_rows, order_rows, pay_rows, stock_rows};
+use super::engine::{
+    coupon_rows, decide, ledger_rows, order_rows, pay_rows, point_rows, stock_rows,
+};
 use super::gateway::{Back, Gateway, Pay};
 use super::mapping;
+use crate::coupon::terms::{Funding, Kind, Terms, Valid};
+use crate::coupon::{self, Coupons};
 use crate::inventory::Inventory;
 use crate::inventory::command as stock;
 use crate::ledger::{self, Ledger};
 use crate::order::command::{Command, Event, Reject, SagaEvent, Units};
-use crate::order::model::{Offer, Order, PayMode, State, Step};
+use crate::order::model::{Offer, Order, PayMode, RefundState, State, Step};
 use crate::order::saga;
 use crate::order::{self, Orders};
 use crate::payment::command as pay;
 use crate::payment::{self, Payments};
+use crate::point::{self, Points};
 use crate::{inventory, ledger::rules};
 
 pub(super) const ID: OrderId = OrderId(7);
@@ -30,6 +36,13 @@ pub(super) const START: Time = Time(1_800_000_000_000_000);
 pub(super) const LINES: [(i64, i64, i64, &str); 2] = [(1, 2, 1_000, "m-1"), (2, 1, 500, "m-2")];
 pub(super) const TOTAL: i64 = 2_500;
 const RECEIVED: i64 = 10;
+/// Who buys, with what besides the card.
+pub(super) const BUYER: UserId = UserId(3);
+pub(super) const COUPON: CouponId = CouponId(5);
+pub(super) const DISCOUNT: i64 = 301;
+pub(super) const POINTS: i64 = 403;
+pub(super) const PAID_POINTS: i64 = 200;
+pub(super) const EARNED_POINTS: i64 = 299;
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +55,8 @@ pub(super) struct Msg {
 pub(super) enum Body {
     Order(Command),
     Stock(stock::Command),
+    Coupon(coupon::command::Command),
+    Points(point::command::Command),
     Pay(pay::Command),
     Post(ledger::Command),
 }
@@ -62,6 +77,7 @@ impl Msg {
             Body::Order(Command::Hear { event, .. }) => *event != SagaEvent::Timer,
             Body::Order(_) | Body::Post(_) => false,
             Body::Stock(command) => !matches!(command, stock::Command::Expire { .. }),
+            Body::Coupon(_) | Body::Points(_) => true,
             Body::Pay(_) => true,
         }
     }
@@ -71,6 +87,8 @@ impl Msg {
 pub(super) struct World {
     pub(super) orders: order::Rows,
     pub(super) inventory: inventory::model::Rows,
+    pub(super) coupons: coupon::model::Rows,
+    pub(super) points: point::model::Rows,
     pub(super) payments: payment::Rows,
     pub(super) ledger: ledger::Rows,
     pub(super) now: Time,
@@ -83,6 +101,8 @@ pub(super) struct World {
     /// What the order stated, as words.
     pub(super) facts: Vec<&'static str>,
     pub(super) free: bool,
+    /// The buyer uses a coupon and points.
+    pub(super) perks: bool,
 }
 
 impl World {
@@ -91,6 +111,8 @@ impl World {
         let mut world = Self {
             orders: order::Rows::default(),
             inventory: inventory::model::Rows::default(),
+            coupons: coupon::model::Rows::default(),
+            points: point::model::Rows::default(),
             payments: payment::Rows::new(payment::Rules::new("sim")),
             ledger: ledger::Rows::default(),
             now: START,
@@ -100,6 +122,7 @@ impl World {
             seen: BTreeSet::new(),
             facts: Vec::new(),
             free,
+            perks: false,
         };
         for (sku, _, price, merchant) in LINES {
             let price = if free { 0 } else { price };
@@ -121,6 +144,70 @@ impl World {
         world
     }
 
+    /// The same, and the buyer has a coupon and points, and uses them.
+    pub(super) fn with_perks(mut self) -> Self {
+        use coupon::command::Command as Coupon;
+        use point::command::Command as Point;
+        self.perks = !self.free;
+        let (campaign, user, currency) = (CampaignId(1), BUYER, Currency::KRW);
+        let terms = Terms {
+            name: "welcome".into(),
+            kind: Kind::Fixed { amount: DISCOUNT },
+            currency,
+            minimum: 1_000,
+            starts: START,
+            ends: START + FOREVER,
+            valid: Valid::Until(START + FOREVER + FOREVER),
+            per_user: 1,
+            total: 1,
+            funding: Funding::Platform,
+            scope: None,
+        };
+        let coupon = COUPON;
+        let (payment, amount) = (PaymentId(99), PAID_POINTS);
+        let grant = Point::Grant {
+            grant: GrantId(1),
+            user,
+            amount: EARNED_POINTS,
+            currency,
+            expires_at: None,
+            reason: "welcome".into(),
+        };
+        for body in [
+            Body::Coupon(Coupon::CreateCampaign { campaign, terms }),
+            Body::Coupon(Coupon::Issue { campaign, coupon, user }),
+            Body::Points(Point::Charge { payment, user, amount, currency }),
+            Body::Points(grant),
+        ] {
+            self.deliver(Msg { reply: None, body });
+        }
+        while let Some(msg) = self.queue.pop_front() {
+            self.deliver(msg);
+        }
+        self
+    }
+
+    /// What the card pays.
+    pub(super) fn card(&self) -> i64 {
+        self.total() - if self.perks { DISCOUNT + POINTS } else { 0 }
+    }
+
+    pub(super) fn coupon(&self) -> Option<&coupon::model::UserCoupon> {
+        let rows = &self.coupons.coupon;
+        if rows.holds(COUPON) { rows.get(COUPON) } else { None }
+    }
+
+    /// What the order has to do with points.
+    pub(super) fn usage(&self) -> Option<&point::model::Use> {
+        let rows = &self.points.usage;
+        if rows.holds(ID) { rows.get(ID) } else { None }
+    }
+
+    pub(super) fn account(&self) -> Option<&point::model::Account> {
+        let rows = &self.points.account;
+        if rows.holds(BUYER) { rows.get(BUYER) } else { None }
+    }
+
     pub(super) fn total(&self) -> i64 {
         if self.free { 0 } else { TOTAL }
     }
@@ -131,19 +218,19 @@ impl World {
             |&(sku, quantity, ..): &(i64, i64, i64, &str)| Units { sku: SkuId(sku), quantity };
         Command::Place {
             order: ID,
-            user: UserId(3),
+            user: BUYER,
             lines: LINES.iter().map(line).collect(),
             expected: Money::new(self.total(), Currency::KRW),
             mode,
             token: (mode == PayMode::Server).then(|| Secret::new("tok")),
-            coupon: None,
-            points: 0,
+            coupon: self.perks.then_some(COUPON),
+            points: if self.perks { POINTS } else { 0 },
             pay: None,
         }
     }
 
     pub(super) fn confirming(&self) -> Command {
-        let amount = Money::new(self.total(), Currency::KRW);
+        let amount = Money::new(self.card(), Currency::KRW);
         Command::Confirm { order: ID, amount, token: Secret::new("tok") }
     }
 
@@ -182,6 +269,13 @@ impl World {
                 }
             }
             Body::Order(Command::Hear { event: SagaEvent::PaidHint, .. }) => true,
+            // It is of the commit of the payment's row, too.
+            Body::Order(Command::Hear { event: SagaEvent::Refunded { no }, .. }) => {
+                let refund = self.order().and_then(|order| order.refund(*no));
+                refund.is_some_and(|refund| {
+                    matches!(refund.state, RefundState::Refused | RefundState::Unclawing)
+                })
+            }
             Body::Order(Command::Hear {
                 event: SagaEvent::PayCaptured { .. } | SagaEvent::PayAuthorized,
                 ..
@@ -189,6 +283,7 @@ impl World {
                 .order()
                 .is_some_and(|order| order.pay == Step::Refused || order.next_at.is_none()),
             Body::Order(_) => self.order().is_some_and(|order| order.next_at.is_none()),
+            Body::Coupon(_) | Body::Points(_) => false,
             Body::Pay(_) | Body::Stock(_) | Body::Post(_) => false,
         }
     }
@@ -244,6 +339,21 @@ impl World {
                 let heard = reply.and_then(|(_, step)| mapping::stock_answered(step, &answer));
                 self.queue.extend(heard.map(Msg::hear));
             }
+            Body::Coupon(command) => {
+                let answer = decide::<Coupons>(&command, &ctx, &mut self.coupons, coupon_rows);
+                let answer = answer.map(|(reply, _)| reply);
+                let heard = reply.and_then(|(_, step)| mapping::coupon_answered(step, &answer));
+                self.queue.extend(heard.map(Msg::hear));
+            }
+            Body::Points(command) => {
+                let answer = decide::<Points>(&command, &ctx, &mut self.points, point_rows);
+                let answer = answer.map(|(reply, out)| {
+                    self.follow_points(out);
+                    reply
+                });
+                let heard = reply.and_then(|(_, step)| mapping::point_answered(step, &answer));
+                self.queue.extend(heard.map(Msg::hear));
+            }
             Body::Pay(command) => {
                 let answer = decide::<Payments>(&command, &ctx, &mut self.payments, pay_rows);
                 let answer = answer.map(|(reply, out)| {
@@ -282,10 +392,23 @@ impl World {
         for send in out.sends {
             let body = if send.to == stock::UNIT {
                 Body::Stock(send.body.expect_ref::<stock::Command>().clone())
+            } else if send.to == coupon::command::UNIT {
+                Body::Coupon(send.body.expect_ref::<coupon::command::Command>().clone())
+            } else if send.to == point::command::UNIT {
+                Body::Points(send.body.expect_ref::<point::command::Command>().clone())
             } else {
                 Body::Pay(send.body.expect_ref::<pay::Command>().clone())
             };
             self.queue.push_back(Msg { reply: send.reply, body });
+        }
+    }
+
+    fn follow_points(&mut self, out: Out<point::command::Event>) {
+        for event in out.events {
+            if let point::command::Event::Moved(moved) = event {
+                let post = ledger::points::posting(&moved, self.now).map(Body::Post);
+                self.queue.extend(post.map(|body| Msg { reply: None, body }));
+            }
         }
     }
 
