@@ -270,11 +270,13 @@ impl World {
             }
             Body::Order(Command::Hear { event: SagaEvent::PaidHint, .. }) => true,
             // It is of the commit of the payment's row, too.
-            Body::Order(Command::Hear { event: SagaEvent::Refunded { no }, .. }) => {
-                let refund = self.order().and_then(|order| order.refund(*no));
-                refund.is_some_and(|refund| {
-                    matches!(refund.state, RefundState::Refused | RefundState::Unclawing)
-                })
+            Body::Order(Command::Hear { event: SagaEvent::Refunded { no }, .. })
+                if self
+                    .order()
+                    .and_then(|order| order.refund(*no))
+                    .is_some_and(|refund| matches!(refund.state, RefundState::Unclawing)) =>
+            {
+                true
             }
             Body::Order(Command::Hear {
                 event: SagaEvent::PayCaptured { .. } | SagaEvent::PayAuthorized,
