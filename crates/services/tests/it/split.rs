@@ -17,7 +17,7 @@ use crate::rig::{ONE, Rig, Seen, files, memories, open_all, rows, same_rows};
 /// and the folded events. Nothing else may.
 const SCOPED_TABLES: [&str; 3] = ["shard", "chain", "outbox"];
 const SCOPED_COLUMNS: [(&str, &str); 1] = [("entry", "commit_no")];
-const FOLDED: [&str; 2] = ["stock.changed", "coupon.changed"];
+const FOLDED: [&str; 3] = ["stock.changed", "coupon.changed", "point.changed"];
 
 /// Rows without what is commit-scoped.
 pub(crate) fn unscoped(dump: &Dump) -> Dump {
@@ -55,6 +55,13 @@ pub(crate) fn events(dump: &Dump) -> (Vec<Vec<OwnedValue>>, Told) {
                 told.insert(("campaign", key), tally.to_vec());
                 let all = issued.into_iter().chain(moved);
                 told.extend(all.map(|(id, a, b, c)| (("coupon", id), vec![a, b, c])));
+            }
+            // Every movement counts, and those of an account have an order.
+            Ok(Fact::PointChanged { moves }) => {
+                for m in moves {
+                    let all = told.entry(("points", m.user)).or_default();
+                    all.extend([m.what, m.about, m.paid, m.earned, m.seq, m.balance]);
+                }
             }
             _ => panic!("{row:?}"),
         }
