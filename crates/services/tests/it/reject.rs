@@ -220,7 +220,7 @@ fn order_refusals() -> Vec<(&'static str, Envelope)> {
         ("REFUND_EXCEEDS_ORDER", refund(SOLD, Some(&[(0, 3)]))),
         ("NOTHING_TO_REFUND", refund(REFUNDED, None)),
         ("TOO_MANY_REFUNDS", refund(MANY, Some(&[(5, 1)]))),
-        ("POINTS_AMOUNT_INVALID", place_with(600, &[(0, 1)], (Some("ok"), None, -1, None))),
+        ("POINTS_AMOUNT_INVALID", place_with((600, 1), &[(0, 1)], (Some("ok"), None, -1, None))),
         ("RETURN_EXCEEDS_SHIPPED", take_back(SOLD, Some(&[(0, 1)]))),
         ("ORDER_NOT_SHIPPABLE", ship(AWAITS, None)),
         ("SHIPMENT_EXCEEDS_ORDER", ship(SOLD, Some(&[(0, 3)]))),

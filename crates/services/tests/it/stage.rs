@@ -117,14 +117,14 @@ pub(crate) fn deliver(id: i64, no: u32) -> Envelope {
 
 /// An order that a coupon and points pay for, too.
 pub(crate) fn place_with(
-    id: i64,
+    (id, user): (i64, i64),
     lines: &[(u8, i64)],
     (token, coupon, points, pay): (Option<&str>, Option<i64>, i64, Option<i64>),
 ) -> Envelope {
     let total = lines.iter().map(|(_, quantity)| quantity * PRICE).sum();
     buy(Buy::Place {
         order: OrderId(id),
-        user: UserId(7),
+        user: UserId(user),
         lines: units(lines),
         expected: won(total),
         mode: PayMode::Server,
