@@ -24,6 +24,7 @@ mod net;
 mod orders;
 mod overload;
 mod parked;
+mod perks;
 mod points;
 mod schema;
 mod server;

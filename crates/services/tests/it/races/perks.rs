@@ -6,7 +6,7 @@ use jangbu_domain::order::model::{Order, Outcome, Step};
 use jangbu_domain::point::command as point;
 use jangbu_kernel::{CampaignId, CouponId, Currency, Envelope, GrantId, Origin, Time, UserId};
 
-use super::{PATIENCE, World, at_once, in_memory};
+use super::{PATIENCE, World, at_once, by_client, in_memory};
 use crate::rig::Seen;
 use crate::stage::{PRICE, cancel, place_with, refund, ship};
 
@@ -60,7 +60,7 @@ impl World {
         let ended = self.watch(id);
         let with = (Some("tok_visa"), coupon, points, None);
         let order = place_with((id, user.0), &[(0, quantity)], with);
-        assert!(self.run(order).is_done());
+        assert!(self.run(by_client(order, &format!("k-{id}"))).is_done());
         (id, ended.recv_timeout(PATIENCE).unwrap())
     }
 }
