@@ -89,6 +89,17 @@ fn still(world: &World, moving: i64) -> Vec<String> {
     rows.iter().map(|row| format!("{row:?}")).collect()
 }
 
+/// What every customer may read, since it belongs to none.
+const PUBLIC: [&str; 7] = [
+    "/api/v1/products",
+    "/api/v1/products/{id}",
+    "/api/v1/categories",
+    "/api/v1/categories/{id}",
+    "/api/v1/campaigns",
+    "/api/v1/campaigns/{id}",
+    "/api/v1/campaigns/{id}/proof",
+];
+
 /// Every call that a customer may make, with things of others: the good requests of all endpoints,
 /// whose things belong to two users, with the session of a third.
 #[tokio::test]
@@ -108,7 +119,9 @@ async fn a_customer_gets_nowhere_with_the_things_of_others() {
         seen += 1;
         let (path, body) = (filled(case.path, &ids), filled(case.body, &ids));
         let refused = world.send(request(case, &path, &body, &stranger)).await;
-        assert!([403, 404].contains(&refused.status), "{what}: {}", refused.text);
+        let public = case.method == "GET" && PUBLIC.contains(&case.template);
+        let nowhere = [403, 404].contains(&refused.status);
+        assert!(nowhere || public, "{what}: {}", refused.text);
         assert_eq!(still(&world, moving), before, "{what} changed something");
     }
     assert!(seen >= 10, "{seen}");
