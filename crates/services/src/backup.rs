@@ -138,9 +138,9 @@ pub fn carry(from: &Path, to: &Path, keys: Option<&Path>) -> Result<Manifest, Er
 
 /// The name that a directory has before it is whole.
 fn partial(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+    let mut path = to.as_os_str().to_owned();
+    path.push(name::PARTIAL);
+    path.into()
 }
 
 fn fill(from: &From, to: &Path, now: Time, truth: &mut CopyTruth<'_>) -> Result<Manifest, Error> {

@@ -242,6 +242,20 @@ fn what_a_kill_leaves_of_a_backup_is_never_taken_for_one() {
 }
 
 #[test]
+fn a_directory_that_never_got_its_name_is_no_backup_however_whole_it_is() {
+    let dir = scratch();
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    sold(&data);
+    back_up(None, &data, &copy);
+    let partial = dir.path().join("copy.partial");
+    std::fs::rename(&copy, &partial).unwrap();
+    for path in [text(&partial).to_owned(), format!("{}/", text(&partial))] {
+        let (code, said) = verify(Path::new(&path), dir.path());
+        assert!(code == 1 && said.contains("no whole backup"), "{code}: {said}");
+    }
+}
+
+#[test]
 fn a_restore_that_was_broken_off_is_not_served() {
     let dir = scratch();
     let (data, from, new) =

@@ -11,7 +11,7 @@ use jangbu_psp::log::{HEADER, RECORD};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{MANIFEST, Manifest};
-use super::name::PREFIX;
+use super::name::{PARTIAL, PREFIX};
 use super::{KEYS, TRUTH, partial};
 
 /// What happened to a backup.
@@ -88,7 +88,7 @@ pub(super) fn sweep(dir: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(".partial") {
+        if name.starts_with(PREFIX) && name.ends_with(PARTIAL) {
             clear(&entry.path())?;
         }
     }

@@ -7,6 +7,7 @@ use jangbu_kernel::Time;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Error};
+use super::name::PARTIAL;
 
 /// The file that makes a directory a backup.
 pub const MANIFEST: &str = "manifest.json";
@@ -88,6 +89,10 @@ impl Manifest {
 
     /// That of the backup in `dir`.
     pub fn read(dir: &Path) -> Result<Self, Error> {
+        // Killed between its last file and its name, it has a manifest, too: the name decides.
+        if dir.as_os_str().to_string_lossy().trim_end_matches('/').ends_with(PARTIAL) {
+            return Err(Error::NoBackup(dir.to_owned()));
+        }
         let path = dir.join(MANIFEST);
         let text = match fs::read(&path) {
             Ok(text) => text,

@@ -2,6 +2,9 @@
 
 use jangbu_kernel::Time;
 
+/// How the name of a directory ends that is no backup yet, or no more.
+pub(super) const PARTIAL: &str = ".partial";
+
 /// How the names of backups begin.
 pub(super) const PREFIX: &str = "backup-";
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::files::{self, Error};
 use super::manifest::Manifest;
-use super::name::{PREFIX, name_of};
+use super::name::{PARTIAL, PREFIX, name_of};
 use super::{From, make};
 use crate::shop::Shop;
 
@@ -163,7 +163,7 @@ impl Backups {
         let entries = fs::read_dir(&self.schedule.to).into_iter().flatten().flatten();
         let whole = entries.filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let named = name.starts_with(PREFIX) && !name.ends_with(".partial");
+            let named = name.starts_with(PREFIX) && !name.ends_with(PARTIAL);
             Some((named.then_some(name)?, Manifest::read(&entry.path()).ok()?))
         });
         let mut whole: Vec<_> = whole.collect();
