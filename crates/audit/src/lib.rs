@@ -17,6 +17,7 @@ mod acks;
 mod book;
 mod catalog;
 mod chain;
+mod coupon;
 mod engine;
 mod gateway;
 mod ids;
@@ -43,6 +44,7 @@ use crate::{
     acks::Acks,
     book::{Book, rules},
     catalog::Catalog,
+    coupon::Coupons,
     engine::{Asks, Shard},
     inventory::Laws,
     ledger::Ledger,
@@ -151,6 +153,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         catalog::RULES,
         catalog::shape::RULES,
         inventory::RULES,
+        coupon::RULES,
         order::RULES,
         payment::RULES,
         point::RULES,
@@ -203,10 +206,12 @@ impl Audit {
         let mut laws = Laws::load(from, book)?;
         let mut ledger = Ledger::load(from, book)?;
         let mut points = Points::load(from, book)?;
+        let coupons = Coupons::load(from, &shard, book)?;
         let asks = Asks::load(from, &shard, book)?;
         let outbox = Outbox::load(from, &shard, book)?;
         let acks = Acks::load(options.acks.as_deref(), from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
+        coupons.events(&outbox, &shard, book);
         user::check(from, shard.clock, &user::keys(&options.data), book)?;
         in_flight.poison = operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {
@@ -238,6 +243,7 @@ impl Audit {
             clock: shard.clock,
             catalog: &catalog,
             merchants: &merchants,
+            coupons: &coupons,
             head: outbox.head,
         };
         let mut given = Vec::new();

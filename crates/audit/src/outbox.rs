@@ -143,6 +143,8 @@ pub(crate) struct Outbox {
     pub(crate) events: Vec<Event>,
     /// Events about products, by key.
     pub(crate) products: Vec<i64>,
+    /// Campaigns that events are about, with the version in the last of them.
+    pub(crate) campaigns: std::collections::BTreeMap<i64, i64>,
     /// Events about categories, by key.
     pub(crate) categories: Vec<i64>,
     pub(crate) count: u64,
@@ -182,7 +184,8 @@ impl Outbox {
             outbox.latest = outbox.latest.max(at);
             match Topic::read(topic) {
                 None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
-                Some(Topic::Stock | Topic::Coupon | Topic::Point) => {}
+                Some(Topic::Stock | Topic::Point) => {}
+                Some(Topic::Coupon) => outbox.campaign(key, version, book),
                 Some(Topic::Catalog) => outbox.products.push(key),
                 Some(Topic::Category) => outbox.categories.push(key),
                 Some(topic) => {
@@ -195,6 +198,13 @@ impl Outbox {
         outbox.count = count;
         outbox.events.sort_by_key(|event| event.key);
         Ok(outbox)
+    }
+
+    fn campaign(&mut self, key: i64, version: i64, book: &mut Book) {
+        let last = self.campaigns.insert(key, version).unwrap_or(0);
+        if version <= last {
+            book.find(VERSION, ids::show("cmp", key), format!("{version} after {last}"));
+        }
     }
 
     fn number(&mut self, seq: i64, commit: i64, book: &mut Book) {

@@ -11,6 +11,7 @@ use crate::{
     acks::{self, Ack},
     book::Book,
     catalog::Catalog,
+    coupon::Coupons,
     engine::{self, Ask},
     gateway,
     inventory::{self, Laws, Reservation},
@@ -54,6 +55,7 @@ pub(crate) struct Case<'c> {
 pub(crate) struct World<'w> {
     pub(crate) clock: i64,
     pub(crate) catalog: &'w Catalog,
+    pub(crate) coupons: &'w Coupons,
     pub(crate) head: Head,
     pub(crate) merchants: &'w Merchants,
 }
@@ -194,6 +196,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     let known = |id| {
         world.catalog.knows(id)
             || world.merchants.knows(id)
+            || world.coupons.knows(id)
             || sums.laws.knows(id)
             || case.credit.is_some()
     };

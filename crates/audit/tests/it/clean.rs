@@ -12,6 +12,7 @@ pub(crate) fn whole_shop() -> (TempDir, Vec<(&'static str, i64)>) {
     let mut names = stories::one_of_each(&mut shop);
     names.push(("journal", shop.journal()));
     names.push(("granted", shop.points(&names)));
+    shop.coupons(&names);
     shop.merchants();
     shop.finish();
     // One order is COMMITTING, which is no finding in the first seconds only.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     breaches::{ACKS, ENGINE, PSP, Psp, SQL},
     clean::whole_shop,
-    people, points,
+    coupons, people, points,
     shop::{psp_record, show},
 };
 
@@ -55,8 +55,10 @@ fn corrupt(dir: &Path, sql: &str) {
 /// What is missing if the breach is not named.
 fn unnamed(report: &Report, rule: &str, subject: &str, what: &str) -> Option<String> {
     let (prefix, id) = subject.split_once(' ').unwrap_or_default();
-    let public =
-        matches!(prefix, "ord" | "pay" | "jnl" | "sku" | "prd" | "mov" | "cat" | "usr" | "grt");
+    let public = matches!(
+        prefix,
+        "ord" | "pay" | "jnl" | "sku" | "prd" | "mov" | "cat" | "usr" | "grt" | "cmp" | "cpn"
+    );
     let subject = if public { show(prefix, id.parse().unwrap()) } else { subject.to_owned() };
     let named = report.findings.iter().any(|f| f.rule == rule && f.subject == subject);
     (!named || report.clean()).then(|| format!("{what}\nwants {rule} about {subject}: {report}"))
@@ -104,15 +106,20 @@ fn with_acks(dir: &Path, lines: &str) -> Report {
 
 #[test]
 fn every_corrupted_row_is_named() {
-    expect(SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL).filter_map(
-        |(rule, sql, subject)| {
-            let (dir, names) = copy();
-            let sql = fill(sql, names);
-            corrupt(dir.path(), &sql);
-            let report = prove(&Options::new(dir.path())).unwrap();
-            unnamed(&report, rule, &fill(subject, names), &sql)
-        },
-    ));
+    expect(
+        SQL.iter()
+            .chain(ENGINE)
+            .chain(points::SQL)
+            .chain(people::SQL)
+            .chain(coupons::SQL)
+            .filter_map(|(rule, sql, subject)| {
+                let (dir, names) = copy();
+                let sql = fill(sql, names);
+                corrupt(dir.path(), &sql);
+                let report = prove(&Options::new(dir.path())).unwrap();
+                unnamed(&report, rule, &fill(subject, names), &sql)
+            }),
+    );
 }
 
 #[test]
@@ -306,8 +313,21 @@ const FREE: &[&str] = &[
     "audit_log.resource",
     "audit_log.who",
     "audit_log.why",
+    "campaign.at",
+    "campaign.cap",
+    "campaign.ended_at",
+    "campaign.kind",
+    "campaign.minimum",
+    "campaign.name",
+    "campaign.next_at",
+    "campaign.scope",
+    "campaign.starts",
+    "campaign.total",
+    "campaign.valid_for",
+    "campaign.value",
     "category.name",
     "category.version",
+    "coupon_holder.version",
     "journal.reason",
     "journal.who",
     "merchant.at",
@@ -368,6 +388,9 @@ const FREE: &[&str] = &[
     "sku.version",
     "sku_code.version",
     "stock.version",
+    "user_coupon.order_id",
+    "user_coupon.reason",
+    "user_coupon.version",
     "user_email.version",
     "users.address",
     "users.changed_at",
@@ -406,6 +429,8 @@ fn a_change_of_any_column_is_found_unless_it_is_listed_as_free() {
         let row = match table.as_str() {
             "entry" => "WHERE (source, seq, leg) = (SELECT source, seq, leg FROM entry LIMIT 1)",
             "user_email" => "WHERE user = 9",
+            "coupon_holder" => "WHERE user_id = 9",
+            "coupon_issue" => "WHERE position = 1",
             "price" => "WHERE (sku, no) = (SELECT sku, no FROM price LIMIT 1)",
             "outbox" | "request" | "category" => "WHERE rowid = (SELECT max(rowid) FROM {})",
             _ => "WHERE rowid = (SELECT min(rowid) FROM {})",
@@ -422,7 +447,7 @@ fn a_change_of_any_column_is_found_unless_it_is_listed_as_free() {
 
 #[test]
 fn every_rule_has_a_breach_and_a_row_in_the_readme() {
-    let sql = SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL);
+    let sql = SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL).chain(coupons::SQL);
     let breached: BTreeSet<&str> = (sql.map(|(rule, ..)| *rule))
         .chain(PSP.iter().map(|(rule, ..)| *rule))
         .chain(ACKS.iter().map(|(rule, ..)| *rule))

@@ -5,6 +5,7 @@
 mod breaches;
 mod clean;
 mod corrupt;
+mod coupons;
 mod live;
 mod people;
 mod points;

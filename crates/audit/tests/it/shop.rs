@@ -349,6 +349,11 @@ impl Shop {
         self.ask("op:merchant.key", 72);
     }
 
+    /// Adds an event.
+    pub(crate) fn tell(&mut self, commit: i64, topic: &'static str, key: i64, version: i64) {
+        self.events.push((commit, topic, key, version));
+    }
+
     /// Adds a journal of two postings; its id.
     pub(crate) fn journal(&mut self) -> i64 {
         let (id, commit) = self.begin();
