@@ -14,6 +14,7 @@ mod keep;
 mod lists;
 mod outbox;
 mod parking;
+mod points;
 mod poison;
 mod pressure;
 mod promises;

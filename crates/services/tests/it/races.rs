@@ -27,23 +27,33 @@ use crate::rig::{Seen, memory, rows};
 use crate::stage::{PRICE, cancel, create, keyed, place, receive, refund};
 
 /// Longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A shop with a gateway that answers at once.
-struct World {
+pub(crate) struct World {
     shop: Shop,
     backend: Arc<dyn Backend>,
-    queries: Queries,
+    pub(crate) queries: Queries,
     next: AtomicI64,
 }
 
 impl World {
     fn open(backend: Arc<dyn Backend>, dir: &Path) -> Self {
+        Self::made(backend, dir, |_| {})
+    }
+
+    /// With a layout of its own.
+    pub(crate) fn made(
+        backend: Arc<dyn Backend>,
+        dir: &Path,
+        how: impl FnOnce(&mut Layout),
+    ) -> Self {
         let latency = Latency { min_ms: 0, max_ms: 1, ..Latency::default() };
         let config = SimConfig { latency, ..SimConfig::default() };
         let gateway = Simulator::start(&dir.join("psp.log"), config, None).unwrap();
-        let layout =
+        let mut layout =
             Layout::one_cell(Arc::clone(&backend), Arc::new(gateway), Arc::new(SystemClock));
+        how(&mut layout);
         let shop = Shop::open(layout).unwrap();
         let queries = Queries::new(Arc::clone(&backend), Arc::clone(&backend));
         let next = AtomicI64::new(shop.mint());
@@ -55,11 +65,11 @@ impl World {
     }
 
     /// A number that is free: ids of this test are its own.
-    fn id(&self) -> i64 {
+    pub(crate) fn id(&self) -> i64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn ask(&self, envelope: Envelope) -> Receiver<Seen> {
+    pub(crate) fn ask(&self, envelope: Envelope) -> Receiver<Seen> {
         let (sent, wait) = channel();
         let waiter = move |answer| {
             let _ = sent.send(Seen::of(answer));
@@ -68,12 +78,12 @@ impl World {
         wait
     }
 
-    fn run(&self, envelope: Envelope) -> Seen {
+    pub(crate) fn run(&self, envelope: Envelope) -> Seen {
         self.ask(envelope).recv_timeout(PATIENCE).unwrap()
     }
 
     /// Hears when order `id` ends.
-    fn watch(&self, id: i64) -> Receiver<Order> {
+    pub(crate) fn watch(&self, id: i64) -> Receiver<Order> {
         let (sent, wait) = channel();
         self.shop.hub().watch(OrderId(id), move |order: &Order| {
             let _ = sent.send(order.clone());
@@ -81,7 +91,7 @@ impl World {
         wait
     }
 
-    fn stock(&self, n: u8, quantity: i64) {
+    pub(crate) fn stock(&self, n: u8, quantity: i64) {
         assert!(self.run(receive(self.id(), n, quantity)).is_done());
     }
 
@@ -109,9 +119,14 @@ impl World {
         panic!("order {id} does not get there: {:?}", self.order(id));
     }
 
+    /// Ends the shop, without a look at what it leaves.
+    pub(crate) fn end(self) -> Arc<dyn Backend> {
+        self.shop.close(PATIENCE).unwrap();
+        self.backend
+    }
+
     fn close(self) {
-        let Self { shop, backend, .. } = self;
-        shop.close(PATIENCE).unwrap();
+        let backend = self.end();
         let dump = rows(&*backend);
         assert_stock_is_kept(&dump);
         assert_money_is_limited(&dump);
@@ -126,7 +141,7 @@ fn an_order(id: i64, n: u8, quantity: i64) -> Envelope {
 }
 
 /// The scope says which operation of which principal the key belongs to.
-fn by_client(envelope: Envelope, key: &str) -> Envelope {
+pub(crate) fn by_client(envelope: Envelope, key: &str) -> Envelope {
     let mut envelope = keyed(envelope, key, 1);
     if let Some(key) = &mut envelope.key {
         key.scope = "client:order.place".into();
@@ -154,7 +169,7 @@ fn on_disk(race: impl FnOnce(&World)) {
 }
 
 /// Runs `n` clients at once.
-fn at_once<T: Send>(n: usize, client: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<T: Send>(n: usize, client: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (barrier, client) = (&Barrier::new(n), &client);
     std::thread::scope(|scope| {
         let run = |at| {
