@@ -86,6 +86,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ParkedCommand,
     },
+    /// Products from a CSV file, and into one
+    Catalog {
+        #[command(flatten)]
+        desk: Desk,
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
     /// What operators did
     Audit(AuditLog),
     /// What became of an idempotency key
@@ -331,6 +338,24 @@ pub(crate) enum PaymentCommand {
         /// Who looked where
         #[arg(long)]
         evidence: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Bring products to what a file says; the same file again changes nothing
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write all products in the form that an import reads
+    Export {
+        /// Into this file; else to standard output
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 

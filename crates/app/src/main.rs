@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Payment { desk, command } => operate::payment(&desk, &command),
         Command::Poison { desk, command } => operate::poison(&desk, &command),
         Command::Parked { desk, command } => operate::parked(&desk, &command),
+        Command::Catalog { desk, command } => operate::catalog(&desk, &command),
         Command::Audit(args) => operate::audit(&args),
         Command::Idempotency(args) => operate::idempotency(&args),
         Command::Rebuild(args) => rebuild::rebuild(&args),

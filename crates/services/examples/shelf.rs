@@ -5,6 +5,10 @@
 //! ```text
 //! cargo run --release -p jangbu-services --example shelf -- DIR [products]
 //! ```
+//!
+//! Measured with the dev profile on two busy cores, everything in memory: 1,000,000 products,
+//! `derived.db` 279 MiB; a page of 20 takes 0.2 to 2 ms by any index, up to 2.5 ms for 10 categories, 3
+//! to 18 ms for 100, and 6 to 19 ms where 2,000 rows are looked at; a deep page costs what the first does.
 #![expect(clippy::print_stdout, reason = "a measurement tells its figures")]
 
 use std::path::{Path, PathBuf};

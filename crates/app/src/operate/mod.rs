@@ -1,6 +1,7 @@
 //! The operator's desk on the command line: thin clients of a running server. What a command prints
 //! is what the server answered, as a table or (`--json`) as it came.
 
+mod catalog;
 mod client;
 mod table;
 mod user;
@@ -8,6 +9,7 @@ mod user;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+pub(crate) use self::catalog::catalog;
 pub(crate) use self::client::{Client, Refused};
 pub(crate) use self::user::user;
 
