@@ -1,6 +1,6 @@
 //! From errors to problems that say which field and what to do.
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point};
 use jangbu_engine::unit::Refusal;
 use serde::Deserialize;
 
@@ -102,6 +102,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Problem {
         .or_else(|| reject.downcast_ref().and_then(catalog))
         .or_else(|| reject.downcast_ref().and_then(payment))
         .or_else(|| reject.downcast_ref().and_then(ledger))
+        .or_else(|| reject.downcast_ref().and_then(merchant))
         .or_else(|| reject.downcast_ref().and_then(coupon))
         .or_else(|| reject.downcast_ref().and_then(point));
     let title = crate::codes::row_of(refusal.code).title;
@@ -282,6 +283,17 @@ fn point(reject: &point::command::Reject) -> Option<Told> {
         | R::UseUnknown
         | R::RestoreExceedsSpent
         | R::ClawExceedsEarned => return None,
+    })
+}
+
+fn merchant(reject: &merchant::command::Reject) -> Option<Told> {
+    use merchant::command::Reject as R;
+    Some(match reject {
+        R::CodeInvalid => told("merchantId", "must be 1 to 32 of A-Z a-z 0-9 _ -"),
+        R::NameInvalid => told("name", "must have 1 to 100 characters"),
+        R::FeesInvalid { at, why } => told(&format!("fees[{at}]"), *why),
+        R::FeesPast => told("fees[0].from", "what the schedule says of the past stays"),
+        R::Exists | R::Unknown | R::KeysFull | R::KeyUnknown => return None,
     })
 }
 

@@ -18,6 +18,7 @@
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
 //! | `user` | users: register, log in, change |
 //! | `charge` | payments without an order, for merchants |
+//! | `merchant` | merchants, their keys and fees, for operators |
 //! | `repeats`, `explain_key` | keys that came again; a key explained |
 //! | `admin`, `audit_log`, `poison`, `health`, `metrics`, `openapi` | for operators and tools |
 //! | `docs`, `html` | the interface as a page; pages |
@@ -50,6 +51,7 @@ mod inventory;
 mod journal;
 mod ledger;
 mod limits;
+mod merchant;
 mod metrics;
 mod money;
 mod net;
@@ -92,7 +94,7 @@ pub use openapi::openapi_json;
 pub use serve::router;
 
 use admission::Admission;
-use auth::{Door, Passwords, Sessions};
+use auth::{Directory, Door, Passwords, Sessions};
 use codes::Own;
 use gate::Gate;
 use limits::Limits;
@@ -182,6 +184,7 @@ pub struct Api {
     queries: Arc<Queries>,
     keys: Keys,
     sessions: Arc<Sessions>,
+    directory: Arc<Directory>,
     sealing: Arc<Sealing>,
     passwords: Passwords,
     strangers: user::Strangers,
@@ -213,6 +216,7 @@ impl Api {
         let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove, backups } =
             parts;
         let sessions = sessions(&shop, &queries, &keys);
+        let directory = Directory::follow(&shop, &queries, &sealing);
         let gate = Arc::new(Gate::new(settings.gate, truth));
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
@@ -220,6 +224,7 @@ impl Api {
             passwords: Passwords::new(settings.passwords),
             strangers: user::Strangers::default(),
             sessions,
+            directory,
             sealing,
             limits: Limits::new(&settings.rates),
             admission: Admission::new(settings.admission, Instant::now()),
@@ -245,6 +250,7 @@ impl Api {
         Door {
             keys: &self.keys,
             sessions: &self.sessions,
+            directory: &self.directory,
             unsigned: self.settings.unsigned_payments,
             nonces: self.settings.nonces,
             started: self.started,

@@ -117,6 +117,8 @@ fn parameters_of(route: &Route) -> Value {
     for name in route.params() {
         let example = match (name, route.name.split('.').next()) {
             ("sku", _) | (_, Some("sku")) => "sku_01H9Z8D0G8000",
+            ("keyId", _) => "key_01H9Z8D0GC000",
+            ("code", Some("merchant")) => "m-1",
             ("code", _) => "merchant:m-1:payable",
             ("key", Some("idempotency")) => "order-1",
             ("no", _) => "1",
@@ -291,7 +293,7 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
     }
     if route.role == Role::Merchant {
         own.extend([Own::SignatureInvalid, Own::SignatureStale, Own::NonceReused]);
-        own.extend([Own::NonceStoreFull, Own::LegacyForbidden]);
+        own.extend([Own::NonceStoreFull, Own::LegacyForbidden, Own::MerchantSuspended]);
     }
     if route.method != "GET" {
         own.extend([Own::MalformedJson, Own::UnknownField, Own::MissingField, Own::InvalidField]);

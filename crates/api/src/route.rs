@@ -94,6 +94,7 @@ impl Route {
 const TABLES: &[&[Route]] = &[
     crate::order::ROUTES,
     crate::user::ROUTES,
+    crate::merchant::ROUTES,
     crate::catalog::ROUTES,
     crate::inventory::ROUTES,
     crate::coupon::ROUTES,

@@ -16,6 +16,7 @@ pub(crate) fn all() -> Value {
         crate::audit_log::schemas(),
         crate::charge::schemas(),
         crate::coupon::schemas(),
+        crate::merchant::schemas(),
         crate::poison::schemas(),
         crate::explain_key::schemas(),
         crate::parked::schemas(),

@@ -74,13 +74,20 @@ impl Hub {
         }
     }
 
-    /// Tells the listeners of each signal.
-    pub fn tell(&self, signals: Vec<Signal>) {
+    /// Tells the followers of each signal.
+    pub fn keep(&self, signals: &[Signal]) {
+        if signals.is_empty() {
+            return;
+        }
         for follower in self.followers.read().iter() {
             for signal in &signals {
                 follower(&*signal.body);
             }
         }
+    }
+
+    /// Tells the listeners of each signal.
+    pub fn tell(&self, signals: Vec<Signal>) {
         let mut due = Vec::with_capacity(signals.len());
         let mut listeners = self.listeners.lock();
         for Signal { key, body } in signals {

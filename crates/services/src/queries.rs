@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
+use jangbu_domain::merchant::model::{Merchant, MerchantId};
 use jangbu_domain::order::model::{Order, State};
 use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table, Walk};
@@ -248,6 +249,17 @@ impl Queries {
     /// The reservation of an order.
     pub fn reservation(&self, order: OrderId) -> Result<Option<Reservation>, Fault> {
         self.one(order)
+    }
+
+    /// A merchant.
+    pub fn merchant(&self, code: &str) -> Result<Option<Merchant>, Fault> {
+        self.one(MerchantId::of(code))
+    }
+
+    /// All merchants: there are few.
+    pub fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
+        let all = self.many(range(Merchant::TABLE, LOWEST, HIGHEST, u32::MAX))?;
+        Ok(all.into_iter().map(|(_, row): (MerchantId, Merchant)| row).collect())
     }
 
     /// A payment.

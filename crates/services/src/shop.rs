@@ -52,6 +52,8 @@ impl std::fmt::Debug for Delivery {
 impl Delivery {
     /// Tells everybody.
     pub fn run(self) {
+        // Who hears an answer finds that what is kept in memory knows of its commit.
+        self.hub.keep(&self.signals);
         for (waiter, answer) in self.answers {
             waiter(answer);
         }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::keys::{Keys, Signing};
 use super::nonces::{Refused, in_window};
 use super::signature::{self, SCHEME, Signed};
-use super::{Caller, Role, Sessions};
+use super::{Caller, Directory, Role, Sessions, suspended};
 use crate::codes::Own;
 use crate::problem::Problem;
 use crate::route::Route;
@@ -30,6 +30,7 @@ const TOKEN: &[u8] = b"eyJ";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door<'a> {
     pub(crate) keys: &'a Keys,
+    pub(crate) directory: &'a Directory,
     pub(crate) sessions: &'a Sessions,
     /// Payments are taken from anybody.
     pub(crate) unsigned: bool,
@@ -78,9 +79,9 @@ impl Claim {
 
     fn signed(door: &Door<'_>, value: &[u8]) -> Result<Self, Problem> {
         let Signed { key, ts, nonce, sig } = signature::parse(value).map_err(invalid)?;
-        let key = door.keys.signing(key).ok_or_else(|| invalid("keyId names no live key"))?;
+        let key = door.signing(key).ok_or_else(|| invalid("keyId names no live key"))?;
         door.fresh(ts)?;
-        Ok(Self::Signed { key: Arc::clone(key), ts, nonce: nonce.into(), sig })
+        Ok(Self::Signed { key, ts, nonce: nonce.into(), sig })
     }
 
     fn legacy(parts: &Parts, route: &Route) -> Result<Self, Problem> {
@@ -109,14 +110,33 @@ impl Claim {
                     return Err(invalid("it is not the signature of this request by this key"));
                 }
                 door.remember(&key, ts, &nonce)?;
-                Ok(key.caller.clone())
+                door.serves(key.caller.clone())
             }
-            Self::Legacy(sig) => legacy(door, body, &sig),
+            Self::Legacy(sig) => legacy(door, body, &sig).and_then(|caller| door.serves(caller)),
         }
     }
 }
 
 impl Door<'_> {
+    /// The live key with this id, of a file or of the store.
+    fn signing(&self, id: &str) -> Option<Arc<Signing>> {
+        self.keys.signing(id).cloned().or_else(|| self.directory.signing(id))
+    }
+
+    /// The live keys of a merchant, of files and of the store.
+    fn of_merchant(&self, merchant: &str) -> Vec<Arc<Signing>> {
+        let mut keys = self.keys.of_merchant(merchant).to_vec();
+        keys.extend(self.directory.of_merchant(merchant));
+        keys
+    }
+
+    /// Who has signed, unless it is suspended: told to the merchant alone, after its signature.
+    fn serves(&self, caller: Caller) -> Result<Caller, Problem> {
+        let code = caller.merchant.as_deref();
+        let refused = code.is_some_and(|code| self.directory.is_suspended(code));
+        if refused { Err(suspended()) } else { Ok(caller) }
+    }
+
     fn second(&self) -> i64 {
         self.now.0.div_euclid(SECOND)
     }
@@ -157,7 +177,7 @@ impl Door<'_> {
 fn legacy(door: &Door<'_>, body: &[u8], sig: &[u8; 32]) -> Result<Caller, Problem> {
     let named: Named<'_> = serde_json::from_slice(body)
         .map_err(|_| invalid("X-HMAC-SHA256 needs a body with one merchantId"))?;
-    let keys = door.keys.of_merchant(&named.merchant);
+    let keys = door.of_merchant(&named.merchant);
     if !keys.is_empty() && keys.iter().all(|key| !key.legacy) {
         return Err(no_legacy("no key of this merchant takes X-HMAC-SHA256"));
     }

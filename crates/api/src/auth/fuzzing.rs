@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Method, Request};
 use jangbu_kernel::{Secret, Time};
 
 use super::claim::{Claim, Door};
+use super::directory::Directory;
 use super::keys::{Keys, MerchantKey};
 use super::session::Sessions;
 use super::signature::{self, SCHEME};
@@ -24,6 +25,8 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     keys.add_merchant(key).unwrap_or_else(|error| panic!("{error}"));
     keys
 });
+
+static DIRECTORY: LazyLock<Directory> = LazyLock::new(Directory::default);
 
 static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| {
     Sessions::new(&[("0001".into(), Secret::new("a secret that no input can guess, 77aa"))])
@@ -74,6 +77,7 @@ fn stranger(data: &[u8]) {
     let now = Time(1_795_000_000_000_000);
     let door = Door {
         keys: &KEYS,
+        directory: &DIRECTORY,
         sessions: &SESSIONS,
         unsigned: false,
         nonces: 9,

@@ -57,6 +57,17 @@ pub(crate) struct Signing {
     pub(super) nonces: Mutex<Nonces>,
 }
 
+impl Signing {
+    /// Ready for use. None never comes: a secret has any length.
+    pub(super) fn new(key: MerchantKey) -> Option<Self> {
+        let MerchantKey { id, merchant, secret, legacy } = key;
+        let (name, merchant) = (id.into(), Some(merchant.into()));
+        let caller = Caller { role: Role::Merchant, name, merchant, customer: None };
+        let checker = Checker::new(secret.reveal().as_bytes())?;
+        Some(Self { caller, checker, legacy, nonces: Mutex::default() })
+    }
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.bearers.iter().map(|bearer| &*bearer.caller.name).collect();
@@ -104,21 +115,9 @@ impl Keys {
     /// One more key of a merchant. The error says in a sentence what is wrong with it.
     pub fn add_merchant(&mut self, key: MerchantKey) -> Result<(), String> {
         self.check(&key)?;
-        let merchant: Arc<str> = key.merchant.into();
-        let id: Arc<str> = key.id.into();
-        let own = Some(Arc::clone(&merchant));
-        let signing = Arc::new(Signing {
-            caller: Caller {
-                role: Role::Merchant,
-                name: Arc::clone(&id),
-                merchant: own,
-                customer: None,
-            },
-            checker: Checker::new(key.secret.reveal().as_bytes()).ok_or("the secret is none")?,
-            legacy: key.legacy,
-            nonces: Mutex::default(),
-        });
-        self.signing.insert(id, Arc::clone(&signing));
+        let merchant: Arc<str> = key.merchant.as_str().into();
+        let signing = Arc::new(Signing::new(key).ok_or("the secret is none")?);
+        self.signing.insert(Arc::clone(&signing.caller.name), Arc::clone(&signing));
         self.merchants.entry(merchant).or_default().push(signing);
         Ok(())
     }

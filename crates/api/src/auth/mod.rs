@@ -10,6 +10,7 @@
 //! | operator | everything | an operator's key |
 
 mod claim;
+mod directory;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod hs256;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use jangbu_kernel::{Operator, UserId};
 
 pub(crate) use claim::{Claim, Door};
+pub(crate) use directory::Directory;
 pub use keys::{Keys, MerchantKey};
 pub use password::PasswordCost;
 pub(crate) use password::Passwords;
@@ -101,15 +103,25 @@ pub(crate) fn user_or_own(
 }
 
 /// Whether the caller may act for `merchant`: one that signs for itself alone, a holder of a bearer
-/// key for every merchant that has a key, and anybody for anybody in the unsigned mode.
+/// key for every merchant that has a key, and anybody for anybody in the unsigned mode. For a
+/// suspended merchant only operators act.
 pub(crate) fn act_for(api: &Api, call: &Call, merchant: &str) -> Result<(), Problem> {
+    if call.caller.role < Role::Operator && api.directory.is_suspended(merchant) {
+        return Err(suspended());
+    }
+    let known = || api.keys.knows(merchant) || api.directory.has_key(merchant);
     let detail = match &call.caller {
         Caller { merchant: Some(own), .. } if **own == *merchant => return Ok(()),
         Caller { merchant: Some(_), .. } => "the request is signed by another merchant",
-        _ if api.settings.unsigned_payments || api.keys.knows(merchant) => return Ok(()),
-        _ => "no key was given to this merchant: `jangbu merchant-key MERCHANT_ID` makes one",
+        _ if api.settings.unsigned_payments || known() => return Ok(()),
+        _ => "no key was given to this merchant: `jangbu merchant keys` makes one",
     };
     Err(Problem::of(Own::Forbidden, format!("merchantId: {detail}")).at("merchantId", detail))
+}
+
+/// The refusal of a suspended merchant.
+fn suspended() -> Problem {
+    Problem::of(Own::MerchantSuspended, "the merchant is suspended; ask the shop")
 }
 
 /// Who is behind an operator's command, for the audit log. `why` is the reason in the body; without

@@ -35,6 +35,8 @@ const BODY: &[u8] = br#"{"merchantId":"m-1","amount":1000}"#;
 static SESSIONS: LazyLock<Sessions> =
     LazyLock::new(|| Sessions::new(&[("0001".into(), Secret::new(OTHER))]));
 
+static DIRECTORY: LazyLock<Directory> = LazyLock::new(Directory::default);
+
 fn keys() -> Keys {
     let mut keys = Keys::new(Secret::new("c"), Secret::new("o"));
     for (id, merchant, secret, legacy) in
@@ -49,8 +51,8 @@ fn keys() -> Keys {
 
 fn door(keys: &Keys, now: i64) -> Door<'_> {
     let time = |seconds: i64| Time(seconds * SECOND);
-    let (sessions, started) = (&*SESSIONS, time(STARTED));
-    Door { keys, sessions, unsigned: false, nonces: 3, started, now: time(now) }
+    let (sessions, directory, started) = (&*SESSIONS, &*DIRECTORY, time(STARTED));
+    Door { keys, directory, sessions, unsigned: false, nonces: 3, started, now: time(now) }
 }
 
 fn hex(secret: &str, text: &[u8]) -> String {
