@@ -101,8 +101,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Problem {
         .or_else(|| reject.downcast_ref().and_then(inventory))
         .or_else(|| reject.downcast_ref().and_then(catalog))
         .or_else(|| reject.downcast_ref().and_then(payment))
-        .or_else(|| reject.downcast_ref().and_then(ledger))
         .or_else(|| reject.downcast_ref().and_then(merchant))
+        .or_else(|| reject.downcast_ref().and_then(ledger))
         .or_else(|| reject.downcast_ref().and_then(coupon))
         .or_else(|| reject.downcast_ref().and_then(point));
     let title = crate::codes::row_of(refusal.code).title;

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod merchant;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use merchant::{MerchantCommand, MerchantKeysCommand};
 
 /// Jangbu: an order and payment core that can prove its books.
 ///
@@ -71,6 +75,13 @@ pub(crate) enum Command {
         desk: Desk,
         #[command(subcommand)]
         command: PaymentCommand,
+    },
+    /// Merchants of a running shop: their keys, their fees, who may not sell
+    Merchant {
+        #[command(flatten)]
+        desk: Desk,
+        #[command(subcommand)]
+        command: MerchantCommand,
     },
     /// Commands that a running shop has set aside
     Poison {

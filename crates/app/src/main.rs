@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Keys { data, command } => keys::keys(&data, &command),
         Command::Saga { desk, command } => operate::saga(&desk, &command),
         Command::Payment { desk, command } => operate::payment(&desk, &command),
+        Command::Merchant { desk, command } => operate::merchant(&desk, &command),
         Command::Poison { desk, command } => operate::poison(&desk, &command),
         Command::Parked { desk, command } => operate::parked(&desk, &command),
         Command::Catalog { desk, command } => operate::catalog(&desk, &command),

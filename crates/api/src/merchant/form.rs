@@ -81,7 +81,7 @@ pub(super) fn code(text: &str) -> Option<String> {
 
 /// The schemas of this module.
 pub(crate) fn schemas() -> Value {
-    let code = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$" });
+    let code = json!({ "type": "string", "minLength": 1, "maxLength": 32 });
     let rate = json!({ "type": "integer", "minimum": 0, "maximum": WHOLE });
     let fixed = json!({ "type": "integer", "minimum": 0, "maximum": Money::MAX });
     let reason = json!({ "type": "string", "minLength": 1, "maxLength": crate::order::REASON });

@@ -51,6 +51,9 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let charges = format!("/api/v1/users/{USER}/points/charges");
     let charge = json!({ "amount": 100, "token": "tok_visa" });
     let charged = world.post(&charges, "charged", &charge).await;
+    let merchant = json!({ "merchantId": "m-keys", "name": "Kim" });
+    assert_eq!(world.post("/api/v1/merchants", "m-keys", &merchant).await.status, 201);
+    let key = world.post("/api/v1/merchants/m-keys/keys", "m-key", &json!({})).await;
     let [poison, ruined] = set_aside(world).await;
     let customer = json!({
         "email": "lee@example.com", "password": "correct horse", "name": "Lee",
@@ -67,6 +70,7 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
         ("$TAKEN", text(&taken.json["paymentId"])),
         ("$JOURNAL", text(&journal.json["journalId"])),
         ("$CATEGORY", text(&category.json["id"])),
+        ("$KEY", text(&key.json["keyId"])),
         ("$USER", USER.to_owned()),
         ("$PRODUCT", text(&products.json["items"][0]["id"])),
         ("$SOLD", text(&sold.json["id"])),

@@ -20,6 +20,7 @@ mod hostile;
 mod journals;
 mod keep;
 mod keys;
+mod merchants;
 mod net;
 mod orders;
 mod overload;

@@ -14,25 +14,25 @@ use crate::forms::{CASES, Case, filled, ids, request};
 use crate::world::{Answer, CLIENT, World, post};
 
 /// The key of merchant 17 in [`World`].
-const KEY: &str = "key-17";
-const MERCHANT_SECRET: &str = "ssssssssssssssssssssssssssssssss";
+pub(crate) const KEY: &str = "key-17";
+pub(crate) const MERCHANT_SECRET: &str = "ssssssssssssssssssssssssssssssss";
 
 /// A signature made with the rules of API.md, by code of its own.
 #[derive(Clone, Copy)]
-struct Signer {
-    key: &'static str,
-    secret: &'static str,
-    ts: u64,
+pub(crate) struct Signer {
+    pub(crate) key: &'static str,
+    pub(crate) secret: &'static str,
+    pub(crate) ts: u64,
 }
 
 impl Signer {
     /// A second from now: what is signed before the server's start is refused.
-    fn new(key: &'static str, secret: &'static str) -> Self {
+    pub(crate) fn new(key: &'static str, secret: &'static str) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         Self { key, secret, ts: now.as_secs() + 1 }
     }
 
-    fn header(&self, (method, target): (&str, &str), nonce: &str, body: &str) -> String {
+    pub(crate) fn header(&self, (method, target): (&str, &str), nonce: &str, body: &str) -> String {
         let Self { key, secret, ts } = self;
         let hash = hex(&Sha256::digest(body));
         let text = format!("JANGBU-HMAC-SHA256\n{method}\n{target}\n{ts}\n{nonce}\n{hash}");
@@ -60,15 +60,21 @@ async fn send(world: &World, path: &str, headers: &[(&str, &str)], body: &str) -
     world.send(request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn signed(world: &World, signer: &Signer, path: &str, nonce: &str, body: &str) -> Answer {
+pub(crate) async fn signed(
+    world: &World,
+    signer: &Signer,
+    path: &str,
+    nonce: &str,
+    body: &str,
+) -> Answer {
     let method = if body.is_empty() { "GET" } else { "POST" };
     let header = signer.header((method, path), nonce, body);
     send(world, path, &[("authorization", &header)], body).await
 }
 
-const AUTHORIZE: &str = "/api/payments/authorize";
+pub(crate) const AUTHORIZE: &str = "/api/payments/authorize";
 
-fn wish(merchant: &str, key: &str) -> String {
+pub(crate) fn wish(merchant: &str, key: &str) -> String {
     json!({ "merchantId": merchant, "amount": 1_000, "currency": "KRW", "idempotencyKey": key })
         .to_string()
 }

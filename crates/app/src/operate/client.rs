@@ -71,6 +71,14 @@ impl Client {
         self.get(&query)
     }
 
+    /// As [`Client::post`], with the method PUT.
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}{path}", self.url);
+        let request = self.agent.put(&url).header("Authorization", &self.bearer);
+        let request = request.header("Idempotency-Key", fresh_key()?);
+        read(request.send_json(body).with_context(|| reach(&url))?)
+    }
+
     /// A command, under a key of its own: one call is one effect.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}{path}", self.url);

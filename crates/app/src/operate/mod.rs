@@ -3,6 +3,7 @@
 
 mod catalog;
 mod client;
+mod merchant;
 mod table;
 mod user;
 
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 pub(crate) use self::catalog::catalog;
 pub(crate) use self::client::{Client, Refused};
 pub(crate) use self::user::user;
+pub(crate) use self::merchant::merchant;
 
 use self::table::{Column, page, show};
 use crate::args::{

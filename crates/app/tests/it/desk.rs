@@ -107,6 +107,37 @@ fn a_stuck_order_is_found_retried_and_abandoned_and_the_books_balance() {
 }
 
 #[test]
+fn a_merchant_is_made_gets_keys_and_fees_and_is_suspended() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let run = |args: &[&str]| desk(&server, dir.path(), &[&["merchant"][..], args].concat());
+    let (code, _, error) = run(&["create", "tees", "--name", "Kim's Tees"]);
+    assert_eq!(code, 0, "{error}");
+    let (code, _, error) = run(&["create", "tees", "--name", "Kim's Tees"]);
+    assert!(code == 1 && error.contains("MERCHANT_EXISTS"), "{error}");
+    let (code, made, error) = run(&["keys", "add", "tees", "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (key, secret) = (made["keyId"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let (code, shown, _) = run(&["show", "tees"]);
+    assert!(code == 0 && shown.contains(key) && !shown.contains(secret), "{shown}");
+    let from = ["--from", "2027-01-01T00:00:00+09:00", "--rate-bp", "350"];
+    let (code, shown, error) = run(&[&["fees", "tees"][..], &from].concat());
+    assert!(code == 0 && shown.contains("2026-12-31T15:00:00.000000Z"), "{error}{shown}");
+    let (code, shown, error) = run(&["suspend", "tees", "--reason", "fraud"]);
+    assert!(code == 0 && shown.contains("SUSPENDED"), "{error}{shown}");
+    let (code, shown, error) = run(&["keys", "revoke", "tees", key, "--reason", "fraud"]);
+    assert!(code == 0 && shown.contains("revokedAt"), "{error}{shown}");
+    let (code, table, _) = run(&["list"]);
+    assert!(code == 0 && table.starts_with("MERCHANT") && table.contains("Kim's Tees"), "{table}");
+    let (code, _, error) = run(&["resume", "tees", "--reason", "cleared"]);
+    assert_eq!(code, 0, "{error}");
+    let (code, report) = prove(dir.path(), None);
+    assert_eq!(code, 0, "{report:#}");
+    assert!(server.stop().success());
+}
+
+#[test]
 fn a_wrong_key_is_two_and_no_server_is_four() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let server = Server::start(dir.path(), &[]);

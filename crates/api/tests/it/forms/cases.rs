@@ -79,6 +79,9 @@ const CHARGE: &str = r#"{"amount":500,"token":"tok_visa"}"#;
 const POINTS_GIVEN: &str =
     r#"{"amount":50,"expiresAt":"2029-01-31T15:00:00Z","reason":"an apology"}"#;
 const POINTS: &str = "/api/v1/users/{id}/points";
+const MERCHANT: &str = r#"{"merchantId":"form-1","name":"Kim's Tees"}"#;
+const FEES: &str = r#"{"fees":[{"from":"2027-01-01T00:00:00+09:00","to":"2028-01-01T00:00:00+09:00",
+    "rateBp":350,"fixed":100,"vatBp":1000}]}"#;
 const ACCOUNTS: &str = "/api/v1/ledger/accounts";
 const ACCOUNT: &str = "/api/v1/ledger/accounts/{code}";
 const ENTRIES: &str = "/api/v1/ledger/accounts/{code}/entries";
@@ -377,6 +380,36 @@ pub(crate) const CASES: &[Case] = &[
         SETTLE,
         404,
     ),
+    write("POST", "/api/v1/merchants", "/api/v1/merchants", MERCHANT, 201),
+    read(
+        "/api/v1/merchants",
+        "/api/v1/merchants",
+        "/api/v1/merchants?limit=x",
+        "INVALID_PARAMETER",
+    ),
+    read(
+        "/api/v1/merchants/{code}",
+        "/api/v1/merchants/m-keys",
+        "/api/v1/merchants/m-keys?x=1",
+        "INVALID_PARAMETER",
+    ),
+    write(
+        "POST",
+        "/api/v1/merchants/{code}/keys",
+        "/api/v1/merchants/m-keys/keys",
+        r#"{"legacy":true}"#,
+        201,
+    ),
+    write(
+        "POST",
+        "/api/v1/merchants/{code}/keys/{keyId}/revoke",
+        "/api/v1/merchants/m-keys/keys/$KEY/revoke",
+        WHY,
+        200,
+    ),
+    write("PUT", "/api/v1/merchants/{code}/fees", "/api/v1/merchants/m-keys/fees", FEES, 200),
+    write("POST", "/api/v1/merchants/{code}/suspend", "/api/v1/merchants/m-keys/suspend", WHY, 200),
+    write("POST", "/api/v1/merchants/{code}/resume", "/api/v1/merchants/m-keys/resume", WHY, 200),
     open("/livez"),
     open("/readyz"),
     open("/actuator/health"),
