@@ -422,6 +422,7 @@ mod tests {
         include_str!("../../domain/src/catalog/command.rs"),
         include_str!("../../domain/src/inventory/command.rs"),
         include_str!("../../domain/src/coupon/command.rs"),
+        include_str!("../../domain/src/merchant/command.rs"),
         include_str!("../../domain/src/payment/command.rs"),
         include_str!("../../domain/src/ledger/command.rs"),
         include_str!("../../domain/src/point/command.rs"),

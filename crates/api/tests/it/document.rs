@@ -53,6 +53,8 @@ fn the_document_has_the_agreed_endpoints() {
         "get /api/v1/ledger/accounts/{code}/entries",
         "get /api/v1/ledger/journals/{id}",
         "get /api/v1/ledger/trial-balance",
+        "get /api/v1/merchants",
+        "get /api/v1/merchants/{code}",
         "get /api/v1/orders",
         "get /api/v1/orders/{id}",
         "get /api/v1/orders/{id}/timeline",
@@ -107,6 +109,11 @@ fn the_document_has_the_agreed_endpoints() {
         "post /api/v1/users",
         "post /api/v1/users/{id}/deactivate",
         "post /api/v1/users/{id}/password",
+        "post /api/v1/merchants",
+        "post /api/v1/merchants/{code}/keys",
+        "post /api/v1/merchants/{code}/keys/{keyId}/revoke",
+        "post /api/v1/merchants/{code}/resume",
+        "post /api/v1/merchants/{code}/suspend",
         "post /api/v1/orders",
         "post /api/v1/orders/{id}/cancel",
         "post /api/v1/orders/{id}/confirm",
@@ -123,6 +130,7 @@ fn the_document_has_the_agreed_endpoints() {
         "post /api/v1/products/{id}/publish",
         "post /api/v1/stock/{sku}/adjust",
         "post /api/v1/stock/{sku}/receive",
+        "put /api/v1/merchants/{code}/fees",
         "put /api/v1/skus/{id}/price",
     ];
     let mut found = BTreeSet::new();

@@ -47,10 +47,12 @@ pub fn fault(fees: &[Fee]) -> Option<(usize, &'static str)> {
     for (at, fee) in fees.iter().enumerate() {
         let Fee { from, to, rate_bp, fixed, vat_bp } = *fee;
         let whole = 0..=WHOLE;
-        let why = if !whole.contains(&rate_bp) || !whole.contains(&vat_bp) {
-            "a rate is 0 to 10000 hundredths of a percent"
+        let why = if !whole.contains(&rate_bp) {
+            "rateBp is 0 to 10000 hundredths of a percent"
+        } else if !whole.contains(&vat_bp) {
+            "vatBp is 0 to 10000 hundredths of a percent"
         } else if !(0..=Money::MAX).contains(&fixed) {
-            "a fixed fee is an amount from 0 on"
+            "fixed is an amount from 0 on"
         } else if to.is_some_and(|to| to <= from) {
             "a period ends after it begins"
         } else if at > 0 && end.is_none() {
