@@ -80,7 +80,7 @@ impl Hub {
             return;
         }
         for follower in self.followers.read().iter() {
-            for signal in &signals {
+            for signal in signals {
                 follower(&*signal.body);
             }
         }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 pub(crate) use self::catalog::catalog;
 pub(crate) use self::client::{Client, Refused};
-pub(crate) use self::user::user;
 pub(crate) use self::merchant::merchant;
+pub(crate) use self::user::user;
 
 use self::table::{Column, page, show};
 use crate::args::{
