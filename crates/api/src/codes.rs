@@ -436,7 +436,8 @@ mod tests {
     #[test]
     fn every_code_has_one_row_and_every_row_a_code() {
         let own = Own::ALL.iter().map(|own| own.code());
-        let wanted: BTreeSet<&str> = own.chain(DOMAINS.iter().copied().flat_map(codes_of)).collect();
+        let wanted: BTreeSet<&str> =
+            own.chain(DOMAINS.iter().copied().flat_map(codes_of)).collect();
         let listed: BTreeSet<&str> = TABLE.iter().map(|row| row.code).collect();
         assert_eq!(listed.len(), TABLE.len(), "a code is listed twice");
         assert_eq!(listed, wanted);
