@@ -287,7 +287,6 @@ pub(crate) const TABLE: &[Row] = &[
     row("REFUND_EXCEEDS_ORDER", 422, "More units than are left"),
     row("NOTHING_TO_REFUND", 409, "Nothing is left to be refunded"),
     row("TOO_MANY_REFUNDS", 409, "There are at most 999 refunds"),
-    row("POINTS_AMOUNT_INVALID", 422, "A number of points is out of range"),
     row("RETURN_EXCEEDS_SHIPPED", 422, "More units than were sent and are not returned yet"),
     row("ORDER_NOT_SHIPPABLE", 409, "Only a completed order can be sent"),
     row("SHIPMENT_EXCEEDS_ORDER", 422, "More units than are still here"),

@@ -114,7 +114,7 @@ fn sent() -> Value {
             ),
             "couponId": or_null(id_in("cpn")),
             "points": { "type": ["integer", "null"], "minimum": 0 },
-            "expectedPay": or_null(of("Money")),
+            "expectedPay": of("Money"),
         }), &["userId", "couponId", "points", "expectedPay"]),
         "ConfirmOrder": object(&json!({
             "amount": of("Money"),

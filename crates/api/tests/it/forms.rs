@@ -61,8 +61,10 @@ pub(crate) async fn ids(world: &World) -> Vec<(&'static str, String)> {
     let customer = world.post("/api/v1/users", "-", &customer).await;
     let campaign = crate::coupons::campaign(world, "c", 9, 9).await;
     let coupon = crate::coupons::issue(world, &campaign, "cpn", USER).await;
+    let voucher = crate::coupons::issue(world, &campaign, "voucher", USER).await;
     vec![
         ("$CUSTOMER", text(&customer.json["id"])),
+        ("$VOUCHER", text(&voucher.json["couponId"])),
         ("$COUPON", text(&coupon.json["couponId"])),
         ("$CAMPAIGN", campaign),
         ("$UNTAKEN", text(&untaken.json["paymentId"])),

@@ -65,7 +65,7 @@ async fn coupon_and_points_pay_and_come_back_unit_by_unit() {
         let body = json!({ "reason": "broken", "lines": one });
         let first = world.post(&refund, "r1", &body).await;
         assert_eq!(first.status, 200, "{}", first.text);
-        assert_eq!(first.json["refunded"], won(600), "{}", first.text);
+        assert_eq!(first.json["refunded"], won(601), "{}", first.text);
         assert_eq!(first.json["refunds"][0]["points"], json!({ "paid": 0, "earned": 233 }));
         let rest = world.post(&refund, "r2", &json!({ "reason": "rest" })).await;
         assert_eq!((rest.status, &rest.json["refunded"]), (200, &won(1_800)), "{}", rest.text);

@@ -39,7 +39,7 @@ const fn write(
 
 const PLACE: &str = r#"{"userId":"$USER","lines":[{"skuId":"$SKU","quantity":1}],
     "expectedTotal":{"amount":1000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok"},
-    "points":0,"expectedPay":{"amount":1000,"currency":"KRW"}}"#;
+    "couponId":"$VOUCHER","points":0,"expectedPay":{"amount":500,"currency":"KRW"}}"#;
 const SHIP: &str = r#"{"carrier":"CJ Logistics","tracking":"688012345678",
     "lines":[{"skuId":"$SKU","quantity":1}]}"#;
 const RETURN: &str =
