@@ -74,7 +74,8 @@ fn assert_sums_to_the_whole(world: &mut World) {
     for part in &payment.split {
         let theirs = back.clone().flat_map(|refund| &refund.parts);
         let theirs = theirs.filter(|back| back.merchant == part.merchant).map(Part::shares);
-        let sum = theirs.fold([0; 4], |sum, more| [0, 1, 2, 3].map(|at: usize| sum[at] + more[at]));
+        let mut sum = [0; 4];
+        theirs.for_each(|more| sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more));
         assert_eq!(sum, part.shares(), "{}", part.merchant);
     }
 }

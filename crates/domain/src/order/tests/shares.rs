@@ -51,7 +51,7 @@ fn sold(lines: &[LineOf], perks: &Perks) -> Order {
     let mut world = World::new(Pay::Captures, Back::Done, true, false);
     world.client(&world.placing(PayMode::Server)).unwrap();
     let mut order = world.order().unwrap().clone();
-    let name = |merchant: usize| Arc::<str>::from(["m-1", "m-2", "m-3"][merchant]);
+    let name = |merchant: usize| Arc::<str>::from(format!("m-{merchant}"));
     let line = |(at, (merchant, quantity, unit_price)): (i64, &LineOf)| Line {
         sku: SkuId(at),
         quantity: *quantity,
@@ -110,7 +110,7 @@ proptest! {
             if free.is_empty() {
                 break;
             }
-            let range = free[pick.index(free.len())];
+            let range = *pick.get(&free);
             let units = vec![Range { quantity: quantity.min(range.quantity), ..range }];
             let mut refund = refund_of(&order, units, true, "broken");
             refund.state = if refused { RefundState::Refused } else { RefundState::Done };

@@ -197,14 +197,6 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
     let held = world.reservation().filter(|r| !r.lines.is_empty()).map(|r| r.state);
     let paid = world.payment().map(|payment| payment.state);
     let refund = |no: u32| world.payment().and_then(|p| p.refund(no)).map(|refund| refund.state);
-    let used = world.coupon().filter(|coupon| coupon.order == Some(ID));
-    let usage = world.usage();
-    let spent = usage.filter(|usage| usage.state == Spent::Spent).map(|usage| {
-        let of = |kind: Kind| -> i64 {
-            usage.parts.iter().filter(|lot| lot.kind == kind).map(|lot| lot.amount).sum()
-        };
-        (of(Kind::Paid), of(Kind::Earned))
-    });
     let asked_twice = world.order().is_some_and(|order| order.tries > 1);
     match event {
         E::StockReserved => held.is_some(),
@@ -237,6 +229,23 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
         | E::PaidHint
         | E::RefundUnknown { .. }
         | E::Timer => true,
+        _ => is_true_of_perks(world, event),
+    }
+}
+
+/// The same of coupon and points.
+fn is_true_of_perks(world: &World, event: &SagaEvent) -> bool {
+    use SagaEvent as E;
+    let used = world.coupon().filter(|coupon| coupon.order == Some(ID));
+    let usage = world.usage();
+    let spent = usage.filter(|usage| usage.state == Spent::Spent).map(|usage| {
+        let of = |kind: Kind| -> i64 {
+            usage.parts.iter().filter(|lot| lot.kind == kind).map(|lot| lot.amount).sum()
+        };
+        (of(Kind::Paid), of(Kind::Earned))
+    });
+    let asked_twice = world.order().is_some_and(|order| order.tries > 1);
+    match event {
         E::CouponRedeemed { discount, .. } => {
             used.is_some_and(|coupon| coupon.discount == *discount)
         }
@@ -263,9 +272,9 @@ fn is_true(world: &World, event: &SagaEvent) -> bool {
         E::UnClawed { no } => {
             usage.is_some_and(|usage| usage.claws.iter().any(|claw| claw.no == *no && claw.undone))
         }
-        // Coupon never says so.
-        E::CouponNotRestored { .. } => false,
         E::PointsNotRestored { .. } => true,
+        // Coupon never says that it is not restored.
+        _ => false,
     }
 }
 

@@ -361,8 +361,8 @@ fn show_pay(command: &pay::Command) -> String {
             let pay::Part { merchant, card, paid, earned, coupon } = part;
             let more = [("P", paid), ("E", earned), ("C", coupon)];
             let more = more.iter().filter(|(_, share)| **share != 0);
-            let more: String = more.map(|(name, share)| format!("+{name}{share}")).collect();
-            format!("{merchant}={card}{more}")
+            let more: Vec<_> = more.map(|(name, share)| format!("+{name}{share}")).collect();
+            format!("{merchant}={card}{}", more.concat())
         });
         parts.collect::<Vec<_>>().join(" ")
     };
@@ -391,8 +391,8 @@ fn show_refunds(order: &Order) -> String {
     let show = |refund: &crate::order::model::Refund| {
         let more = [("P", refund.paid), ("E", refund.earned), ("clawed ", refund.clawed)];
         let more = more.into_iter().chain([("less ", refund.deduct)]);
-        let more: String = more.filter(|(_, n)| *n != 0).map(|(w, n)| format!(" {w}{n}")).collect();
-        format!("{} {} {}{more}", refund.no, refund.state.name(), refund.amount)
+        let more: Vec<_> = more.filter(|(_, n)| *n != 0).map(|(w, n)| format!(" {w}{n}")).collect();
+        format!("{} {} {}{}", refund.no, refund.state.name(), refund.amount, more.concat())
     };
     let refunds: Vec<_> = order.refunds.iter().map(show).collect();
     format!("{}; {} of {} back", refunds.join(", "), order.refunded, order.total)

@@ -77,8 +77,7 @@ impl Msg {
             Body::Order(Command::Hear { event, .. }) => *event != SagaEvent::Timer,
             Body::Order(_) | Body::Post(_) => false,
             Body::Stock(command) => !matches!(command, stock::Command::Expire { .. }),
-            Body::Coupon(_) | Body::Points(_) => true,
-            Body::Pay(_) => true,
+            Body::Coupon(_) | Body::Points(_) | Body::Pay(_) => true,
         }
     }
 }
@@ -285,8 +284,9 @@ impl World {
                 .order()
                 .is_some_and(|order| order.pay == Step::Refused || order.next_at.is_none()),
             Body::Order(_) => self.order().is_some_and(|order| order.next_at.is_none()),
-            Body::Coupon(_) | Body::Points(_) => false,
-            Body::Pay(_) | Body::Stock(_) | Body::Post(_) => false,
+            Body::Pay(_) | Body::Stock(_) | Body::Coupon(_) | Body::Points(_) | Body::Post(_) => {
+                false
+            }
         }
     }
 
