@@ -29,6 +29,7 @@ rules! {
     USE = "point.use", Mismatched, "An order gets back no more than it spent, and gives back no more than it earned.";
     NUMBER = "point.number", Doubled, "A refund gives points back once, and takes points back once.";
     ORDER = "point.order", Mismatched, "Points were spent for an order of the same user, or for none that ever came to be.";
+    AGREES = "point.agrees", Mismatched, "What an order has spent and earned is what its buyer's account says of it.";
     CHARGED = "point.charged", Lost, "Who has paid for points has them.";
     CHARGE = "point.charge", Mismatched, "A charge has its payment, of the same user and amount; a grant has none.";
     POSTED = "point.posted", Lost, "Grants, earnings, claw-backs and expiries have their postings.";

@@ -1,8 +1,8 @@
 //! The points of one id: of an order, of a grant or charge, or of an account whose points expired.
 
 use super::{
-    ACCOUNT, Both, CHARGE, CHARGED, Counted, EARNED, Lot, NUMBER, ORDER, PAID, POSTED, POSTING,
-    Points, Role, SETTLED, USE, place, sum,
+    ACCOUNT, AGREES, Both, CHARGE, CHARGED, Counted, EARNED, Lot, NUMBER, ORDER, PAID, POSTED,
+    POSTING, Points, Role, SETTLED, USE, place, sum,
 };
 use crate::{
     book::{Book, Rule},
@@ -151,6 +151,7 @@ impl Points {
             self.used(case, used, book);
         }
         paid_for(case, book);
+        agrees(case, book);
         self.settled(case, book);
         if self.accounts.contains_key(&case.id) && case.credit.is_none() && case.used.is_none() {
             self.expiries(case, book);
@@ -312,6 +313,24 @@ fn expected(case: &Case<'_>) -> Vec<Wanted> {
         }
     }
     all
+}
+
+/// Compares an order's own words with the use of its points, once a step is done.
+fn agrees(case: &Case<'_>, book: &mut Book) {
+    const DONE: i64 = 2;
+    let Some(order) = &case.order else { return };
+    let (spent, earned) =
+        case.used.as_ref().map_or(([0; 2], 0), |used| (sum(&used.parts), used.earned));
+    let says = [order.points_paid, order.points_earned].map(i128::from);
+    let unspent = order.point_step == DONE && spent != says;
+    let wanted = if order.earn_step == 0 { 0 } else { order.earned };
+    let unearned = earned != wanted && (order.earn_step == DONE || earned != 0);
+    if unspent || unearned {
+        let detail = format!(
+            "says {says:?} (paid, earned) spent and {wanted} earned; the account {spent:?} and {earned}"
+        );
+        book.find(AGREES, ids::order(case.id), detail);
+    }
 }
 
 /// Whether who has paid for points has them.

@@ -25,7 +25,7 @@ impl Shop {
         let earner = of("other");
         for (source, seq, [debit, credit], amount) in [
             (9, 1, taken, 10),
-            (earner, 1_000_000, given, 60),
+            (earner, 1_000_000, given, 61),
             (earner, 2_000_001, taken, 20),
             (earner, 2_000_003, taken, 5),
             (earner, 3_000_003, given, 5),
@@ -34,12 +34,15 @@ impl Shop {
             self.leg(source, [seq, 0, commit], debit, amount);
             self.leg(source, [seq, 1, commit], credit, -amount);
         }
+        // A hundredth of a percent of 25,500, 24 times.
+        let sql = "UPDATE orders SET earned = 61, earn_bp = 24, earn_step = 2 WHERE id = ?1";
+        self.run(sql, params![earner]);
         let claws = "[[1,30,20,0,0],[2,10,0,10,0],[3,5,5,0,1]]";
         let back = format!("[[1,{first},50],[2,0,100]]");
         let out = format!("[[1,{first},30]]");
         let none = "[]".to_owned();
         let uses = [
-            ("other", 1, &none, "[]", 60, claws),
+            ("other", 1, &none, "[]", 61, claws),
             ("declined", 3, &back, "[[1,20,0],[0,80,50]]", 0, "[]"),
             ("paying", 2, &out, "[]", 0, "[]"),
             ("sold_out", 3, &none, "[]", 0, "[]"),
@@ -48,8 +51,8 @@ impl Shop {
             let sql = "INSERT INTO point_use VALUES (?1, 9, ?2, ?3, ?4, ?5, NULL, ?6, 3)";
             self.run(sql, params![of(name), state, parts, restores, earned, claws]);
         }
-        let lots = format!("[[1,{first},150],[1,{second},50],[2,0,500]]");
-        let sql = "INSERT INTO point_account VALUES (9, 'KRW', ?1, 500, 200, 500, 200, 60, 100, \
+        let lots = format!("[[1,{first},150],[1,{second},51],[2,0,500]]");
+        let sql = "INSERT INTO point_account VALUES (9, 'KRW', ?1, 500, 201, 500, 200, 61, 100, \
                    80, 100, 50, 0, 10, 20, 1, ?2, 12)";
         self.run(sql, params![lots, first]);
         self.run("INSERT INTO point_timer VALUES (9, ?1, 1)", params![first]);
@@ -87,7 +90,7 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ),
     ("point.credited", "UPDATE point_credit SET amount = 201 WHERE id = $granted", "usr 9"),
     ("point.credited", "UPDATE point_credit SET amount = 501 WHERE id = $bought", "usr 9"),
-    ("point.used", "UPDATE point_use SET earned = 61 WHERE order_id = $other", "usr 9"),
+    ("point.used", "UPDATE point_use SET earned = 62 WHERE order_id = $other", "usr 9"),
     (
         "point.used",
         "UPDATE point_use SET parts = '[[1,1900000000000000,29]]' WHERE order_id = $paying",
@@ -129,6 +132,13 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ),
     ("point.order", "UPDATE orders SET user_id = 8 WHERE id = $paying", "ord $paying"),
     ("point.order", "DELETE FROM orders WHERE id = $declined", "ord $declined"),
+    ("point.agrees", "UPDATE point_use SET earned = 62 WHERE order_id = $other", "ord $other"),
+    ("point.agrees", "UPDATE orders SET earn_step = 0 WHERE id = $other", "ord $other"),
+    (
+        "point.agrees",
+        "UPDATE orders SET point_step = 2, points_paid = 5 WHERE id = $sold",
+        "ord $sold",
+    ),
     ("point.charged", "DELETE FROM point_credit WHERE id = $bought", "pay $bought"),
     ("point.charge", "UPDATE point_credit SET amount = 499 WHERE id = $bought", "pay $bought"),
     ("point.charge", "UPDATE payment SET points_of = 8 WHERE id = $bought", "pay $bought"),
@@ -160,7 +170,7 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ),
     (
         "point.liability",
-        "UPDATE point_account SET lots = '[[1,1900000000000000,200],[2,0,501]]', paid = 501, \
+        "UPDATE point_account SET lots = '[[1,1900000000000000,201],[2,0,501]]', paid = 501, \
          charged = 501",
         "points:paid",
     ),
