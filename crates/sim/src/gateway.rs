@@ -23,8 +23,11 @@ enum End {
 pub(crate) struct Account {
     pub(crate) captured: i64,
     pub(crate) held: i64,
-    /// How often money was taken or held: more than once is what must never happen.
-    pub(crate) charges: u32,
+    /// How often money was taken or held.
+    charges: u32,
+    /// How often that was asked: more than once is what must never happen, although this gateway
+    /// would notice.
+    pub(crate) asked: u32,
     end: Option<End>,
     refuses_refunds: bool,
     /// An inquiry before this moment finds nothing.
@@ -66,6 +69,7 @@ impl Account {
     }
 
     fn charge(&mut self, call: &Call, now: i64, (dice, risks): (&mut Dice, &GatewayRisks)) -> Said {
+        self.asked += 1;
         if self.opened() {
             return self.stand();
         }

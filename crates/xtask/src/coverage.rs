@@ -39,12 +39,13 @@ pub(crate) fn run() -> Result<bool> {
         fs::remove_dir_all(&profiles)?;
     }
     let programs = build(&root, &home)?;
+    let mut passed = true;
     for program in &programs {
-        test(&root, program, &profiles)?;
+        passed &= test(&root, program, &profiles)?;
     }
     let merged = merge(&tools, &profiles, &home)?;
     let lcov = export(&tools, &merged, &programs)?;
-    Ok(report(&root, &lcov))
+    Ok(report(&root, &lcov) && passed)
 }
 
 /// The directory of `llvm-profdata` and `llvm-cov` that fit the compiler.
@@ -93,6 +94,11 @@ fn program(message: &str) -> Option<(PathBuf, PathBuf)> {
         let (_, rest) = message.split_once(&format!("\"{name}\":\""))?;
         rest.split('"').next().map(PathBuf::from)
     };
+    // Programs that tests start are built as well, and have no tests.
+    let (_, profile) = message.split_once("\"profile\":{")?;
+    if !profile.split('}').next()?.contains("\"test\":true") {
+        return None;
+    }
     let manifest = value("manifest_path")?;
     Some((value("executable")?, manifest.parent()?.to_owned()))
 }
@@ -108,7 +114,8 @@ fn cargo(root: &Path, home: &Path) -> Command {
     cargo
 }
 
-fn test(root: &Path, (program, package): &(PathBuf, PathBuf), profiles: &Path) -> Result<()> {
+/// Runs one program. When a test of it fails, its lines are counted all the same.
+fn test(root: &Path, (program, package): &(PathBuf, PathBuf), profiles: &Path) -> Result<bool> {
     let status = Command::new(program)
         .arg("--quiet")
         .current_dir(package)
@@ -118,9 +125,9 @@ fn test(root: &Path, (program, package): &(PathBuf, PathBuf), profiles: &Path) -
         .with_context(|| format!("cannot run {}", program.display()))?;
     let name = program.strip_prefix(root).unwrap_or(program);
     if !status.success() {
-        bail!("{} failed: what its tests run is not known", name.display());
+        println!("{} failed", name.display());
     }
-    Ok(())
+    Ok(status.success())
 }
 
 fn merge(tools: &Path, profiles: &Path, home: &Path) -> Result<PathBuf> {
@@ -266,9 +273,14 @@ mod tests {
 
     #[test]
     fn a_test_program_is_read_from_the_message_that_names_it() {
-        let message = r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/sim/Cargo.toml","executable":"/t/it-1"}"#;
+        let message = r#"{"manifest_path":"/w/crates/sim/Cargo.toml","target":{"test":true},"profile":{"test":true},"executable":"/t/it-1"}"#;
         assert_eq!(program(message), Some(("/t/it-1".into(), "/w/crates/sim".into())));
-        let library = r#"{"manifest_path":"/w/Cargo.toml","executable":null}"#;
+        assert_eq!(
+            program(&message.replace("{\"test\":true},\"exe", "{\"test\":false},\"exe")),
+            None
+        );
+        let library =
+            r#"{"manifest_path":"/w/Cargo.toml","profile":{"test":true},"executable":null}"#;
         assert_eq!(program(library), None);
     }
 }

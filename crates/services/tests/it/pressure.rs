@@ -251,7 +251,7 @@ fn whoever_waits_for_a_commit_that_may_have_happened_is_told_when_the_store_dies
 fn a_disk_that_really_runs_full_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let file = Sqlite::new(dir.path().join("jangbu.db"), TABLES, MIGRATIONS);
-    let options = Options { max_pages: Some(48), ..Options::default() };
+    let options = Options { max_pages: Some(128), ..Options::default() };
     let small: Arc<dyn Backend> = Arc::new(file.clone().with_options(options));
     let mut rig = Rig::new(ONE);
     let order = |n: i64| keyed(place(100 + n, &[(0, 1)], "ok"), &format!("k-{n}"), 1);

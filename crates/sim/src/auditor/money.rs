@@ -87,7 +87,7 @@ fn refunds(id: i64, row: &Row, gateway: &Gateway) -> Result<(), Broken> {
 impl Auditor {
     pub(super) fn money_rest(&self, gateway: &Gateway, tended: bool) -> Result<(), Broken> {
         for (id, account) in gateway.accounts() {
-            law(account.charges <= 1, || format!("{id} was charged {} times", account.charges))?;
+            law(account.asked <= 1, || format!("{id} was charged {} times", account.asked))?;
             let row = self.row("payment", id);
             let Some(row) = row else { return Err(format!("{id} was charged without a row")) };
             if is_open(row) || !open_refunds(row).is_empty() {
