@@ -6,6 +6,7 @@
 mod audit_log;
 mod auth;
 mod books;
+mod burst;
 mod catalog;
 mod charge;
 mod corpus;

@@ -4,6 +4,7 @@
 //! | rows | come from | |
 //! |---|---|---|
 //! | orders by user | `orders` | the same as before |
+//! | coupons by user | `user_coupon` | the same as before |
 //! | account entries, balances | `entry` | the same, but for the order of entries of one account, one microsecond and several sources: that was the order of their events, and is that of their sources now |
 //! | timeline | – | the usual turns stand in the rows anyway; what else happened before the trimmed head (refunds, rare turns) is not told any more |
 //! | shelf, categories | `product`, `sku`, `category` | the same: they are always made from rows |
@@ -20,8 +21,9 @@ use jangbu_engine::port::{
     Backend, By, Fault, Fields, Key, Mode, Read, Reader, Store, Table, WritePlan,
 };
 
-use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, OFFSET, USER_ORDER, commit, shelf};
+use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, OFFSET, USER_ORDER, commit, shelf};
 use crate::catalog::{CATEGORY, PRODUCT};
+use crate::coupon::USER_COUPON;
 use crate::events::{Fact, PointMove};
 use crate::ledger::{ENTRY, Made};
 use crate::order::ORDERS;
@@ -41,8 +43,15 @@ pub(crate) struct Origin {
 /// events adds where it comes from.
 const ORIGINS: &[Origin] = &[
     Origin { table: &ORDERS, derive: user_order },
+    Origin { table: &USER_COUPON, derive: coupon_of_user },
     Origin { table: &CATEGORY, derive: shelf::child },
 ];
+
+fn coupon_of_user(row: &dyn Fields, plan: &mut WritePlan) {
+    let issued_at = USER_COUPON.position("issued_at").unwrap_or_default();
+    let mut to = plan.row(&COUPON_OF_USER, Mode::Upsert);
+    to.int(row.int(2)).int(row.int(0)).int(row.int(issued_at));
+}
 
 fn user_order(row: &dyn Fields, plan: &mut WritePlan) {
     let placed_at = ORDERS.position("placed_at").unwrap_or_default();

@@ -5,6 +5,7 @@
 mod adapter;
 mod audit_log;
 mod cascade;
+mod coupon_races;
 mod derived;
 mod faults;
 mod gateway;

@@ -149,7 +149,7 @@ pub(crate) fn by_client(envelope: Envelope, key: &str) -> Envelope {
     envelope
 }
 
-fn in_memory(race: impl FnOnce(&World)) {
+pub(crate) fn in_memory(race: impl FnOnce(&World)) {
     let dir = tempfile::tempdir().unwrap();
     let world = World::open(Arc::new(memory()), dir.path());
     race(&world);
@@ -157,7 +157,7 @@ fn in_memory(race: impl FnOnce(&World)) {
 }
 
 /// Runs on a file, and has the auditor look at the directory afterwards.
-fn on_disk(race: impl FnOnce(&World)) {
+pub(crate) fn on_disk(race: impl FnOnce(&World)) {
     let dir = tempfile::tempdir().unwrap();
     let file = Sqlite::new(dir.path().join("jangbu.db"), TABLES, MIGRATIONS);
     let world = World::open(Arc::new(file), dir.path());
