@@ -310,7 +310,7 @@ impl Service for CatalogService {
                 fact.publish(id.0, rows.category.version(id), ctx, sink);
             }
             Event::Stocked(first) => {
-                tell(inventory::UNIT, inventory::Command::Open { first }, sink)
+                tell(inventory::UNIT, inventory::Command::Open { first }, sink);
             }
         }
     }

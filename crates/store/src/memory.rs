@@ -227,7 +227,9 @@ impl Reader for MemoryReader {
                 let table = shared.tables.get(walk.index.table.name);
                 table.map_or_else(Vec::new, |table| table.walk(walk))
             };
-            rows.iter().for_each(|row| each(at, &MemRow(row)));
+            for row in &rows {
+                each(at, &MemRow(row));
+            }
         }
         Ok(())
     }

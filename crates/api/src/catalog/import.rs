@@ -109,7 +109,7 @@ pub(super) async fn import(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let groups = match sheet::read(&body.csv, first.into(), &|| api.shop.mint()) {
         Ok(groups) => groups,
         Err(Wrong { line, message, .. }) => {
-            return Err(Problem::coded("MALFORMED_CSV", format!("line {line}: {message}")));
+            return Err(Problem::coded(sheet::code(), format!("line {line}: {message}")));
         }
     };
     let turn =
@@ -122,7 +122,9 @@ pub(super) async fn import(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
         report.lines += entry.items.len();
         if !wrong.is_empty() {
             report.failed += entry.items.len();
-            wrong.into_iter().for_each(|wrong| report.tell(wrong));
+            for wrong in wrong {
+                report.tell(wrong);
+            }
             continue;
         }
         let rows: usize = slice.iter().map(|entry: &Entry| entry.items.len()).sum();
@@ -166,7 +168,9 @@ async fn run(
     let import = Command::Import { entries: changes.clone() };
     let audited = operated(envelope(call, import, &changes), call, "");
     let Some(verdicts) = ask(api, audited).await? else {
-        fates.iter().for_each(|done| report.count(done));
+        for done in &fates {
+            report.count(done);
+        }
         return Ok(());
     };
     // Somebody was faster: nothing of the slice was done.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use jangbu_domain::catalog::command::NewSku;
 use jangbu_domain::catalog::import::{By, Entry, Item};
-use jangbu_domain::catalog::{category, code, option};
+use jangbu_domain::catalog::{category, option};
 use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::{Currency, Money, ProductId, SkuId};
 use serde::Serialize;
@@ -89,7 +89,7 @@ pub(super) fn read(text: &str, first: u64, mint: &dyn Fn() -> i64) -> Result<Vec
         let at = record.position().map_or(at, line);
         if record.len() != COLUMNS.len() {
             let message = format!("has {} fields, and the header {}", record.len(), COLUMNS.len());
-            return Err(Wrong { line: at, column: None, code: "MALFORMED_CSV", message });
+            return Err(Wrong { line: at, column: None, code: code(), message });
         }
         let row = Row { record: &record, places: &places, line: at };
         let of = (row.get("merchant").to_owned(), row.label().to_owned());
@@ -102,8 +102,13 @@ pub(super) fn read(text: &str, first: u64, mint: &dyn Fn() -> i64) -> Result<Vec
     }
 }
 
+/// The code of a file that is no such table.
+pub(super) const fn code() -> &'static str {
+    "MALFORMED_CSV"
+}
+
 fn broken(line: u64, error: &csv::Error) -> Wrong {
-    Wrong { line, column: None, code: "MALFORMED_CSV", message: error.to_string() }
+    Wrong { line, column: None, code: code(), message: error.to_string() }
 }
 
 fn header(record: &csv::StringRecord) -> Result<Places, Wrong> {
@@ -111,14 +116,14 @@ fn header(record: &csv::StringRecord) -> Result<Places, Wrong> {
     let names: Vec<&str> = record.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         let at = names.iter().position(|name| name == &column);
-        let lacks = || Wrong::new(1, column, "MALFORMED_CSV", "the header lacks this column");
+        let lacks = || Wrong::new(1, column, code(), "the header lacks this column");
         *place = at.ok_or_else(lacks)?;
     }
     if names.len() == COLUMNS.len() {
         return Ok(places);
     }
     let message = format!("the header has {} columns; it must have {COLUMNS:?}", names.len());
-    Err(Wrong { line: 1, column: None, code: "MALFORMED_CSV", message })
+    Err(Wrong { line: 1, column: None, code: code(), message })
 }
 
 /// A line.
@@ -211,7 +216,7 @@ impl<'r> Row<'r> {
         }
         let sku = self.get("sku");
         let by = SkuId::parse(sku).map(By::Id);
-        if by.is_none() && !code::is_code(sku) {
+        if by.is_none() && !jangbu_domain::catalog::code::is_code(sku) {
             wrong.push(self.wrong("sku", "must be 1 to 64 visible ASCII characters, or an id"));
         }
         if !seen.insert((group.entry.merchant.clone(), sku.to_owned())) {
