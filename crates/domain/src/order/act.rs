@@ -1,7 +1,5 @@
 //! What each turn of the saga does to the order, and whom it asks.
 
-use std::sync::Arc;
-
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Ctx, OrderId, PaymentId, Time};
 
@@ -9,7 +7,6 @@ use super::Out;
 use super::allocation::Allocation;
 use super::command::{Event, step};
 use super::decide::refund_of;
-use super::hold::is_pinned;
 use super::model::{Order, Outcome, Refund, RefundState, Rules, State, Step};
 use super::refund::{orphan_done, rest_if_all_ended, rest_if_cancelled, reversal_done, set_refund};
 use super::saga::{Turn, turned_back};
@@ -101,7 +98,7 @@ impl Act<'_> {
     }
 
     /// A new state with its timer; a turn that not every order takes is told to the timeline.
-    fn enter(&mut self, order: &mut Order, state: State, timer: Span) {
+    pub(super) fn enter(&mut self, order: &mut Order, state: State, timer: Span) {
         let from = order.state;
         order.state = state;
         order.tries = 0;
@@ -126,130 +123,6 @@ impl Act<'_> {
 
     pub(super) fn ask_point(&mut self, step: u16, command: point::Command) {
         self.out.ask(point::UNIT, self.id.0, step, command);
-    }
-
-    // Rows 1 to 8: hold and pay.
-
-    /// Rows 1 and 5: asks whoever has not answered.
-    pub(super) fn hold(&mut self, order: &mut Order) {
-        order.tries = order.tries.saturating_add(1);
-        order.next_at = Some(self.ctx.now + self.rules.ask);
-        let is_open = |step: Step| matches!(step, Step::None | Step::Asked);
-        if is_open(order.stock) {
-            self.reserve(order);
-        }
-        if order.coupon.is_some() && is_open(order.coupon_step()) {
-            self.redeem(order);
-        }
-        if order.points.wanted > 0 && is_open(order.points.step) {
-            order.points.step = Step::Asked;
-            let (user, amount, currency) = (order.user, order.points.wanted, order.currency);
-            let order = self.id;
-            self.ask_point(step::POINTS, point::Command::Spend { order, user, amount, currency });
-        }
-    }
-
-    fn redeem(&mut self, order: &mut Order) {
-        set_coupon(order, Step::Asked);
-        let Some(coupon) = order.coupon_id() else { return };
-        let mut goods: Vec<coupon::Goods> = Vec::with_capacity(1);
-        for line in order.lines.iter() {
-            let amount = line.unit_price.saturating_mul(line.quantity);
-            match goods.iter_mut().find(|goods| goods.merchant == line.merchant) {
-                Some(goods) => goods.amount = goods.amount.saturating_add(amount),
-                None => goods.push(coupon::Goods { merchant: Arc::clone(&line.merchant), amount }),
-            }
-        }
-        let (user, currency) = (order.user, order.currency);
-        let order = self.id;
-        let command = coupon::Command::Redeem { coupon, order, user, goods, currency };
-        self.ask_coupon(step::COUPON, command);
-    }
-
-    fn reserve(&mut self, order: &mut Order) {
-        order.stock = Step::Asked;
-        let line =
-            |line: &super::model::Line| inventory::Line { sku: line.sku, quantity: line.quantity };
-        let command = inventory::Command::Reserve {
-            order: self.id,
-            lines: order.lines.iter().map(line).collect(),
-            pin: is_pinned(order),
-            expires_at: order.placed_at + self.rules.hold,
-        };
-        self.ask_inventory(step::RESERVE, command);
-    }
-
-    fn pin_again(&mut self, order: &mut Order) {
-        order.next_at = Some(self.ctx.now + self.rules.ask);
-        self.pin();
-    }
-
-    /// Row 3: nothing is left for the client to pay.
-    fn pin_free(&mut self, order: &mut Order) {
-        order.pay = Step::Asked;
-        self.pin_to_pay(order);
-    }
-
-    fn pin(&mut self) {
-        self.ask_inventory(step::PIN, inventory::Command::Pin { order: self.id });
-    }
-
-    fn intent(&self, order: &Order) -> payment::Intent {
-        payment::Intent {
-            payment: self.payment(),
-            order: Some(self.id),
-            purpose: payment::Purpose::Sale,
-            amount: order.card(),
-            currency: order.currency,
-            split: Allocation::of(order).split(),
-            capture_later: false,
-        }
-    }
-
-    fn intend(&mut self, order: &mut Order) {
-        order.pay = Step::Asked;
-        self.ask_intent(order);
-        self.enter(order, State::AwaitPay, Span(0));
-        order.next_at = Some(order.placed_at + self.rules.hold);
-    }
-
-    fn pay(&mut self, order: &mut Order) {
-        order.pay = Step::Asked;
-        let token = order.token.take();
-        let intent = self.intent(order);
-        let deadline = self.deadline();
-        self.enter(order, State::Paying, self.rules.call);
-        order.next_at = Some(deadline + self.rules.grace);
-        self.ask_payment(step::PAY, payment::Command::Intend { intent, token, deadline });
-    }
-
-    fn charge(&mut self, order: &mut Order) {
-        let Some(token) = order.token.take() else { return };
-        order.stock = Step::Done;
-        let (payment, deadline) = (self.payment(), self.deadline());
-        order.next_at = Some(deadline + self.rules.grace);
-        self.ask_payment(step::PAY, payment::Command::Authorize { payment, token, deadline });
-    }
-
-    /// Rows 6 and 8: before the gateway has a say, the hold must not expire any more.
-    pub(super) fn pin_to_pay(&mut self, order: &mut Order) {
-        order.stock = Step::Asked;
-        self.enter(order, State::Paying, self.rules.ask);
-        self.pin();
-    }
-
-    /// Row 8: has the hinted payment happened? Payment must know of it to be able to ask.
-    fn find_out(&mut self, order: &mut Order, stock: Step) {
-        order.stock = stock;
-        order.next_at = Some(self.deadline() + self.rules.grace);
-        self.ask_intent(order);
-        self.ask_inquiry(None);
-    }
-
-    /// Has the intent written down, without a charge.
-    fn ask_intent(&mut self, order: &Order) {
-        let (intent, deadline) = (self.intent(order), self.deadline());
-        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
     }
 
     // Rows 9 to 18: what the gateway says.

@@ -1,10 +1,19 @@
-//! Rows 1 to 4 of the saga's table: stock, coupon and points are asked at once; what they say, and
-//! what the card pays when the last of them has said yes.
+//! Rows 1 to 8 of the saga's table: stock, coupon and points are asked at once; what they say, what
+//! the card pays when the last of them has said yes, and how it is asked.
 
-use super::allocation::eligible;
-use super::command::SagaEvent;
-use super::model::{Order, Outcome, PayMode, Step};
+use std::sync::Arc;
+
+use jangbu_kernel::time::Span;
+
+use super::act::{Act, set_coupon};
+use super::allocation::{Allocation, eligible};
+use super::command::{SagaEvent, step};
+use super::model::{Order, Outcome, PayMode, State, Step};
 use super::saga::Turn;
+use crate::coupon::command as coupon;
+use crate::inventory::command as inventory;
+use crate::payment::command as payment;
+use crate::point::command as point;
 
 /// What an answer means to an order that waits for several.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not foreseen changes nothing")]
@@ -116,5 +125,129 @@ pub(super) fn record(order: &mut Order, event: &SagaEvent) {
         }
         E::PointsRefused { .. } if asked_once => order.points.step = Step::Refused,
         _ => {}
+    }
+}
+
+impl Act<'_> {
+    /// Rows 1 and 5: asks whoever has not answered.
+    pub(super) fn hold(&mut self, order: &mut Order) {
+        order.tries = order.tries.saturating_add(1);
+        order.next_at = Some(self.ctx.now + self.rules.ask);
+        let is_open = |step: Step| matches!(step, Step::None | Step::Asked);
+        if is_open(order.stock) {
+            self.reserve(order);
+        }
+        if order.coupon.is_some() && is_open(order.coupon_step()) {
+            self.redeem(order);
+        }
+        if order.points.wanted > 0 && is_open(order.points.step) {
+            order.points.step = Step::Asked;
+            let (user, amount, currency) = (order.user, order.points.wanted, order.currency);
+            let order = self.id;
+            self.ask_point(step::POINTS, point::Command::Spend { order, user, amount, currency });
+        }
+    }
+
+    fn redeem(&mut self, order: &mut Order) {
+        set_coupon(order, Step::Asked);
+        let Some(coupon) = order.coupon_id() else { return };
+        let mut goods: Vec<coupon::Goods> = Vec::with_capacity(1);
+        for line in order.lines.iter() {
+            let amount = line.unit_price.saturating_mul(line.quantity);
+            match goods.iter_mut().find(|goods| goods.merchant == line.merchant) {
+                Some(goods) => goods.amount = goods.amount.saturating_add(amount),
+                None => goods.push(coupon::Goods { merchant: Arc::clone(&line.merchant), amount }),
+            }
+        }
+        let (user, currency) = (order.user, order.currency);
+        let order = self.id;
+        let command = coupon::Command::Redeem { coupon, order, user, goods, currency };
+        self.ask_coupon(step::COUPON, command);
+    }
+
+    fn reserve(&mut self, order: &mut Order) {
+        order.stock = Step::Asked;
+        let line =
+            |line: &super::model::Line| inventory::Line { sku: line.sku, quantity: line.quantity };
+        let command = inventory::Command::Reserve {
+            order: self.id,
+            lines: order.lines.iter().map(line).collect(),
+            pin: is_pinned(order),
+            expires_at: order.placed_at + self.rules.hold,
+        };
+        self.ask_inventory(step::RESERVE, command);
+    }
+
+    pub(super) fn pin_again(&mut self, order: &mut Order) {
+        order.next_at = Some(self.ctx.now + self.rules.ask);
+        self.pin();
+    }
+
+    /// Row 3: nothing is left for the client to pay.
+    pub(super) fn pin_free(&mut self, order: &mut Order) {
+        order.pay = Step::Asked;
+        self.pin_to_pay(order);
+    }
+
+    fn pin(&mut self) {
+        self.ask_inventory(step::PIN, inventory::Command::Pin { order: self.id });
+    }
+
+    fn intent(&self, order: &Order) -> payment::Intent {
+        payment::Intent {
+            payment: self.payment(),
+            order: Some(self.id),
+            purpose: payment::Purpose::Sale,
+            amount: order.card(),
+            currency: order.currency,
+            split: Allocation::of(order).split(),
+            capture_later: false,
+        }
+    }
+
+    pub(super) fn intend(&mut self, order: &mut Order) {
+        order.pay = Step::Asked;
+        self.ask_intent(order);
+        self.enter(order, State::AwaitPay, Span(0));
+        order.next_at = Some(order.placed_at + self.rules.hold);
+    }
+
+    pub(super) fn pay(&mut self, order: &mut Order) {
+        order.pay = Step::Asked;
+        let token = order.token.take();
+        let intent = self.intent(order);
+        let deadline = self.deadline();
+        self.enter(order, State::Paying, self.rules.call);
+        order.next_at = Some(deadline + self.rules.grace);
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token, deadline });
+    }
+
+    pub(super) fn charge(&mut self, order: &mut Order) {
+        let Some(token) = order.token.take() else { return };
+        order.stock = Step::Done;
+        let (payment, deadline) = (self.payment(), self.deadline());
+        order.next_at = Some(deadline + self.rules.grace);
+        self.ask_payment(step::PAY, payment::Command::Authorize { payment, token, deadline });
+    }
+
+    /// Rows 6 and 8: before the gateway has a say, the hold must not expire any more.
+    pub(super) fn pin_to_pay(&mut self, order: &mut Order) {
+        order.stock = Step::Asked;
+        self.enter(order, State::Paying, self.rules.ask);
+        self.pin();
+    }
+
+    /// Row 8: has the hinted payment happened? Payment must know of it to be able to ask.
+    pub(super) fn find_out(&mut self, order: &mut Order, stock: Step) {
+        order.stock = stock;
+        order.next_at = Some(self.deadline() + self.rules.grace);
+        self.ask_intent(order);
+        self.ask_inquiry(None);
+    }
+
+    /// Has the intent written down, without a charge.
+    pub(super) fn ask_intent(&mut self, order: &Order) {
+        let (intent, deadline) = (self.intent(order), self.deadline());
+        self.ask_payment(step::PAY, payment::Command::Intend { intent, token: None, deadline });
     }
 }

@@ -28,13 +28,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`model`] | the order, its refunds, the offers, the rules |
+//! | [`model`] | the order, its refunds and shipments |
 //! | [`allocation`] | what of discount, points and cash each unit bears |
 //! | [`units`] | which units are still there |
+//! | [`offer`] | what is known of the goods |
+//! | [`rules`] | deadlines and patience |
 //! | [`command`] | commands, saga events, answers, rejects, facts |
 //! | `decide` | what clients ask |
 //! | [`saga`] | the table: which row an event is |
-//! | `hold` | its rows about what is held before the payment |
+//! | `hold` | its rows about what is held, and how the payment is asked |
 //! | `undo` | its rows about the way back |
 //! | `act` | what each row does |
 //! | `refund` | what the rows about refunds do |
@@ -47,8 +49,10 @@ pub mod command;
 mod decide;
 mod hold;
 pub mod model;
+pub mod offer;
 pub mod operate;
 mod refund;
+pub mod rules;
 pub mod saga;
 mod ship;
 #[cfg(test)]

@@ -3,10 +3,24 @@
 //! A refund and a shipment name exact units, the lowest free ones first. A unit is claimed by one
 //! refund at most; what was refunded is never sent, and only what was sent comes back as a return.
 
-use jangbu_kernel::SkuId;
+use jangbu_kernel::{SkuId, coded};
 
 use super::command::{Reject, Units};
 use super::model::{Order, Range, RefundState};
+
+coded! {
+    /// How much of a sold order is on its way.
+    Fulfilment {
+        /// Nothing.
+        Unshipped = 0 "UNSHIPPED",
+        /// Some units.
+        PartlyShipped = 1 "PARTLY_SHIPPED",
+        /// All that were not refunded before.
+        Shipped = 2 "SHIPPED",
+        /// And they have arrived.
+        Delivered = 3 "DELIVERED",
+    }
+}
 
 /// Units `from..to` of a line.
 type Span = (i64, i64);
