@@ -1,6 +1,7 @@
 //! The command line.
 
 mod merchant;
+mod people;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use merchant::{MerchantCommand, MerchantKeysCommand};
+pub(crate) use people::{KeysCommand, UserCommand};
 
 /// Jangbu: an order and payment core that can prove its books.
 ///
@@ -256,47 +258,6 @@ pub(crate) struct Verb {
     /// Why
     #[arg(long)]
     pub reason: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
-    /// Register one; the password is a line on standard input
-    Create {
-        /// The e-mail address
-        #[arg(long)]
-        email: String,
-        /// The name
-        #[arg(long)]
-        name: String,
-        /// The phone number
-        #[arg(long)]
-        phone: Option<String>,
-        /// Where things are sent
-        #[arg(long)]
-        address: Option<String>,
-    },
-    /// One of them
-    Show {
-        /// The id, or the e-mail address
-        user: String,
-    },
-    /// End one for good; its sessions end at once
-    Deactivate(Verb),
-    /// Set a new password, a line on standard input; unlocks, and ends sessions
-    Password {
-        /// The id
-        user: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Which keys there are, and what each does
-    List,
-    /// Make a newer session key, which signs from the next start on
-    RotateSessions,
-    /// Make a newer sealing key, which seals from the next start on
-    RotateSealing,
 }
 
 #[derive(Debug, Subcommand)]
