@@ -31,6 +31,7 @@
 //! | [`command`] | commands, answers, rejects |
 //! | [`chart`] | the chart of accounts: which codes exist, of what kind they are |
 //! | [`rules`] | which legs a payment's events post |
+//! | [`points`] | which legs points post that no payment carries |
 //! | [`journal`] | what an operator books |
 //! | `decide` | posting |
 //! | `chain` | sealing a commit |
