@@ -101,8 +101,9 @@ fn authorizes<'a>(p: &Payment, ask: Ask, psp_ref: &'a str, amount: i64) -> Turn<
     let first = p.authorized == 0;
     let news = match p.state {
         State::Sent | State::Declined | State::Voided => first,
-        // An inquiry about a capture or void found the hold as it was: it has not happened.
-        State::Unknown => first || !moves(ask),
+        // An inquiry about a capture or void found the hold as it was: it has not happened. Only one
+        // that is under way says so: the late answer to one of before knows nothing of the capture.
+        State::Unknown => first || !moves(ask) && p.deadline.is_some(),
         State::Intent
         | State::Authorized
         | State::CaptureSent
