@@ -2,7 +2,9 @@
 //!
 //! `cargo bench -p jangbu-services --bench orders -- [IN_FLIGHT] [SECONDS] [DIR]`: a closed loop of
 //! `IN_FLIGHT` orders (default 256) for SECONDS (default 10) on a SQLite file in DIR (default: a
-//! temporary directory below the current one), gateway latency 5–15 ms, 10,000 products.
+//! temporary directory below the current one), gateway latency 5–15 ms, 10,000 products; 3 orders
+//! of 10 redeem a coupon and 3 of 10 spend points, every sale earns 1 % (`PLAIN=1`: no coupons,
+//! no points spent).
 
 #![expect(
     clippy::unwrap_used,
@@ -17,15 +19,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use jangbu_domain::coupon::command as coupon;
+use jangbu_domain::coupon::terms::{Funding, Kind, Terms, Valid};
 use jangbu_domain::order::command::{Command, UNIT, Units};
 use jangbu_domain::order::model::{Order, Outcome, PayMode};
+use jangbu_domain::point::command as point;
 use jangbu_domain::{catalog, inventory};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::mailbox::Answer;
 use jangbu_engine::port::Backend;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{
-    Currency, Envelope, IdemKey, Money, OrderId, Origin, ProductId, Secret, SkuId, UserId,
+    CampaignId, CouponId, Currency, Envelope, GrantId, IdemKey, Money, OrderId, Origin, ProductId,
+    Secret, SkuId, Time, UserId,
 };
 use jangbu_psp::{SimConfig, Simulator};
 use jangbu_services::projections::{self, Projections};
@@ -35,6 +41,7 @@ use jangbu_services::shop::{Layout, Shop};
 use jangbu_store::{Durability, Options, Sqlite};
 
 const PRODUCTS: i64 = 10_000;
+const USERS: i64 = 100_000;
 
 struct Load {
     shop: Shop,
@@ -43,6 +50,9 @@ struct Load {
     sold: AtomicU64,
     seq: AtomicU64,
     skus: Vec<SkuId>,
+    /// Each coupon with its owner.
+    coupons: Vec<(CouponId, UserId)>,
+    points: bool,
 }
 
 fn main() {
@@ -59,11 +69,14 @@ fn main() {
     let derived = Sqlite::new(dir.join("derived.db"), projections::TABLES, projections::MIGRATIONS)
         .with_options(Options { durability: Durability::Normal, ..Options::default() });
     let gateway = Simulator::start(&dir.join("psp.log"), SimConfig::default(), None).unwrap();
-    let layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
+    let mut layout = Layout::one_cell(Arc::clone(&truth), Arc::new(gateway), Arc::new(SystemClock));
+    layout.rules.order.earn_bp = 100;
     let shop = Shop::open(layout).unwrap();
     let projections =
         Projections::follow(&*truth, Arc::new(derived), Arc::new(SystemClock)).unwrap();
     let skus = seed(&shop);
+    let plain = std::env::var_os("PLAIN").is_some();
+    let coupons = if plain { Vec::new() } else { give(&shop, seconds) };
     let load = Arc::new(Load {
         shop,
         stop: AtomicBool::new(false),
@@ -71,6 +84,8 @@ fn main() {
         sold: AtomicU64::new(0),
         seq: AtomicU64::new(1),
         skus,
+        coupons,
+        points: !plain,
     });
     for _ in 0..in_flight {
         place(&load);
@@ -152,6 +167,74 @@ fn seed(shop: &Shop) -> Vec<SkuId> {
     skus
 }
 
+/// Points for every user, and coupons for as many orders as there may be.
+fn give(shop: &Shop, seconds: u64) -> Vec<(CouponId, UserId)> {
+    for user in 1..=USERS {
+        let grant = point::Command::Grant {
+            grant: GrantId(shop.mint()),
+            user: UserId(user),
+            amount: 100_000_000,
+            currency: Currency::KRW,
+            expires_at: None,
+            reason: "seed".into(),
+        };
+        done(shop, Envelope::new(point::UNIT, Origin::Client, grant), user % 256 == 0);
+    }
+    let mut all = Vec::new();
+    let per_campaign = i64::try_from(seconds + 3).unwrap() * 90;
+    for n in 0..100 {
+        let campaign = CampaignId(shop.mint());
+        let terms = terms(n, per_campaign);
+        let create = coupon::Command::CreateCampaign { campaign, terms };
+        done(shop, Envelope::new(coupon::UNIT, Origin::Client, create), true);
+        for first in (0..per_campaign).step_by(coupon::GRANT_MAX) {
+            let last = per_campaign.min(first + i64::try_from(coupon::GRANT_MAX).unwrap());
+            let owner = |k: i64| UserId(1 + (k * 7_919 + n * 104_729) % USERS);
+            let coupons: Vec<_> =
+                (first..last).map(|k| (CouponId(shop.mint()), owner(k))).collect();
+            all.extend_from_slice(&coupons);
+            let grant = coupon::Command::Grant { campaign, coupons };
+            done(shop, Envelope::new(coupon::UNIT, Origin::Client, grant), true);
+        }
+    }
+    // Neighbours are of different campaigns, and far from each other in their table.
+    let rows = usize::try_from(per_campaign).unwrap();
+    (0..all.len()).map(|k| all[k % 100 * rows + k / 100]).collect()
+}
+
+/// Half take off 500 won, half a tenth up to 500.
+fn terms(n: i64, total: i64) -> Terms {
+    let kind = match n % 2 {
+        0 => Kind::Fixed { amount: 500 },
+        _ => Kind::Percent { bp: 1_000, cap: Some(500) },
+    };
+    Terms {
+        name: "campaign".into(),
+        kind,
+        currency: Currency::KRW,
+        minimum: 0,
+        starts: Time(0),
+        ends: Time(4_000_000_000_000_000),
+        valid: Valid::Until(Time(4_000_000_000_000_000)),
+        per_user: total,
+        total,
+        funding: Funding::Platform,
+        scope: None,
+    }
+}
+
+fn done(shop: &Shop, envelope: Envelope, wait: bool) {
+    let (sent, heard) = std::sync::mpsc::channel();
+    let waiter = move |answer: Answer| {
+        assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+        let _ = sent.send(());
+    };
+    shop.ask(envelope, Box::new(waiter));
+    if wait {
+        heard.recv().unwrap();
+    }
+}
+
 fn place(load: &Arc<Load>) {
     if load.stop.load(Ordering::Relaxed) {
         return;
@@ -163,7 +246,12 @@ fn place(load: &Arc<Load>) {
         random = random.wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (random >> 33) % below
     };
-    let user = UserId(i64::try_from(1 + draw(100_000)).unwrap());
+    let user = UserId(1 + i64::try_from(draw(USERS as u64)).unwrap());
+    let given = (n % 10 < 3).then(|| usize::try_from(n / 10 * 3 + n % 10).unwrap());
+    let given = given.and_then(|at| load.coupons.get(at).copied());
+    let user = given.map_or(user, |(_, owner)| owner);
+    let coupon = given.map(|(coupon, _)| coupon);
+    let points = if load.points && draw(10) < 3 { 100 * (1 + draw(4) as i64) } else { 0 };
     let mut lines = Vec::new();
     let mut total = 0;
     for _ in 0..=draw(3) {
@@ -174,7 +262,7 @@ fn place(load: &Arc<Load>) {
     let order = OrderId(load.shop.mint());
     let expected = Money::new(total, Currency::KRW);
     let token = Some(Secret::new("tok_visa"));
-    let (mode, coupon, points, pay) = (PayMode::Server, None, 0, None);
+    let (mode, pay) = (PayMode::Server, None);
     let command = Command::Place { order, user, lines, expected, mode, token, coupon, points, pay };
     let mut envelope = Envelope::new(UNIT, Origin::Client, command);
     let key = format!("bench-{n}").into();
