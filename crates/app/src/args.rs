@@ -155,6 +155,12 @@ pub(crate) struct Demo {
     /// Where it listens
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070")]
     pub target: String,
+    /// Products to make
+    #[arg(long, value_name = "N", default_value_t = 80)]
+    pub products: usize,
+    /// Customers to register; each costs the server the hash of a password
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub users: usize,
     /// Print what was made as JSON
     #[arg(long)]
     pub json: bool,
