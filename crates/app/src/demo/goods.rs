@@ -172,9 +172,9 @@ fn skus(shelf: &Shelf, n: usize) -> Vec<Sku> {
             };
             packs.iter().enumerate().map(pack).collect()
         }
-        Options::Colours => (0..3)
-            .map(|at| sku(at, vec![COLOURS[(n / 5 + at) % COLOURS.len()]], base))
-            .collect(),
+        Options::Colours => {
+            (0..3).map(|at| sku(at, vec![COLOURS[(n / 5 + at) % COLOURS.len()]], base)).collect()
+        }
     }
 }
 

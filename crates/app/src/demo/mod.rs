@@ -23,11 +23,7 @@ const AT_ONCE: usize = 8;
 type Campaign = (&'static str, fn() -> Value, u64);
 const CAMPAIGNS: [Campaign; 3] = [
     ("첫 구매 5,000원", || json!({ "type": "FIXED", "amount": 5_000 }), 10_000),
-    (
-        "선착순 100명 30%",
-        || json!({ "type": "PERCENT", "basisPoints": 3_000, "cap": 20_000 }),
-        100,
-    ),
+    ("선착순 100명 30%", || json!({ "type": "PERCENT", "basisPoints": 3_000, "cap": 20_000 }), 100),
     ("주말 10%", || json!({ "type": "PERCENT", "basisPoints": 1_000, "cap": 10_000 }), 5_000),
 ];
 /// Names of customers; the rest of them are numbered.
@@ -89,7 +85,8 @@ fn categories(target: &Target) -> Result<BTreeMap<&'static str, Value>> {
             }
             let parent = parent.and_then(|above| ids.get(above)).cloned();
             let body = json!({ "code": code, "name": name, "parentId": parent });
-            let made = target.make("/api/v1/categories", &format!("demo-category-{code}"), &body)?;
+            let made =
+                target.make("/api/v1/categories", &format!("demo-category-{code}"), &body)?;
             ids.insert(code, made["id"].clone());
         }
     }

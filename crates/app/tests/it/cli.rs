@@ -34,7 +34,18 @@ fn wrong_usage_is_two_and_names_the_remedy() {
 fn the_demo_shop_can_be_made_twice_and_proven_while_it_runs() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let server = Server::start(dir.path(), &[]);
-    let args = ["demo", "--json", "--products", "24", "--users", "1", "--data", dir.path().to_str().unwrap(), "--target", &server.url];
+    let args = [
+        "demo",
+        "--json",
+        "--products",
+        "24",
+        "--users",
+        "1",
+        "--data",
+        dir.path().to_str().unwrap(),
+        "--target",
+        &server.url,
+    ];
     let (code, first, error) = run(&args);
     assert_eq!(code, 0, "{error}");
     assert_eq!(run(&args).1, first, "a second demo changes nothing");

@@ -151,11 +151,10 @@ impl Queries {
         while let Some(parent) = open.pop() {
             let read =
                 range(&CATEGORY_CHILD, [parent, i64::MIN, 0], [parent, i64::MAX, 0], u32::MAX);
-            self.derived.read(&[read], &mut |_, row| {
-                if found.len() < SUBTREE && found.insert(row.int(1)) {
-                    open.push(row.int(1));
-                }
-            })?;
+            let mut children = Vec::new();
+            self.derived.read(&[read], &mut |_, row| children.push(row.int(1)))?;
+            children.retain(|child| found.len() < SUBTREE && found.insert(*child));
+            open.append(&mut children);
         }
         Ok(found)
     }
