@@ -360,7 +360,8 @@ pub(crate) fn operation(order: OrderId, verb: Verb) -> Body {
 /// Another request under the same key.
 fn change(body: &mut Body) {
     match body {
-        Body::Order(Order::Place { user, .. }) => user.0 += 10,
+        Body::Order(Order::Place { user, .. })
+        | Body::Coupon(coupon::command::Command::Issue { user, .. }) => user.0 += 10,
         Body::Order(Order::Cancel { reason, .. } | Order::Refund { reason, .. }) => {
             *reason = "something else".into();
         }
@@ -371,7 +372,6 @@ fn change(body: &mut Body) {
             intent.capture_later = !intent.capture_later;
         }
         Body::Point(point::command::Command::Grant { amount, .. }) => *amount += 1,
-        Body::Coupon(coupon::command::Command::Issue { user, .. }) => user.0 += 10,
         Body::Payment(Payment::GiveBack { gift, .. }) => gift.reason = "something else".into(),
         Body::Payment(Payment::Capture { merchant, .. } | Payment::Void { merchant, .. }) => {
             *merchant = Some("m-2".into());

@@ -15,9 +15,8 @@ pub(crate) type Cut = Vec<Vec<UnitId>>;
 /// How the units are cut into cells, by their names: a new one has its place at once.
 fn cut(cells: usize) -> Cut {
     let home = |unit: &UnitId| match (cells, unit.0) {
-        (4, "inventory" | "coupon") => 1,
+        (4, "inventory" | "coupon") | (2, "order" | "payment" | "ledger" | "point") => 1,
         (4, "order") => 2,
-        (2, "order" | "payment" | "ledger" | "point") => 1,
         (4, "payment" | "ledger" | "point") => 3,
         (1 | 2 | 4, _) => 0,
         _ => UNITS.iter().position(|known| known == unit).unwrap_or(0),

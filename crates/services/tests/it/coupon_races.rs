@@ -46,7 +46,7 @@ fn issue(world: &World, campaign: CampaignId, user: i64) -> (CouponId, Seen) {
 fn the_last_coupon(world: &World, rounds: usize) {
     for _ in 0..rounds {
         let campaign = campaign(world, 1);
-        let seen = at_once(8, |at| issue(world, campaign, 100 + at as i64).1);
+        let seen = at_once(8, |at| issue(world, campaign, 100 + i64::try_from(at).unwrap()).1);
         let refused = |seen: &&Seen| matches!(seen, Seen::Refused("COUPON_EXHAUSTED", _));
         let done = seen.iter().filter(|seen| seen.is_done()).count();
         assert_eq!((done, seen.iter().filter(refused).count()), (1, 7), "{seen:?}");

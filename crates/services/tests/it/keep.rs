@@ -211,7 +211,7 @@ fn a_projection_that_misses_trimmed_events_stands_still_and_says_what_to_do() {
     half.faults().fail_after(2, On::Commit, 1, Fault::Transient("killed".to_owned()));
     assert!(refill(truth, &half).is_err());
     assert_eq!(standing(truth, &half), Ok(Standing::Behind), "it was broken off");
-    let shared: Arc<dyn Backend> = Arc::new(behind.clone());
+    let shared: Arc<dyn Backend> = Arc::new(behind);
     let projections = Projections::follow(truth, shared, Arc::new(Hand::at(START))).unwrap();
     let Err(Fault::Fatal(text)) = projections.stop() else { panic!("it follows a gap") };
     assert!(text.contains("jangbu rebuild"), "{text}");

@@ -144,7 +144,7 @@ fn fill(things: &[Thing], truth: &dyn Backend, derived: &dyn Backend) {
 /// The same list, by looking at everything.
 fn expected(things: &[Thing], wish: &Wish) -> Vec<i64> {
     let by_price = matches!(wish.sort, Sort::PriceUp | Sort::PriceDown);
-    let currency = wish.currency.or(by_price.then_some(Currency::KRW));
+    let currency = wish.currency.or_else(|| by_price.then_some(Currency::KRW));
     let within = |place: Option<usize>| {
         wish.category.is_none_or(|root| {
             let path = place.map_or_else(Vec::new, |at| along(PATHS[at].split('/')));

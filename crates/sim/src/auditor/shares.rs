@@ -26,6 +26,7 @@ impl Units {
         let value = |line: &Value| int(line, 1) * int(line, 2);
         let total: i64 = lines.iter().map(value).sum();
         let eligible: i64 = lines.iter().filter(|line| counts(line)).map(value).sum();
+        let eligible_of = |line: &Value| i64::from(counts(line)) * int(line, 2);
         let names = ["discount", "points_paid", "points_earned"];
         let [discount, paid, earned] = names.map(|name| order.int(name));
         let (rest, left) = (total - discount, total - discount - paid);
@@ -35,7 +36,7 @@ impl Units {
             let mut of_line = Vec::new();
             for _ in 0..int(line, 1) {
                 goods += int(line, 2);
-                chosen += if counts(line) { int(line, 2) } else { 0 };
+                chosen += eligible_of(line);
                 let coupon = part(discount, chosen, eligible);
                 let by_paid = part(paid, goods - coupon, rest);
                 let by_earned = part(earned, goods - coupon - by_paid, left);
@@ -68,7 +69,7 @@ impl Units {
         for (merchant, units) in &self.0 {
             for unit in units {
                 let mut unit = *unit;
-                unit[3] = if merchant_funded { 0 } else { unit[3] };
+                unit[3] *= i64::from(!merchant_funded);
                 match split.iter_mut().find(|(known, _)| known == merchant) {
                     Some((_, share)) => add(share, &unit),
                     None => split.push((merchant, unit)),
