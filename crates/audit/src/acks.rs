@@ -1,8 +1,9 @@
 //! Acknowledgements: what clients were told, compared with what is stored.
 //!
 //! The journal is a CSV file with the header `key,order_id,outcome,amount`, one line per answer that
-//! a client has received. The id is one of an order (`ord_…`) or of a payment (`pay_…`); a payment
-//! that went further than its client was told is no lie.
+//! a client has received. The id is one of an order (`ord_…`), of a payment (`pay_…`) or of a coupon
+//! (`cpn_…`, whose amount is its position); a payment that went further than its client was told is
+//! no lie.
 
 use std::{
     fs::File,
@@ -13,6 +14,7 @@ use std::{
 use crate::{
     Error,
     book::{Book, rules},
+    coupon::Coupons,
     engine::{Made, key_hash},
     gateway, ids,
     order::{Order, state},
@@ -22,12 +24,13 @@ use crate::{
 };
 
 rules! {
-    LINE = "ack.line", Mismatched, "A line has a key, the id of an order or a payment or nothing, an outcome that such a thing can have, and an amount; SOLD and PENDING name their order, and what was told about a payment names it.";
-    LOST = "ack.lost", Lost, "An order or a payment that a client was told about exists.";
-    DOUBLED = "ack.doubled", Doubled, "One key never got two orders or two payments.";
-    KEY = "ack.key", Mismatched, "The order or the payment belongs to the key that the client sent.";
+    LINE = "ack.line", Mismatched, "A line has a key, the id of an order, a payment or a coupon or nothing, an outcome that such a thing can have, and an amount; SOLD and PENDING name their order, and what was told about a payment or a coupon names it.";
+    LOST = "ack.lost", Lost, "An order, a payment or a coupon that a client was told about exists.";
+    DOUBLED = "ack.doubled", Doubled, "One key never got two orders, two payments or two coupons.";
+    KEY = "ack.key", Mismatched, "The order, the payment or the coupon belongs to the key that the client sent.";
     OUTCOME = "ack.outcome", Mismatched, "The order has the outcome that the client was told, SOLD is COMPLETED; the payment is as far as its client was told, AUTH_FAILED is DECLINED.";
     AMOUNT = "ack.amount", Mismatched, "SOLD for an amount: it is the total, it was captured, and the gateway took it. The same for CAPTURED and REFUNDED, and AUTHORIZED for an amount is for all of it.";
+    POSITION = "ack.position", Mismatched, "A coupon stands in the position that its owner was told.";
     CHARGED = "ack.charged", Mismatched, "An order that was refused keeps no money, at the payment and at the gateway, nor does a payment that failed.";
 }
 
@@ -42,21 +45,42 @@ const HEADER: &str = "key,order_id,outcome,amount";
 enum About {
     Order,
     Payment,
+    Coupon,
 }
 
 impl About {
-    fn show(self, id: i64) -> String {
-        match self {
-            Self::Order => ids::order(id),
-            Self::Payment => ids::payment(id),
+    /// What can only be said of one of them.
+    fn by_outcome(outcome: &str) -> Option<Self> {
+        match outcome {
+            "SOLD" => Some(Self::Order),
+            "ISSUED" => Some(Self::Coupon),
+            outcome => PAYMENT_WORDS.contains(&outcome).then_some(Self::Payment),
         }
+    }
+
+    fn by_prefix(id: &str) -> Option<Self> {
+        [Self::Order, Self::Payment, Self::Coupon]
+            .into_iter()
+            .find(|about| id.starts_with(about.prefix()))
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Order => "ord",
+            Self::Payment => "pay",
+            Self::Coupon => "cpn",
+        }
+    }
+
+    fn show(self, id: i64) -> String {
+        ids::show(self.prefix(), id)
     }
 }
 
-/// One answer with an order or a payment.
+/// One answer with an order, a payment or a coupon.
 #[derive(Debug, Clone)]
 pub(crate) struct Ack {
-    /// The integer that an order shares with its payment.
+    /// The integer that an order shares with its payment, or that of the coupon.
     pub(crate) order: i64,
     about: About,
     key: u64,
@@ -121,7 +145,7 @@ impl Acks {
 }
 
 /// Compares the acknowledgements of a case with its rows.
-pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
+pub(crate) fn check(case: &Case<'_>, coupons: &Coupons, book: &mut Book) {
     for ack in case.acks {
         let mut find = |rule, detail: String| {
             let Ack { line, outcome, amount, .. } = ack;
@@ -131,6 +155,7 @@ pub(crate) fn check(case: &Case<'_>, book: &mut Book) {
         match ack.about {
             About::Order => about_order(case, ack, &mut find),
             About::Payment => about_payment(case, ack, &mut find),
+            About::Coupon => about_coupon(case, coupons, ack, &mut find),
         }
     }
 }
@@ -140,7 +165,7 @@ fn about_order(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, St
         find(LOST, "the order is absent".to_owned());
         return;
     };
-    if !case.asks.iter().any(|ask| ask.made == Made::Order && ask.key == ack.key) {
+    if !case.asks.iter().any(|ask| ask.made == Made::Order && ask.may_be_of(ack.key)) {
         find(KEY, "another key placed it".to_owned());
     }
     match &*ack.outcome {
@@ -155,7 +180,7 @@ fn about_payment(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, 
         find(LOST, "the payment is absent".to_owned());
         return;
     };
-    if !case.asks.iter().any(|ask| ask.key == ack.key) {
+    if !case.asks.iter().any(|ask| ask.may_be_of(ack.key)) {
         find(KEY, "another key asked for it".to_owned());
     }
     let Payment { amount, authorized, captured, refunded, .. } = *payment;
@@ -186,6 +211,24 @@ fn about_payment(case: &Case<'_>, ack: &Ack, find: &mut impl FnMut(crate::Rule, 
     if [amount, moved] != [ack.amount; 2] {
         let taken = taken(case);
         find(AMOUNT, format!("of {amount}, captured {captured}, the gateway took {taken}"));
+    }
+}
+
+fn about_coupon(
+    case: &Case<'_>,
+    coupons: &Coupons,
+    ack: &Ack,
+    find: &mut impl FnMut(crate::Rule, String),
+) {
+    let Some(coupon) = coupons.get(case.id) else {
+        find(LOST, "the coupon is absent".to_owned());
+        return;
+    };
+    if !case.asks.iter().any(|ask| ask.may_be_of(ack.key)) {
+        find(KEY, "another key asked for it".to_owned());
+    }
+    if coupon.position != ack.amount {
+        find(POSITION, format!("it is in position {}", coupon.position));
     }
 }
 
@@ -240,17 +283,18 @@ fn parse(line: &str, number: u32) -> Result<Option<Ack>, &'static str> {
     if outcome.is_empty() || key.is_empty() {
         return Err("the key or the outcome is missing");
     }
-    let of_payment = PAYMENT_WORDS.contains(&outcome);
+    let wanted = About::by_outcome(outcome);
     if id.is_empty() {
-        let named = of_payment || matches!(outcome, "SOLD" | "PENDING");
+        let named = wanted.is_some() || outcome == "PENDING";
         return if named { Err("the id is missing") } else { Ok(None) };
     }
-    let about = if id.starts_with("pay_") { About::Payment } else { About::Order };
-    if of_payment != (about == About::Payment) && (of_payment || outcome == "SOLD") {
+    let read = |about: About| Some((about, ids::read(about.prefix(), id)?));
+    let (about, order) = About::by_prefix(id)
+        .and_then(read)
+        .ok_or("this is no id of an order, a payment or a coupon")?;
+    if wanted.map_or(about == About::Coupon, |wanted| wanted != about) {
         return Err("this is no outcome of such a thing");
     }
-    let prefix = if about == About::Payment { "pay" } else { "ord" };
-    let order = ids::read(prefix, id).ok_or("this is no id of an order or a payment")?;
     let key = key_hash(key.trim_matches('"'));
     Ok(Some(Ack { order, about, key, amount, line: number, outcome: outcome.into() }))
 }

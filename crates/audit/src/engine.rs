@@ -55,8 +55,18 @@ pub(crate) struct Ask {
     pub(crate) resource: i64,
     pub(crate) request: i64,
     /// Hash of the key alone, to compare with acknowledgements.
-    pub(crate) key: u64,
+    key: u64,
     pub(crate) made: Made,
+}
+
+/// Instead of the hash of a key that is purged.
+const LOST_KEY: u64 = 0;
+
+impl Ask {
+    /// Whether it may have come with the key of this hash.
+    pub(crate) fn may_be_of(&self, key: u64) -> bool {
+        self.key == key || self.key == LOST_KEY
+    }
 }
 
 /// What kind of thing a request has made.
@@ -188,7 +198,7 @@ impl Asks {
                 hashes.push((hasher.finish().cast_signed(), id));
             }
             let made = Made::by(scope);
-            let key = key_hash(key);
+            let key = if purged { LOST_KEY } else { key_hash(key) };
             asks.asks.push(Ask { resource: cells.int()?, request: id, key, made });
             let at = cells.int()?;
             if purged && at > shard.clock - KEPT {

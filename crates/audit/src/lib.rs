@@ -211,7 +211,7 @@ impl Audit {
         let outbox = Outbox::load(from, &shard, book)?;
         let acks = Acks::load(options.acks.as_deref(), from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
-        coupons.events(&outbox, &shard, book);
+        coupons.events(&outbox, book);
         user::check(from, shard.clock, &user::keys(&options.data), book)?;
         in_flight.poison = operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {

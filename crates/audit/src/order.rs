@@ -17,9 +17,9 @@ use crate::{
     walk::{Case, World},
 };
 
-use row::{Line, Range, Shipment};
+use row::{Range, Shipment};
 
-pub(crate) use row::{Order, Refund, SQL};
+pub(crate) use row::{Line, Order, Refund, SQL};
 
 rules! {
     LINES = "order.lines", Mismatched, "An order has lines, each of one unit or more at no negative price.";

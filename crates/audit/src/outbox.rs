@@ -132,7 +132,8 @@ impl Head {
         self.commit > 0 && ids::minted_at(id) <= self.horizon
     }
 
-    fn hides_time(self, at: Option<i64>) -> bool {
+    /// Whether an event of this time, or of none that is known, may be trimmed.
+    pub(crate) fn hides_time(self, at: Option<i64>) -> bool {
         self.commit > 0 && at.is_none_or(|at| at <= self.horizon)
     }
 }

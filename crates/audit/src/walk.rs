@@ -190,6 +190,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
     sums.laws.walk(case, book);
     sums.ledger.walk(case, book);
     sums.points.walk(case, book);
+    world.coupons.walk(case, book);
     journal::check(case, book);
     gateway::check(case, book);
     outbox::check(case, world.head, book);
@@ -201,7 +202,7 @@ fn check(case: &Case<'_>, world: &World<'_>, sums: &mut Sums<'_>, book: &mut Boo
             || case.credit.is_some()
     };
     engine::check(case, known, book);
-    acks::check(case, book);
+    acks::check(case, world.coupons, book);
     let refunds = case.payment.iter().flat_map(|payment| &payment.refunds);
     sums.given.extend(refunds.map(|refund| refund.id).filter(|id| *id != 0));
     count(case, sums.in_flight);

@@ -5,7 +5,7 @@ use crate::rows::{Cells, Unreadable};
 use super::{refund_state, state};
 
 /// The columns that are walked, by key.
-pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, outcome, reason, \
+pub(crate) const SQL: &str = "SELECT id, user_id, state, stuck_in, stock_step, pay_step, outcome, reason, \
      currency, total, refunded, lines, refunds, next_at, settled_at, version, coupon_id, coupon_step, \
      discount, coupon_scope, coupon_funding, points, point_step, points_paid, points_earned, \
      expects, earn_step, earn_bp, earned, shipments FROM orders ORDER BY id";
@@ -13,6 +13,7 @@ pub(crate) const SQL: &str = "SELECT id, state, stuck_in, stock_step, pay_step, 
 /// An order row.
 #[derive(Debug)]
 pub(crate) struct Order {
+    pub(crate) user: i64,
     pub(crate) state: i64,
     pub(crate) stuck_in: i64,
     pub(crate) stock_step: i64,
@@ -113,6 +114,7 @@ impl Order {
     /// Reads the columns of [`SQL`] after the key.
     pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
+            user: cells.int()?,
             state: cells.int_in(state::HOLDING..=state::STUCK)?,
             stuck_in: cells.int_in(0..=state::CANCELLED)?,
             stock_step: cells.int_in(0..=5)?,
@@ -216,7 +218,8 @@ impl Order {
 }
 
 impl Line {
-    pub(super) fn amount(&self) -> i128 {
+    /// Quantity × unit price.
+    pub(crate) fn amount(&self) -> i128 {
         i128::from(self.quantity) * i128::from(self.price)
     }
 }

@@ -15,9 +15,8 @@ use crate::{
 };
 
 /// The columns of the uses that are walked, by key.
-pub(crate) const USES: &str = "SELECT order_id, point_use.user_id, point_use.state, parts, \
-     restores, point_use.earned, claws, orders.user_id FROM point_use \
-     LEFT JOIN orders ON orders.id = order_id ORDER BY order_id";
+pub(crate) const USES: &str = "SELECT order_id, user_id, state, parts, restores, earned, claws \
+     FROM point_use ORDER BY order_id";
 
 /// The columns of charges and grants, by key.
 pub(crate) const CREDITS: &str = "SELECT id, user_id, kind, amount FROM point_credit ORDER BY id";
@@ -42,8 +41,6 @@ pub(crate) struct Use {
     restores: Vec<Back>,
     earned: i64,
     claws: Vec<Claw>,
-    /// Whose order it is; none: there is no order.
-    orderer: Option<i64>,
 }
 
 /// What a refund gave back, `[no,paid,earned]`.
@@ -94,7 +91,6 @@ impl Use {
             restores: cells.json()?,
             earned: cells.int()?,
             claws: cells.json()?,
-            orderer: cells.int_or_null()?,
         })
     }
 
@@ -369,9 +365,9 @@ fn shape(case: &Case<'_>, used: &Use, book: &mut Book) {
         find(NUMBER, format!("{:?}, {:?}", used.restores, used.claws));
     }
     let tombstone = used.parts.is_empty() && used.earned == 0;
-    if used.orderer.is_some_and(|user| user != used.user) || (used.orderer.is_none() && !tombstone)
-    {
-        let whose = used.orderer.map(|user| ids::show("usr", user));
+    let orderer = case.order.as_ref().map(|order| order.user);
+    if orderer.is_some_and(|user| user != used.user) || (orderer.is_none() && !tombstone) {
+        let whose = orderer.map(|user| ids::show("usr", user));
         find(ORDER, format!("of {}, the order of {whose:?}", ids::show("usr", used.user)));
     }
 }

@@ -738,4 +738,17 @@ pub(crate) const ACKS: &[(&str, &str, &str)] = &[
     ("ack.outcome", "key-$sold,%sold,AUTH_FAILED,0", "pay $sold"),
     ("ack.amount", "key-$sold,%sold,AUTHORIZED,13501", "pay $sold"),
     ("ack.amount", "key-$sold,%sold,CAPTURED,13499", "pay $sold"),
+    ("ack.line", "key-620,,ISSUED,1", "line 2"),
+    ("ack.line", "key-$sold,@sold,ISSUED,1", "line 2"),
+    ("ack.line", "key-620,cpn_00000000000KC,SOLD,1", "line 2"),
+    ("ack.line", "key-620,cpn_00000000000KC,PENDING,0", "line 2"),
+    ("ack.line", "key-620,cmp_00000000000KC,ISSUED,1", "line 2"),
+    ("ack.lost", "key-123,cpn_0000000000001,ISSUED,1", "cpn 1"),
+    (
+        "ack.doubled",
+        "key-620,cpn_00000000000KC,ISSUED,1\nkey-620,cpn_00000000000KD,ISSUED,2",
+        "cpn 620",
+    ),
+    ("ack.key", "key-x,cpn_00000000000KC,ISSUED,1", "cpn 620"),
+    ("ack.position", "key-620,cpn_00000000000KC,ISSUED,2", "cpn 620"),
 ];

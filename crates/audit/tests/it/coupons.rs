@@ -100,7 +100,11 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("coupon.limit", "UPDATE coupon_holder SET held = 1 WHERE user_id = 9", LIMIT_OF_9),
     ("coupon.limit", "UPDATE campaign SET per_user = 1 WHERE id = 610", LIMIT_OF_9),
     ("coupon.limit", "DELETE FROM coupon_holder WHERE user_id = 9", LIMIT_OF_9),
-    ("coupon.limit", "INSERT INTO coupon_holder VALUES (610, 77, 1, 2, 1)", "cmp 610"),
+    (
+        "coupon.limit",
+        "INSERT INTO coupon_holder VALUES (610, 77, 1, 2, 1)",
+        "usr_000000000002D of cmp_00000000000K2",
+    ),
     ("coupon.state", "UPDATE user_coupon SET discount = 5 WHERE id = 620", "cpn 620"),
     ("coupon.state", "UPDATE user_coupon SET reason = 'x' WHERE id = 620", "cpn 620"),
     ("coupon.state", "UPDATE user_coupon SET undone = '[$left]' WHERE id = 621", "cpn 621"),

@@ -4,6 +4,7 @@
 
 mod breaches;
 mod clean;
+mod columns;
 mod corrupt;
 mod coupons;
 mod live;
