@@ -26,6 +26,8 @@ use crate::{Done, Error, Hooks, Verdict};
 
 /// Units of every product that must not run out.
 const ENOUGH: u64 = 1_000_000_000;
+/// Coupons of a campaign that does not run out during a warm-up.
+const MANY: u64 = 1_000_000;
 
 /// Runs a preset to its certificate. Progress goes to standard error, if that is a terminal.
 pub fn run(args: &Args, hooks: &Hooks<'_>) -> Result<Done, Error> {
@@ -130,7 +132,7 @@ fn issues(
     let (tag, total) = (tag(args), args.units());
     let (address, operator_key) = (&stage.address, &stage.operator_key);
     let seeding = Seeding { address, operator_key, tag: &tag };
-    let campaigns = seed::campaigns_of(&seeding, [total, ENOUGH])?;
+    let campaigns = seed::campaigns_of(&seeding, [total, MANY])?;
     let door = (stage.address.host.as_str(), stage.client_key.as_str());
     let trade = Issues::new(tag, door, &campaigns, total, journal);
     let mut load = Load::new(args, stage, trade)?;

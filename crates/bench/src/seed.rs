@@ -129,7 +129,7 @@ fn terms(index: usize, coupons: usize) -> Value {
     } else {
         json!({ "type": "PERCENT", "basisPoints": 1_000, "cap": 500 })
     };
-    campaign_terms(&format!("Campaign {index}"), &kind, coupons as u64, 1_000)
+    campaign_terms(&format!("Campaign {index}"), &kind, coupons as u64, coupons as u64)
 }
 
 /// The terms of a campaign of the platform.
