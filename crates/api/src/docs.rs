@@ -163,7 +163,7 @@ fn fields(
         let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let inner = resolved(field, schemas);
         let must = if required.iter().any(|wanted| wanted == name) { "" } else { ", optional" };
-        let about = field["description"].as_str().or(inner["description"].as_str());
+        let about = field["description"].as_str().or_else(|| inner["description"].as_str());
         rows.push([full.clone(), kind(inner) + must, about.unwrap_or_default().to_owned()]);
         if depth > 0 {
             fields(&full, inner, schemas, depth - 1, rows);
@@ -189,7 +189,7 @@ fn kind(schema: &Value) -> String {
         Value::Array(kinds) => kinds.iter().map(one).collect::<Vec<_>>().join(" | "),
         kind => one(kind),
     };
-    if let Some(format) = schema["format"].as_str().or(schema["pattern"].as_str()) {
+    if let Some(format) = schema["format"].as_str().or_else(|| schema["pattern"].as_str()) {
         let _ = write!(text, " ({format})");
     }
     match (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {

@@ -142,20 +142,20 @@ mod tests {
         Merchant { code: code.into(), name: code.into(), state, keys, fees, at: Time(1) }
     }
 
-    fn secret(_: &Key) -> Option<Secret> {
-        Some(Secret::new("0123456789abcdef0123456789abcdef"))
-    }
+    /// Each key opens, and to the same secret.
+    const OPENED: fn(&Key) -> Option<Secret> =
+        |_| Some(Secret::new("0123456789abcdef0123456789abcdef"));
 
     #[test]
     fn a_key_that_stays_keeps_its_nonces_and_a_revoked_one_is_gone() {
         let directory = Directory::default();
         let name = |id: i64| KeyId(id).to_string();
-        directory.put(&merchant("m", vec![key(1, true)]), secret);
+        directory.put(&merchant("m", vec![key(1, true)]), OPENED);
         let first = directory.signing(&name(1)).unwrap();
-        directory.put(&merchant("m", vec![key(1, true), key(2, true)]), secret);
+        directory.put(&merchant("m", vec![key(1, true), key(2, true)]), OPENED);
         assert!(Arc::ptr_eq(&first, &directory.signing(&name(1)).unwrap()));
         assert_eq!(directory.of_merchant("m").len(), 2);
-        directory.put(&merchant("m", vec![key(1, false), key(2, true)]), secret);
+        directory.put(&merchant("m", vec![key(1, false), key(2, true)]), OPENED);
         assert!(directory.signing(&name(1)).is_none() && directory.signing(&name(2)).is_some());
         directory.put(&merchant("m", vec![key(3, true)]), |_| None);
         assert!(!directory.has_key("m"), "a key that does not open verifies nothing");
@@ -165,7 +165,7 @@ mod tests {
     fn merchants_are_listed_by_code() {
         let directory = Directory::default();
         for code in ["b", "c", "a"] {
-            directory.put(&merchant(code, Vec::new()), secret);
+            directory.put(&merchant(code, Vec::new()), OPENED);
         }
         let page = |after: Option<&str>, limit| {
             let page = directory.page(after, limit);
@@ -173,7 +173,7 @@ mod tests {
         };
         assert_eq!((page(None, 2), page(Some("b"), 2)), ("ab".to_owned(), "c".to_owned()));
         let suspended = Merchant { state: State::Suspended, ..merchant("c", Vec::new()) };
-        directory.put(&suspended, secret);
+        directory.put(&suspended, OPENED);
         assert!(directory.is_suspended("c") && !directory.is_suspended("a"));
         assert!(!directory.is_suspended("never heard of"));
     }

@@ -109,7 +109,8 @@ pub(super) async fn import(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let groups = match sheet::read(&body.csv, first.into(), &|| api.shop.mint()) {
         Ok(groups) => groups,
         Err(Wrong { line, message, .. }) => {
-            return Err(Problem::coded(sheet::code(), format!("line {line}: {message}")));
+            let message = format!("line {line}: {message}");
+            return Err(Problem::coded(sheet::code(), message.clone()).at("csv", message));
         }
     };
     let turn =

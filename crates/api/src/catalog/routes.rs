@@ -51,6 +51,7 @@ pub(crate) const ROUTES: &[Route] = &[
                 "SKU_CODE_INVALID",
                 "SKU_CODE_TAKEN",
                 "CATEGORY_UNKNOWN",
+                "INVALID_ID",
             ],
         },
     },
@@ -227,7 +228,13 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("CreateCategory", CATEGORY)),
             answers: &[(201, "Category", "The category")],
-            codes: &["CATEGORY_INVALID", "CATEGORY_UNKNOWN", "CATEGORY_TOO_DEEP", "NAME_INVALID"],
+            codes: &[
+                "CATEGORY_INVALID",
+                "CATEGORY_UNKNOWN",
+                "CATEGORY_TOO_DEEP",
+                "NAME_INVALID",
+                "INVALID_ID",
+            ],
         },
     },
     Route {

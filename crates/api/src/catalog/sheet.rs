@@ -27,6 +27,8 @@ use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::{Currency, Money, ProductId, SkuId};
 use serde::Serialize;
 
+use crate::codes::Own;
+
 /// The columns, in the order in which they are written.
 pub const COLUMNS: [&str; 12] = [
     "merchant",
@@ -104,7 +106,7 @@ pub(super) fn read(text: &str, first: u64, mint: &dyn Fn() -> i64) -> Result<Vec
 
 /// The code of a file that is no such table.
 pub(super) const fn code() -> &'static str {
-    "MALFORMED_CSV"
+    Own::MalformedCsv.code()
 }
 
 fn broken(line: u64, error: &csv::Error) -> Wrong {
@@ -343,7 +345,9 @@ mod tests {
     fn file(rows: &[[&str; 12]]) -> String {
         let mut text = String::new();
         write(&COLUMNS, &mut text);
-        rows.iter().for_each(|row| write(row, &mut text));
+        for row in rows {
+            write(row, &mut text);
+        }
         text
     }
 

@@ -28,13 +28,17 @@ pub(super) async fn place(api: &Arc<Api>, call: &Call, problem: Problem) -> Prob
             Difference::between("payment.mode", (&order.mode, &wish.mode), |mode| {
                 mode.name().to_owned()
             }),
-            Difference::between("couponId", (&order.coupon_id(), &wish.coupon), named),
+            Difference::between("couponId", (&order.coupon_id(), &wish.coupon), |coupon| {
+                named(coupon.as_ref())
+            }),
             Difference::between(
                 "points",
                 (&order.points.wanted, &wish.points),
                 ToString::to_string,
             ),
-            Difference::between("expectedPay", (&order.expects, &wish.pay), named),
+            Difference::between("expectedPay", (&order.expects, &wish.pay), |pay| {
+                named(pay.as_ref())
+            }),
         ];
         between.into_iter().flatten().collect()
     };
@@ -53,8 +57,8 @@ pub(super) async fn other(api: &Arc<Api>, problem: Problem, later: OrderId) -> P
     api.differ(problem, read).await
 }
 
-fn named<T: ToString>(what: &Option<T>) -> String {
-    what.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+fn named<T: ToString>(what: Option<&T>) -> String {
+    what.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn shown(lines: &[(SkuId, i64)]) -> String {

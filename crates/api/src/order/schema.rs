@@ -61,8 +61,8 @@ fn answered() -> Value {
                 "type": "integer",
                 "description": "From 1; 0 and numbers above 999 give back a whole payment.",
             },
-            "state": words(&REFUND_STATES), "amount": of("Money"), "points": points.clone(),
-            "deducted": whole(), "lines": units.clone(), "restock": flag(), "reason": text(),
+            "state": words(&REFUND_STATES), "amount": of("Money"), "points": points,
+            "deducted": whole(), "lines": units, "restock": flag(), "reason": text(),
         })),
         "OrderCoupon": object(&json!({
             "couponId": id("cpn"), "state": words(&STEPS), "merchantId": nullable("string"),
@@ -123,18 +123,18 @@ fn sent() -> Value {
         "CancelOrder": optional(&json!({ "reason": nullable("string") }), &["reason"]),
         "RefundOrder": optional(
             &json!({
-                "reason": reason.clone(), "lines": lines.clone(),
+                "reason": reason, "lines": lines,
                 "restock": { "type": ["boolean", "null"], "default": true },
             }),
             &["lines", "restock"],
         ),
         "ReturnOrder": optional(
-            &json!({ "reason": reason, "lines": lines.clone(), "restock": flag() }),
+            &json!({ "reason": reason, "lines": lines, "restock": flag() }),
             &["lines"],
         ),
         "ShipOrder": optional(
             &json!({
-                "lines": lines, "carrier": words_of_carrier.clone(), "tracking": words_of_carrier,
+                "lines": lines, "carrier": words_of_carrier, "tracking": words_of_carrier,
             }),
             &["lines"],
         ),

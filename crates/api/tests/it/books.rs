@@ -19,9 +19,12 @@ async fn the_books_balance_and_tell_every_entry() {
             let sold = world.place(&format!("o{n}"), &order(&sku, 2, 2_000, "tok_visa")).await;
             assert_eq!(sold.status, 201);
         }
-        let trial = world.get("/api/v1/ledger/trial-balance").await.json;
-        let total =
-            json!({ "currency": "KRW", "debits": 6_000, "credits": 6_000, "balanced": true });
+        // Three orders, and for each 1 % of it in points, which are booked after its answer.
+        let both = 3 * (2_000 + 2_000 / 100);
+        let path = "/api/v1/ledger/trial-balance";
+        world.until(path, |trial| trial["totals"][0]["debits"] == both).await;
+        let trial = world.get(path).await.json;
+        let total = json!({ "currency": "KRW", "debits": both, "credits": both, "balanced": true });
         assert_eq!((&trial["balanced"], &trial["totals"][0]), (&json!(true), &total));
         let codes: Vec<_> = accounts(&world).await.iter().map(|a| a["code"].clone()).collect();
         assert!(codes.contains(&json!("merchant:m-1:payable")), "{codes:?}");

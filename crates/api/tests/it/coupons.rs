@@ -272,10 +272,11 @@ async fn the_proof_lists_every_place_and_can_be_computed_again() {
         assert_eq!((&proof["gapless"], &proof["nextCursor"]), (&json!(true), &Value::Null));
         let lines: Vec<&str> =
             proof["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-        let whole: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let whole: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         let digest = Sha256::digest(whole.as_bytes());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(proof["sha256"], json!(digest));
+        let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex.concat();
+        assert_eq!(proof["sha256"], digest);
         let rest = world.get(&format!("{path}?cursor=2")).await.json;
         assert_eq!((&rest["lines"], &rest["sha256"]), (&json!([lines[2]]), &proof["sha256"]));
 

@@ -28,7 +28,9 @@ async fn history(world: &World, count: usize) -> Vec<Value> {
     let full = |json: &Value| json["items"].as_array().is_some_and(|items| items.len() >= count);
     let mut found = world.until(&path(USER, "/history"), full).await["items"].take();
     let items = found.as_array_mut().unwrap();
-    items.iter_mut().for_each(|item| drop(item.as_object_mut().unwrap().remove("at")));
+    for item in &mut *items {
+        item.as_object_mut().unwrap().remove("at");
+    }
     items.clone()
 }
 
