@@ -100,7 +100,7 @@ pub struct Account {
     pub clawed: i64,
     /// Postings of expiries, which have this account as their source.
     pub postings: i64,
-    /// When the account's timer wakes it: not after its first lot ends. See [`Timer`].
+    /// When the account's timer wakes it: not after its first lot ends. See [`Timer`](super::model::Timer).
     pub armed: Option<Time>,
     /// The movements of commit number `moved_in`, in memory only: for the folded event.
     pub moves: Vec<Move>,
