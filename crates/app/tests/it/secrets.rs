@@ -18,8 +18,23 @@ const TOKEN: &str = "tok_7f3aMARK_4242424242424242";
 const WRONG: &str = "jbx_7f3aMARK_wrong_key_0123456789";
 
 /// Fields that take words of the caller's own, which are kept and shown.
-const FREE: [&str; 7] =
-    ["merchantId", "name", "address", "reason", "evidence", "memo", "idempotencyKey"];
+const FREE: [&str; 13] = [
+    "merchantId",
+    "name",
+    "address",
+    "reason",
+    "evidence",
+    "memo",
+    "idempotencyKey",
+    "code",
+    "description",
+    "carrier",
+    "tracking",
+    "options/0",
+    "values/0",
+];
+/// Fields that take a list of such words.
+const FREE_LISTS: [&str; 2] = ["options", "values"];
 
 /// Keys with the mark, so that the server makes none of its own.
 fn keys(data: &Path) {
@@ -68,9 +83,11 @@ impl Heard<'_> {
     fn misplace(&mut self, method: &str, path: &str, body: &Value) {
         for place in places(body, "") {
             let free = FREE.iter().any(|name| place.ends_with(name));
+            let free_list = FREE_LISTS.iter().any(|name| place.ends_with(name));
             let number = json!(4_242_733_142_427_331_i64);
             let text = if free { Value::Null } else { json!(TOKEN) };
-            for wrong in [text, json!({ TOKEN: 1 }), json!([TOKEN]), number] {
+            let list = if free_list { json!([1]) } else { json!([TOKEN]) };
+            for wrong in [text, json!({ TOKEN: 1 }), list, number] {
                 let mut body = body.clone();
                 *body.pointer_mut(&place).unwrap() = wrong;
                 self.ask(method, path, &[], &body.to_string());
