@@ -2,14 +2,18 @@
 //!
 //! ```sh
 //! cargo run --release -p jangbu-audit --example million -- build DIR 1000000
+//! cargo run --release -p jangbu-audit --example million -- full DIR 1000000
 //! cargo run --release -p jangbu-audit --example million -- prove DIR
 //! ```
 //!
 //! Nine orders in ten are sold (one to three lines), the others declined or refunded; 16 orders share
-//! their commits. `prove` prints the report and the peak of resident memory.
+//! their commits. Full orders earn points, three in ten have a coupon, three in ten spend points, one in
+//! twenty gives units back and half are sent; there is a customer to ten orders. `prove` prints the report and the peak of resident memory.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement run by hand")]
 
+#[path = "../tests/it/full.rs"]
+mod full;
 #[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/it/shop.rs"]
 mod shop;
@@ -25,11 +29,12 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["build", dir, orders] => build(Path::new(dir), orders.parse().unwrap()),
+        ["full", dir, orders] => full(Path::new(dir), orders.parse().unwrap()),
         ["prove", dir] => {
             println!("{}", prove(&Options::new(*dir)).unwrap());
             println!("peak of resident memory: {}", peak());
         }
-        _ => println!("build DIR ORDERS | prove DIR"),
+        _ => println!("build DIR ORDERS | full DIR ORDERS | prove DIR"),
     }
 }
 
@@ -46,6 +51,27 @@ fn build(dir: &Path, orders: usize) {
             _ => stories::sold(&lines),
         });
     }
+    shop.finish();
+}
+
+fn full(dir: &Path, orders: usize) {
+    std::fs::create_dir_all(dir).unwrap();
+    let mut shop = shop::Shop::open(dir, 10_000);
+    shop.batch = 16;
+    let mut full = full::Full::open(&mut shop);
+    for at in 0..orders {
+        let sku = |step: usize| (1 + (at * 7_919 + step * 104_729) % 9_999, 1 + step.into_i64());
+        let lines: Vec<(usize, i64)> = (0..=at % 3).map(sku).collect();
+        let wishes = full::Wishes {
+            user: 1_000 + (at * 7 % orders.div_ceil(10)).into_i64(),
+            coupon: at % 10 < 3,
+            points: if at % 10 / 3 == 1 { [700, 333] } else { [0; 2] },
+            back: (at % 20 == 7).then_some((1, 0)),
+            sent: at % 2 == 0,
+        };
+        full.add(&lines, wishes);
+    }
+    full.close();
     shop.finish();
 }
 

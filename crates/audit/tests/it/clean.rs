@@ -3,17 +3,23 @@
 use jangbu_audit::{InFlight, Options, Report, prove};
 use tempfile::TempDir;
 
-use crate::{shop::Shop, stories};
+use crate::{full::Full, shop::Shop, stories};
 
 /// A shop with one order of each kind.
 pub(crate) fn whole_shop() -> (TempDir, Vec<(&'static str, i64)>) {
     let dir = TempDir::new().unwrap();
     let mut shop = Shop::open(dir.path(), 6);
     let mut names = stories::one_of_each(&mut shop);
+    let mut full = Full::open(&mut shop);
+    for (name, wishes) in stories::full() {
+        names.push((name, full.add(&stories::FULL, wishes)));
+    }
+    full.close();
     names.push(("journal", shop.journal()));
     names.push(("granted", shop.points(&names)));
     shop.coupons(&names);
     shop.merchants();
+    shop.poisoned();
     shop.finish();
     // One order is COMMITTING, which is no finding in the first seconds only.
     let db = rusqlite::Connection::open(dir.path().join("jangbu.db")).unwrap();

@@ -92,7 +92,7 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("coupon.position", "DELETE FROM coupon_issue WHERE position = 2", "cmp 610"),
     ("coupon.position", "DELETE FROM coupon_issue WHERE position = 4", "cmp 610"),
     ("coupon.position", "UPDATE coupon_issue SET at = 1 WHERE position = 3", "cmp 610"),
-    ("coupon.position", "UPDATE coupon_issue SET campaign = 99", "cmp 99"),
+    ("coupon.position", "UPDATE coupon_issue SET campaign = 99 WHERE campaign = 610", "cmp 99"),
     ("coupon.place", "DELETE FROM user_coupon WHERE id = 622", "cpn 622"),
     ("coupon.place", "UPDATE user_coupon SET user_id = 12 WHERE id = 622", "cpn 622"),
     ("coupon.place", "UPDATE user_coupon SET position = 1 WHERE id = 622", "cpn 622"),

@@ -7,6 +7,7 @@ mod clean;
 mod columns;
 mod corrupt;
 mod coupons;
+mod full;
 mod live;
 mod people;
 mod points;

@@ -91,7 +91,7 @@ pub(crate) struct Shop {
     pub(crate) batch: i64,
     stories: i64,
     requests: i64,
-    skus: Vec<Sku>,
+    pub(crate) skus: Vec<Sku>,
     accounts: BTreeMap<(String, &'static str), [i64; 2]>,
     events: Vec<(i64, &'static str, i64, i64)>,
     legs: Vec<[i64; 7]>,
@@ -99,16 +99,17 @@ pub(crate) struct Shop {
     records: i64,
 }
 
+/// Goods, and what has become of them.
 #[derive(Debug, Clone)]
-struct Sku {
-    id: i64,
-    merchant: String,
-    price: i64,
+pub(crate) struct Sku {
+    pub(crate) id: i64,
+    pub(crate) merchant: String,
+    pub(crate) price: i64,
     received: i64,
     adjusted: i64,
-    returned: i64,
+    pub(crate) returned: i64,
     reserved: i64,
-    sold: i64,
+    pub(crate) sold: i64,
     written_off: i64,
 }
 
@@ -308,19 +309,45 @@ impl Shop {
         id
     }
 
-    /// Adds a payment for points; its id.
-    pub(crate) fn bought(&mut self) -> i64 {
+    /// Adds a customer's payment for points; its id.
+    pub(crate) fn bought(&mut self, user: i64, points: i64) -> i64 {
         let (id, commit) = self.begin();
         self.ask("client:point.charge", id);
-        self.leg(id, [1, 0, commit], "psp:sim:receivable", 500);
-        self.leg(id, [1, 1, commit], "points:paid", -500);
-        let sql = "INSERT INTO payment VALUES (?1, NULL, 6, 0, 1, '[]', 'KRW', 500, 500, 500, \
+        self.leg(id, [1, 0, commit], "psp:sim:receivable", points);
+        self.leg(id, [1, 1, commit], "points:paid", -points);
+        let sql = "INSERT INTO payment VALUES (?1, NULL, 6, 0, 1, '[]', 'KRW', ?2, ?2, ?2, \
                    0, 0, 'sim', NULL, NULL, 0, 1, NULL, NULL, '[]', NULL, 0, 5)";
-        self.run(sql, params![id]);
-        self.run("UPDATE payment SET points_of = 9 WHERE id = ?1", params![id]);
+        self.run(sql, params![id, points]);
+        self.run("UPDATE payment SET points_of = ?2 WHERE id = ?1", params![id, user]);
         self.events.push((commit, "payment.captured", id, 1));
-        self.record(id, 1, 0, 500);
+        self.record(id, 1, 0, points);
         id
+    }
+
+    /// Adds a customer whom no rule is about in particular.
+    pub(crate) fn person(&mut self, id: i64) {
+        let sealed = |length: usize| [vec![1_u8], vec![7; length - 1]].concat();
+        let sql =
+            "INSERT INTO users VALUES (?1, 1, ?2, 17, ?3, ?3, ?3, ?3, ?4, 0, 0, 0, NULL, 1, 1, 1)";
+        let high = id.wrapping_mul(0x1E37_79B9_7F4A_7C15);
+        self.run(sql, params![id, high, sealed(60), sealed(90)]);
+        self.run("INSERT INTO user_email VALUES (?1, 17, ?2, 1)", params![high, id]);
+    }
+
+    /// Adds a command that was set aside, and that an operator has closed.
+    pub(crate) fn poisoned(&mut self) {
+        let sql = "INSERT INTO poison (id, at, unit, command, error, owner, state, why) \
+                   VALUES (1, 1, 'order', 'x', 'broken', 'x', 3, 'of no use')";
+        self.run(sql, params![]);
+        let sql = "INSERT INTO audit_log SELECT max(id) + 1, 0, 'kim', 'poison.discard', 'desk', \
+                   '1', 'of no use', NULL, NULL, NULL FROM audit_log";
+        self.run(sql, params![]);
+    }
+
+    /// The goods with this id.
+    pub(crate) fn stocked(&mut self, id: i64) -> &mut Sku {
+        let at = usize::try_from(id - self.skus[0].id).unwrap();
+        &mut self.skus[at]
     }
 
     /// The id and the first commit of the next story.
@@ -547,7 +574,7 @@ impl Shop {
     }
 
     /// Appends a gateway record.
-    fn record(&mut self, payment: i64, kind: u8, no: u32, amount: i64) {
+    pub(crate) fn record(&mut self, payment: i64, kind: u8, no: u32, amount: i64) {
         self.records += 1;
         self.psp.extend(psp_record(self.records, payment, kind, no, amount));
     }

@@ -1,6 +1,9 @@
 //! Every way an order can go.
 
-use crate::shop::{Back, Pay, Shop, Story};
+use crate::{
+    full::Wishes,
+    shop::{Back, Pay, Shop, Story},
+};
 
 const CHARGE: u8 = 1;
 const AUTHORIZE: u8 = 2;
@@ -241,6 +244,21 @@ pub(crate) fn one_of_each(shop: &mut Shop) -> Vec<(&'static str, i64)> {
     let mut names: Vec<_> = all.into_iter().map(|(name, story)| (name, shop.add(&story))).collect();
     names.push(("charged", shop.charge()));
     names.push(("shared", shop.shared()));
-    names.push(("bought", shop.bought()));
+    names.push(("bought", shop.bought(9, 500)));
     names
+}
+
+/// What those orders are about.
+pub(crate) const FULL: [(usize, i64); 3] = [(1, 3), (3, 2), (4, 1)];
+
+/// Sold orders with everything; the second gives units back after the customer has spent what
+/// they had earned.
+pub(crate) fn full() -> [(&'static str, Wishes); 4] {
+    let all = Wishes { user: 30, coupon: true, points: [700, 333], back: None, sent: true };
+    [
+        ("full", all),
+        ("full_back", Wishes { back: Some((2, 3)), ..all }),
+        ("full_coupon", Wishes { points: [0; 2], sent: false, ..all }),
+        ("full_points", Wishes { coupon: false, user: 31, back: Some((1, 0)), ..all }),
+    ]
 }
