@@ -11,6 +11,7 @@ use jangbu_domain::inventory::model::{Movement, Reservation, Stock};
 use jangbu_domain::ledger::model::{Account, Entry, Journal, Link};
 use jangbu_domain::order::model::{Offer, Order};
 use jangbu_domain::payment::model::Payment;
+use jangbu_domain::{merchant, point, user};
 use jangbu_engine::port::{Backend, By, Kind, Mode, Read, Table, WritePlan};
 use jangbu_services::bound::{Keyed, Stored};
 use jangbu_services::{projections, registry};
@@ -81,7 +82,14 @@ fn copy(from: &dyn Backend, to: &dyn Backend) -> usize {
         Account,
         Entry,
         Link,
-        Journal
+        Journal,
+        point::model::Account,
+        point::model::Timer,
+        point::model::Credit,
+        point::model::Use,
+        merchant::model::Merchant,
+        user::model::Account,
+        user::model::Holder
     );
     let copy = &mut |store: &mut dyn jangbu_engine::port::Store| {
         let mut tx = store.begin().unwrap();

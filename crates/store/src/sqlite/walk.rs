@@ -65,7 +65,7 @@ mod tests {
         rank: 1,
         name: "item",
         key: &["id"],
-        cols: &[Col::int("a"), Col::text("b")],
+        cols: &[Col::int("a"), Col::text("b"), Col::int("c")],
         versioned: false,
         due: false,
         lists: &[],
@@ -76,7 +76,7 @@ mod tests {
     fn a_walk_searches_its_index_and_sorts_nothing() {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(
-            "CREATE TABLE item (id INTEGER PRIMARY KEY, a INTEGER, b TEXT);
+            "CREATE TABLE item (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c INTEGER);
              CREATE INDEX item_ab ON item (a, b);",
         )
         .unwrap();
