@@ -84,7 +84,7 @@ impl Act<'_> {
             Turn::NotEarned => earned(order, Step::Refused),
             Turn::EarnAgain => self.earn_again(order),
             Turn::Unwind(outcome) => self.turn_round(order, outcome),
-            Turn::UnwindUnasked => self.unwind_unasked(order),
+            Turn::UnwindUnasked => self.unwind(order, Outcome::Shed),
             Turn::Stuck => self.stuck(order),
         }
     }
@@ -251,12 +251,6 @@ impl Act<'_> {
         self.unwind(order, outcome);
     }
 
-    /// A lost intent shall find this one, and charge nothing.
-    fn unwind_unasked(&mut self, order: &mut Order) {
-        self.ask_intent(order);
-        self.unwind(order, Outcome::Shed);
-    }
-
     /// Gives back what was asked.
     pub(super) fn unwind(&mut self, order: &mut Order, outcome: Outcome) {
         order.token = None;
@@ -274,7 +268,7 @@ impl Act<'_> {
         if is_owed(order.pay) {
             let again = order.pay == Step::UndoAsked;
             order.pay = Step::UndoAsked;
-            self.void(again);
+            self.void(order, again);
         }
     }
 
@@ -298,10 +292,12 @@ impl Act<'_> {
         }
     }
 
-    /// Again: the void may be what is open, and nobody else asks about it.
-    fn void(&mut self, again: bool) {
-        let (payment, deadline) = (self.payment(), self.deadline());
-        self.ask_payment(step::VOID, payment::Command::Void { payment, merchant: None, deadline });
+    /// With the intent, for it may be overtaken by its void, or lost: whenever it arrives, it finds
+    /// the payment voided and charges nothing. Again: the void may be what is open, and nobody else
+    /// asks about it.
+    fn void(&mut self, order: &Order, again: bool) {
+        let (intent, deadline) = (self.intent(order), self.deadline());
+        self.ask_payment(step::VOID, payment::Command::Withdraw { intent, deadline });
         if again {
             self.ask_inquiry(None);
         }
@@ -351,7 +347,7 @@ impl Act<'_> {
             order.tries = order.tries.saturating_add(1);
             order.next_at = Some(self.ctx.now + self.rules.again(order.tries));
         }
-        self.void(again);
+        self.void(order, again);
     }
 }
 

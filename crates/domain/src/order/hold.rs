@@ -193,7 +193,7 @@ impl Act<'_> {
         self.ask_inventory(step::PIN, inventory::Command::Pin { order: self.id });
     }
 
-    fn intent(&self, order: &Order) -> payment::Intent {
+    pub(super) fn intent(&self, order: &Order) -> payment::Intent {
         payment::Intent {
             payment: self.payment(),
             order: Some(self.id),

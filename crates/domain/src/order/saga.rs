@@ -57,8 +57,9 @@
 //! - Row 10 when merchants get nothing: there is nothing to give back, so the order unwinds at
 //!   once. An order that points have paid has a payment of 0 by card, which is refunded as any
 //!   other, without the gateway.
-//! - Rows 11 and 14, when payment has never heard of the payment: the intent is written without a
-//!   token and voided, so that a lost one finds it and charges nothing, should it arrive after all.
+//! - Rows 11 and 14, when payment has never heard of the payment, and each undo: the void brings the
+//!   intent, so that a lost or late one finds a voided payment and charges nothing, should it arrive
+//!   after all.
 //! - Rows 21, 25 and 26: an inquiry about a refund is asked as that refund's step. If payment
 //!   has never heard of the refund, or does not know its outcome, the same number is asked again.
 //! - Row 20: a reservation that is expired, released or unknown will never be sold. The order is

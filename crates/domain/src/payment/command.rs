@@ -97,6 +97,10 @@ pub enum Command {
     Resolve { payment: PaymentId, verdict: Verdict, evidence: Box<str> },
     /// An operator's verdict on refund `no`: whether its money went back.
     ResolveRefund { payment: PaymentId, no: u32, given: bool, evidence: Box<str> },
+    /// The void of an order, which brings its intent: as [`Command::Void`], but a payment that was
+    /// never seen is written down and voided, so that an intent which this void has overtaken finds
+    /// it and charges nothing.
+    Withdraw { intent: Intent, deadline: Time },
 }
 
 /// Refunds of units are numbered `1..=UNITS_LAST`; 0 and every number above [`REVERSAL`] reverse
@@ -121,6 +125,7 @@ impl Command {
     pub fn payment(&self) -> PaymentId {
         match self {
             Self::Intend { intent: Intent { payment, .. }, .. }
+            | Self::Withdraw { intent: Intent { payment, .. }, .. }
             | Self::Authorize { payment, .. }
             | Self::Capture { payment, .. }
             | Self::Void { payment, .. }
@@ -140,6 +145,7 @@ impl Command {
         match self {
             Self::GiveBack { gift, .. } => &mut gift.refund.0,
             Self::Intend { intent: Intent { payment, .. }, .. }
+            | Self::Withdraw { intent: Intent { payment, .. }, .. }
             | Self::Authorize { payment, .. }
             | Self::Capture { payment, .. }
             | Self::Void { payment, .. }
@@ -173,6 +179,7 @@ impl Command {
             Self::Inquire { refund, .. } => *refund,
             Self::Said { ask, .. } => ask.refund_no(),
             Self::Intend { .. }
+            | Self::Withdraw { .. }
             | Self::Authorize { .. }
             | Self::Capture { .. }
             | Self::Void { .. }

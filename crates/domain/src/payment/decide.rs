@@ -33,6 +33,9 @@ pub(super) fn decide(
             owned(rows, id, merchant.as_deref())?;
             void(id, *deadline, (ctx, rows, out))?;
         }
+        Command::Withdraw { intent, deadline } => {
+            withdraw(intent, *deadline, (ctx, rows, out))?;
+        }
         Command::GiveBack { gift, deadline } => {
             owned(rows, id, Some(&gift.merchant))?;
             refund::give(gift, *deadline, (ctx, rows, out))?;
@@ -104,8 +107,7 @@ fn intend(
         let same = payment.is_of(intent);
         return if same { Ok(payment.reply(id, None)) } else { Err(Reject::PaymentDiffers) };
     }
-    let in_range = (0..=Money::MAX).contains(&intent.amount);
-    if !in_range || !adds_up(intent) {
+    if !adds_up(intent) {
         return Err(Reject::AmountInvalid);
     }
     let mut payment = Payment::new(intent, Arc::clone(&rows.rules.psp), ctx.now);
@@ -123,12 +125,14 @@ fn intend(
 
 /// Whether the card pays its shares of a sale, and nobody gets a part of what is for points.
 fn adds_up(intent: &Intent) -> bool {
-    match intent.purpose {
-        Purpose::Sale => card_of(&intent.split) == Some(intent.amount),
-        Purpose::Points { .. } => {
-            intent.amount > 0 && intent.split.is_empty() && intent.order.is_none()
+    let in_range = (0..=Money::MAX).contains(&intent.amount);
+    in_range
+        && match intent.purpose {
+            Purpose::Sale => card_of(&intent.split) == Some(intent.amount),
+            Purpose::Points { .. } => {
+                intent.amount > 0 && intent.split.is_empty() && intent.order.is_none()
+            }
         }
-    }
 }
 
 fn authorize(
@@ -181,6 +185,16 @@ fn void(id: PaymentId, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<()
         }
     });
     Ok(())
+}
+
+/// An intent that would be refused for its amounts is no payment whenever it comes.
+fn withdraw(intent: &Intent, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<(), Reject> {
+    let id = intent.payment;
+    if rows.payment.get(id).is_none() && adds_up(intent) {
+        let payment = Payment::new(intent, Arc::clone(&rows.rules.psp), ctx.now);
+        rows.payment.insert(id, payment);
+    }
+    void(id, deadline, (ctx, rows, out))
 }
 
 fn resolve(

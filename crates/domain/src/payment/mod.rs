@@ -21,6 +21,7 @@
 //!  refund that no gateway is asked for: SET_ASIDE ──▶ RELEASED
 //! ```
 //!
+//! The Void of an order brings the intent: one that it has overtaken finds VOIDED.
 //! An INTENT becomes UNKNOWN too when its order inquires: it has a hint that the client has paid.
 //!
 //! 1. The intent is a row before the gateway is called: the call leaves after the commit of SENT

@@ -206,7 +206,7 @@ tables! {
         place server S1x1 @1000 => HOLDING asks reserve-pinned in 2s
         3: hear reserved  => PAYING asks charge m-1=1000 in 12s
         12: timer         => PAY_UNKNOWN asks inquire in 5s
-        14: hear not-sent never_asked => UNWINDING(SHED) asks intend m-1=1000, release, void in 2s
+        14: hear not-sent never_asked => UNWINDING(SHED) asks release, void in 2s
     "
     a_day_of_silence_needs_an_operator: "
         offer S1 1000

@@ -374,7 +374,10 @@ fn show_pay(command: &pay::Command) -> String {
         }
         C::Authorize { .. } => "charge".to_owned(),
         C::Capture { .. } => "capture".to_owned(),
-        C::Void { .. } => "void".to_owned(),
+        C::Withdraw { intent, .. } => {
+            assert_eq!(intent.order, Some(ID));
+            "void".to_owned()
+        }
         C::Refund { parts, amount, deduct, .. } => {
             assert_eq!(*amount, parts.iter().map(|part| part.card).sum::<i64>() - deduct);
             let less = if *deduct == 0 { String::new() } else { format!(" less {deduct}") };

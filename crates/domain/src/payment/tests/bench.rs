@@ -152,6 +152,7 @@ impl Bench {
             ["intend", ..] => self.intend(&words, deadline),
             ["authorize"] => Command::Authorize { payment, token, deadline },
             ["capture"] => Command::Capture { payment, merchant: None, deadline },
+            ["withdraw", ..] => Command::Withdraw { intent: self.intent(&words), deadline },
             ["void"] => Command::Void { payment, merchant: None, deadline },
             ["refund", no, ..] => {
                 let (parts, amount) = parts(&words);
@@ -192,9 +193,14 @@ impl Bench {
     }
 
     fn intend(&self, words: &[&str], deadline: Time) -> Command {
+        let token = words.contains(&"token").then(|| Secret::new("tok_1"));
+        Command::Intend { intent: self.intent(words), token, deadline }
+    }
+
+    fn intent(&self, words: &[&str]) -> Intent {
         let (split, amount) = parts(words);
         let currency = if words.contains(&"usd") { "USD" } else { "KRW" };
-        let intent = Intent {
+        Intent {
             payment: ID,
             order: self.order,
             purpose: number(words, "points")
@@ -203,9 +209,7 @@ impl Bench {
             currency: Currency::parse(currency).unwrap(),
             split,
             capture_later: words.contains(&"later"),
-        };
-        let token = words.contains(&"token").then(|| Secret::new("tok_1"));
-        Command::Intend { intent, token, deadline }
+        }
     }
 }
 

@@ -112,6 +112,27 @@ fn an_open_capture_or_void_is_inquired_and_may_be_asked_again() {
     );
 }
 
+/// What an inquiry found before the capture says nothing about the capture, once nobody is asking:
+/// not while it is open, and not while its own inquiry has yet to be asked.
+#[test]
+fn the_late_answer_to_an_inquiry_of_before_a_capture_knows_nothing_of_it() {
+    check(
+        "
+        intend later a=100 token        => SENT >authorize:100
+        said authorize unknown time-out => UNKNOWN:time-out +unknown:time-out
+        inquire                         => UNKNOWN:time-out >inquire:100
+        said authorize authorized 100   => AUTHORIZED +authorized:100
+        capture                         => CAPTURE_SENT +capture-requested:100 >capture:100
+        said inquire authorized 100     => CAPTURE_SENT
+        said capture unknown time-out   => UNKNOWN:time-out +unknown:time-out
+        said inquire authorized 100     => UNKNOWN:time-out
+        inquire                         => UNKNOWN:time-out >inquire:100
+        said inquire captured 100       => CAPTURED +captured#1:100
+        said inquire authorized 100     => CAPTURED
+        ",
+    );
+}
+
 #[test]
 fn a_payment_without_an_order_drives_itself() {
     check(
