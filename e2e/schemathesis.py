@@ -70,7 +70,23 @@ def fill(client: Client) -> dict[str, str]:
         "expectedTotal": price,
         "payment": {"mode": "SERVER", "token": "tok_schemathesis"},
     })
+    campaign = client.send("POST", "/api/v1/campaigns", {
+        "name": "Spring", "discount": {"type": "FIXED", "amount": 100}, "currency": "KRW",
+        "total": 1_000_000, "perUser": 1_000,
+    })
+    user = client.send("POST", "/api/v1/users", {
+        "email": "lee@example.com", "password": "correct horse", "name": "Lee",
+    })
+    issue = f"/api/v1/campaigns/{campaign['id']}/issue"
+    coupon = client.send("POST", issue, {"userId": user["id"]})
+    category = client.send("POST", "/api/v1/categories", {"code": "cups"})
+    client.send("POST", "/api/v1/merchants", {"merchantId": "m-1", "name": "Kim's Mugs"})
     return {
+        "/api/v1/campaigns/": campaign["id"],
+        "/api/v1/coupons/": coupon["couponId"],
+        "/api/v1/users/": user["id"],
+        "/api/v1/categories/": category["id"],
+        "/api/v1/merchants/": "m-1",
         "/api/v1/products/": product["id"],
         "/api/v1/skus/": sku,
         "/api/v1/stock/": sku,

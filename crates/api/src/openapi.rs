@@ -33,6 +33,7 @@ pub fn openapi_json() -> String {
 }
 
 pub(crate) fn document() -> Value {
+    let schemas = schemas::all();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +44,7 @@ pub(crate) fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:7070" }],
-        "paths": paths(),
+        "paths": paths(&schemas),
         "components": {
             "securitySchemes": {
                 "merchant": {
@@ -64,21 +65,21 @@ pub(crate) fn document() -> Value {
                 },
             },
             "parameters": parameters(),
-            "schemas": schemas::all(),
+            "schemas": schemas,
         },
     })
 }
 
-fn paths() -> Value {
+fn paths(schemas: &Value) -> Value {
     let mut paths = Map::new();
     for route in route::all() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.to_ascii_lowercase()] = operation(route);
+        path[route.method.to_ascii_lowercase()] = operation(route, schemas);
     }
     Value::Object(paths)
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(route: &Route, schemas: &Value) -> Value {
     let mut operation = json!({
         "operationId": route.name,
         "tags": [route.name.split('.').next().unwrap_or_default()],
@@ -90,8 +91,8 @@ fn operation(route: &Route) -> Value {
     if let Some((schema, example)) = route.doc.body {
         let example: Value = serde_json::from_str(example).unwrap_or_default();
         operation["requestBody"] = json!({
-            // A cancellation may come without any words.
-            "required": schema != "CancelOrder",
+            // No body is one without fields, which is enough if none must be there.
+            "required": schemas[schema]["required"] != json!([]),
             "content": { "application/json": { "schema": reference(schema), "example": example } },
         });
     }
