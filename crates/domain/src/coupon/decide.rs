@@ -4,17 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jangbu_kernel::{
-    CampaignId, CouponId, Ctx, Currency, Domain, Mint, OrderId, Out, Time, UnitId, UserId,
-};
+use jangbu_kernel::{CampaignId, CouponId, Ctx, Domain, Mint, Out, Time, UnitId, UserId};
 
-use super::Coupons;
-use super::command::{self, Command, Event, GRANT_MAX, Goods, Holding, Reject, Reply, Tally};
+use super::command::{self, Command, Event, GRANT_MAX, Holding, Reject, Reply, Tally};
 use super::model::{Campaign, Holder, HolderKey, Issue, IssueKey, Rows, State, UserCoupon};
 use super::terms::Terms;
-
-/// A sweep looks at so many coupons: less than a cascade may have commands.
-const SLICE: u32 = 48;
+use super::{Coupons, expiry, redeem};
 
 impl Domain for Coupons {
     const UNIT: UnitId = command::UNIT;
@@ -68,14 +63,14 @@ impl Domain for Coupons {
             }
             Command::Grant { campaign, coupons } => grant(*campaign, coupons, ctx, rows),
             Command::Redeem { coupon, order, user, goods, currency } => {
-                redeem(*coupon, (*order, *user), (goods, *currency), ctx, rows)
+                redeem::redeem(*coupon, (*order, *user), (goods, *currency), ctx, rows)
             }
-            Command::Restore { coupon, order } => Ok(restore(*coupon, *order, ctx, rows)),
+            Command::Restore { coupon, order } => Ok(redeem::restore(*coupon, *order, ctx, rows)),
             Command::Revoke { coupon, reason } => revoke(*coupon, reason, ctx, rows),
-            Command::Sweep { campaign } => Ok(sweep(*campaign, ctx, rows, out)),
+            Command::Sweep { campaign } => Ok(expiry::sweep(*campaign, ctx, rows, out)),
             Command::Expire { campaign, position, left } => {
                 let key = IssueKey { campaign: *campaign, position: *position };
-                Ok(expire(key, *left, (ctx, out), rows))
+                Ok(expiry::expire(key, *left, (ctx, out), rows))
             }
         }
     }
@@ -124,7 +119,7 @@ impl Domain for Coupons {
                 rows.coupon.get(*coupon).map(|row| issued(*coupon, row, terms))
             }
             Command::Grant { campaign, coupons } => granted(*campaign, coupons, rows),
-            Command::Redeem { coupon, .. } => redeemed(rows.coupon.get(*coupon)?, rows),
+            Command::Redeem { coupon, .. } => redeem::redeemed(rows.coupon.get(*coupon)?, rows),
             Command::Restore { coupon, .. } => seen(*coupon, Reply::Restored),
             Command::Revoke { coupon, .. } => seen(*coupon, Reply::Revoked(*coupon)),
         }
@@ -327,59 +322,6 @@ fn granted(id: CampaignId, coupons: &[(CouponId, UserId)], rows: &Rows) -> Optio
     Some(Reply::Granted { coupons: given, remaining: left(terms, last), expires_at })
 }
 
-/// Uses a coupon for an order, or says again that it is used for it.
-fn redeem(
-    id: CouponId,
-    (order, user): (OrderId, UserId),
-    (goods, currency): (&[Goods], Currency),
-    ctx: &Ctx,
-    rows: &mut Rows,
-) -> Result<Reply, Reject> {
-    let old = rows.coupon.get(id).filter(|old| old.user == user).ok_or(Reject::CouponUnknown)?;
-    if old.undone.contains(&order) {
-        return Err(Reject::StepCancelled);
-    }
-    match old.state {
-        State::Used if old.order == Some(order) => {
-            return redeemed(old, rows).ok_or(Reject::CampaignUnknown);
-        }
-        State::Used => return Err(Reject::CouponUsed),
-        State::Revoked => return Err(Reject::CouponRevoked),
-        State::Expired => return Err(Reject::CouponExpired),
-        State::Free if old.expires_at <= ctx.now => return Err(Reject::CouponExpired),
-        State::Free => {}
-    }
-    let campaign = rows.campaign.get(old.campaign).ok_or(Reject::CampaignUnknown)?;
-    let discount = campaign.terms.discount(goods, currency)?;
-    let coupon = enter(id, State::Used, rows);
-    coupon.order = Some(order);
-    coupon.discount = discount;
-    let coupon = rows.coupon.get(id).ok_or(Reject::CouponUnknown)?;
-    redeemed(coupon, rows).ok_or(Reject::CampaignUnknown)
-}
-
-/// The answer to a Redeem that was carried out.
-fn redeemed(coupon: &UserCoupon, rows: &Rows) -> Option<Reply> {
-    let terms = &rows.campaign.get(coupon.campaign)?.terms;
-    let (discount, scope) = (coupon.discount, terms.scope.clone());
-    Some(Reply::Redeemed { discount, scope, funding: terms.funding })
-}
-
-/// Whatever became of the Redeem: the coupon is not used for `order` and never will be.
-fn restore(id: CouponId, order: OrderId, ctx: &Ctx, rows: &mut Rows) -> Reply {
-    let Some(old) = rows.coupon.get(id) else { return Reply::Restored };
-    if old.state == State::Used && old.order == Some(order) {
-        let over = old.expires_at <= ctx.now;
-        let coupon = enter(id, if over { State::Expired } else { State::Free }, rows);
-        coupon.order = None;
-        coupon.discount = 0;
-        coupon.undo(order);
-    } else if !old.undone.contains(&order) {
-        edit(id, rows).undo(order);
-    }
-    Reply::Restored
-}
-
 fn revoke(id: CouponId, reason: &str, ctx: &Ctx, rows: &mut Rows) -> Result<Reply, Reject> {
     let old = rows.coupon.get(id).ok_or(Reject::CouponUnknown)?;
     match old.state {
@@ -392,47 +334,8 @@ fn revoke(id: CouponId, reason: &str, ctx: &Ctx, rows: &mut Rows) -> Result<Repl
     Ok(Reply::Revoked(id))
 }
 
-/// The timer of a campaign. It may be early, late or double.
-fn sweep(id: CampaignId, ctx: &Ctx, rows: &Rows, out: &mut Out<Event>) -> Reply {
-    let due = rows.campaign.get(id).filter(|row| row.next_at.is_some_and(|at| at <= ctx.now));
-    if let Some(campaign) = due {
-        look_at(id, campaign.swept.saturating_add(1), SLICE, out);
-    }
-    Reply::Expired
-}
-
-/// What is looked at is read only then: how many are due, nobody knows before.
-fn look_at(campaign: CampaignId, position: i64, left: u32, out: &mut Out<Event>) {
-    out.tell(command::UNIT, Command::Expire { campaign, position, left });
-}
-
-/// Ends the coupon in place `key` if it is the next one, its time is over and nobody uses it.
-fn expire(key: IssueKey, left: u32, (ctx, out): (&Ctx, &mut Out<Event>), rows: &mut Rows) -> Reply {
-    let IssueKey { campaign: id, position } = key;
-    let (Some(campaign), Some(issue)) = (rows.campaign.get(id), rows.issue.get(key)) else {
-        return Reply::Expired;
-    };
-    if campaign.swept.checked_add(1) != Some(position) {
-        return Reply::Expired;
-    }
-    let (coupon, ends) = (issue.coupon, campaign.terms.expiry(issue.at));
-    if ends > ctx.now {
-        campaign_of(id, rows).next_at = Some(ends);
-        return Reply::Expired;
-    }
-    if rows.coupon.get(coupon).is_some_and(|row| row.state == State::Free) {
-        enter(coupon, State::Expired, rows);
-    }
-    let campaign = campaign_of(id, rows);
-    campaign.sweep(ctx.now);
-    if let Some(left) = left.checked_sub(1).filter(|_| campaign.next_at.is_some()) {
-        look_at(id, position.saturating_add(1), left, out);
-    }
-    Reply::Expired
-}
-
 /// Changes the state of a coupon and the counters of its campaign: the only way to either.
-fn enter(id: CouponId, to: State, rows: &mut Rows) -> &mut UserCoupon {
+pub(super) fn enter(id: CouponId, to: State, rows: &mut Rows) -> &mut UserCoupon {
     let UserCoupon { campaign: of, state: from, .. } = *edit(id, rows);
     let campaign = campaign_of(of, rows);
     campaign.moved(from, to);
@@ -442,10 +345,10 @@ fn enter(id: CouponId, to: State, rows: &mut Rows) -> &mut UserCoupon {
     coupon
 }
 
-fn edit(id: CouponId, rows: &mut Rows) -> &mut UserCoupon {
+pub(super) fn edit(id: CouponId, rows: &mut Rows) -> &mut UserCoupon {
     rows.coupon.edit(id).expect("the coupon was there a moment ago")
 }
 
-fn campaign_of(id: CampaignId, rows: &mut Rows) -> &mut Campaign {
+pub(super) fn campaign_of(id: CampaignId, rows: &mut Rows) -> &mut Campaign {
     rows.campaign.edit(id).expect("a coupon has a campaign")
 }

@@ -1,6 +1,7 @@
 //! Coupons: campaigns that promise exactly so many, who got which, and which order uses one.
 //!
-//! Files beside the usual ones: `terms.rs`, what a campaign promises and what a coupon takes off.
+//! Files beside the usual ones: `terms.rs`, what a campaign promises and what a coupon takes off;
+//! `redeem.rs`, using one and giving it back; `expiry.rs`, coupons whose time is over.
 //!
 //! ```text
 //!            Issue, Grant          Redeem
@@ -27,7 +28,9 @@
 
 pub mod command;
 pub mod decide;
+mod expiry;
 pub mod model;
+mod redeem;
 pub mod terms;
 
 #[cfg(test)]

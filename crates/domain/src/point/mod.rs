@@ -1,7 +1,12 @@
 //! Point: how many points each user has, where they come from and until when they live.
 //!
 //! One row per account with its lots, one row per order that has anything to do with points, one
-//! row per charge and grant, one row per account that says when to wake it. A lot is all points of one kind with one expiry.
+//! row per charge and grant, one row per account that says when to wake it. A lot is all points of
+//! one kind with one expiry.
+//!
+//! Files beside the usual ones: `account.rs`, the lots and the only functions that change a balance;
+//! `spend.rs`, spending points and giving them back; `claw.rs`, taking back what an order has earned;
+//! `rules.rs`, how long points live.
 //!
 //! ```text
 //!    Charge, Grant, Earn            Spend                    (no more way back)

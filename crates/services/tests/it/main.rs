@@ -20,6 +20,7 @@ mod poison;
 mod pressure;
 mod promises;
 mod races;
+mod refusals;
 mod reject;
 mod retry;
 mod rig;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jangbu_domain::{catalog, coupon, inventory, ledger, order, payment, point};
+use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point, user};
 use jangbu_engine::books::SHARD;
 use jangbu_engine::cell::{Cell, Outlet, Step};
 use jangbu_engine::chore::{Chore, Chores};
@@ -90,12 +90,14 @@ macro_rules! text {
 fn reply_text(any: &dyn Any) -> String {
     text!(any: catalog::command::Reply, inventory::command::Reply, order::command::Reply,
         payment::command::Reply, ledger::command::Reply, coupon::command::Reply,
-        point::command::Reply, jangbu_engine::desk::Reply)
+        point::command::Reply, user::command::Reply, merchant::command::Reply,
+        jangbu_engine::desk::Reply)
 }
 
 fn reject_text(any: &dyn Any) -> String {
     text!(any: jangbu_engine::desk::Reject, catalog::command::Reject, inventory::command::Reject, order::command::Reject,
-        payment::command::Reject, ledger::command::Reject, coupon::command::Reject, point::command::Reject)
+        payment::command::Reject, ledger::command::Reject, coupon::command::Reject, point::command::Reject,
+        user::command::Reject, merchant::command::Reject)
 }
 
 /// What left the cells.

@@ -141,6 +141,15 @@ proptest! {
 }
 
 #[test]
+fn users_and_merchants_come_back_as_they_went_in() {
+    let memory = crate::refusals::world().memory;
+    let rows = of_domains(&memory);
+    let count = |name| rows.keys().filter(|(table, _)| *table == name).count();
+    assert_eq!(["users", "user_email", "merchant"].map(count), [2, 2, 1]);
+    assert_round_trip(&memory);
+}
+
+#[test]
 fn a_cell_with_cold_caches_goes_on_as_one_that_remembers() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..12 {
