@@ -122,12 +122,15 @@ fn parameters_of(route: &Route) -> Value {
             ("code", Some("merchant")) => "m-1",
             ("code", _) => "merchant:m-1:payable",
             ("key", Some("idempotency")) => "order-1",
+            ("consumer", _) => "projections",
+            ("key", _) => "ord_01H9Z8D0GC000",
             ("no", _) => "1",
             (_, Some("ledger")) => "jnl_01H9Z8D0GC000",
             (_, Some("poison")) => "4711",
             (_, Some("order" | "saga")) => "ord_01H9Z8D0GC000",
             (_, Some("user")) => "usr_01H9Z8D0G4000",
             (_, Some("product")) => "prd_01H9Z8D0GG000",
+            (_, Some("category")) => "cat_01H9Z8D0GG000",
             (_, Some("campaign")) | ("id", Some("coupon")) if route.path.contains("campaigns") => {
                 "cmp_01H9Z8D0G4000"
             }
@@ -137,10 +140,11 @@ fn parameters_of(route: &Route) -> Value {
             _ => "pay_01H9Z8D0GC000",
         };
         let schema = match example.split_once('_') {
-            Some((prefix, _)) => {
+            // Whatever a consumer calls it: most often an id, of one kind or another.
+            Some((prefix, _)) if name != "key" => {
                 json!({ "type": "string", "pattern": schemas::id_pattern(prefix) })
             }
-            None => json!({ "type": "string" }),
+            _ => json!({ "type": "string" }),
         };
         found.push(json!({
             "name": name, "in": "path", "required": true, "schema": schema, "example": example,
