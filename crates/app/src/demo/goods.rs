@@ -131,8 +131,9 @@ pub(super) struct Product {
 pub(super) fn product(n: usize) -> Product {
     let shelf = &SHELVES[n % SHELVES.len()];
     let round = n / SHELVES.len();
-    let kind = shelf.kinds[round % shelf.kinds.len()];
-    let noun = shelf.nouns[(round / shelf.kinds.len() + round) % shelf.nouns.len()];
+    // The nouns move on by one each time the kinds are through, so each pair comes once a series.
+    let (turn, at) = (round / shelf.kinds.len(), round % shelf.kinds.len());
+    let (kind, noun) = (shelf.kinds[at], shelf.nouns[(turn + at) % shelf.nouns.len()]);
     let series = round / (shelf.kinds.len() * shelf.nouns.len());
     let number = if series == 0 { String::new() } else { format!(" {series:03}호") };
     Product {
