@@ -25,7 +25,7 @@ use crate::repeats::{Conflict, Difference, Repeated};
 use crate::reply::Reply;
 use crate::route::{self, Doc, Route};
 use crate::schemas::{list, nullable, object, of, text, time, whole};
-use crate::text::At;
+use crate::text::{At, hex};
 
 pub(crate) const ROUTES: &[Route] = &[Route {
     method: "GET",
@@ -164,14 +164,6 @@ pub(crate) fn resource(operation: &str, id: i64) -> String {
         "point" => GrantId(id).to_string(),
         _ => id.to_string(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl Api {

@@ -1,12 +1,20 @@
-//! Ids and times as text.
+//! Ids, times and digests as text.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 
 use jangbu_kernel::Time;
 use serde::{Serialize, Serializer};
 
 use crate::codes::Own;
 use crate::problem::Problem;
+
+/// Bytes as lower hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// Serialises by `Display`.
 pub(crate) mod shown {

@@ -23,7 +23,7 @@ use crate::call::Call;
 use crate::html::{escaped, page};
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::text::{At, shown};
+use crate::text::{At, hex, shown};
 
 /// Positions of an answer, and of a read.
 const LINES: u32 = 10_000;
@@ -72,13 +72,6 @@ impl Pass {
             self.lines.push(line);
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn line(campaign: CampaignId, position: i64, issue: &Issue) -> String {
