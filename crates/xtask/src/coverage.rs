@@ -4,8 +4,9 @@
 //! the compiler's major version: from `rustup component add llvm-tools`, or from Debian
 //! (`apt-get install llvm-22`). Lines of tests are left out: they would flatter.
 
+mod lcov;
+
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -14,6 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::tree;
+use lcov::Lines;
 
 /// The crates that are measured. Whatever can go wrong with money goes wrong here.
 const MEASURED: &[&str] = &["domain", "engine", "services"];
@@ -35,24 +37,50 @@ const ENOUGH: f64 = 90.0;
 /// Files that are named when they lack lines.
 const WORST: usize = 12;
 
+/// What to run, and what to say of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wanted {
+    /// Name the lines that no test runs, of files whose path begins so (`crates/services`).
+    #[arg(long, value_name = "PREFIX")]
+    gaps: Option<String>,
+    /// Run nothing: what the last run has counted is read again.
+    #[arg(long)]
+    last: bool,
+}
+
 /// Runs the tests, prints the table; false when a crate has less than enough.
-pub(crate) fn run() -> Result<bool> {
+pub(crate) fn run(wanted: &Wanted) -> Result<bool> {
     let root = tree::root()?;
+    let home = home(&root);
+    let counts = home.join("lines.lcov");
+    let passed = wanted.last || count(&root, &home, &counts)?;
+    let lcov = fs::read_to_string(&counts)
+        .with_context(|| format!("{} is missing: run it without --last", counts.display()))?;
+    Ok(report(&root, &lcov, wanted.gaps.as_deref()) && passed)
+}
+
+/// Runs the tests and writes down what they have counted; false when one of them failed.
+fn count(root: &Path, home: &Path, counts: &Path) -> Result<bool> {
     let tools = tools()?;
-    let home = root.join("target/coverage");
     let profiles = home.join("profiles");
     // Counts of an earlier run belong to other code.
     if profiles.exists() {
         fs::remove_dir_all(&profiles)?;
     }
-    let programs = build(&root, &home)?;
+    let programs = build(root, home)?;
     let mut passed = true;
     for program in &programs {
-        passed &= test(&root, program, &profiles)?;
+        passed &= test(root, program, &profiles)?;
     }
-    let merged = merge(&tools, &profiles, &home)?;
-    let lcov = export(&tools, &merged, &programs)?;
-    Ok(report(&root, &lcov) && passed)
+    let merged = merge(&tools, &profiles, home)?;
+    fs::write(counts, export(&tools, &merged, &programs)?)?;
+    Ok(passed)
+}
+
+/// Where the counting programs are built: beside the others, for their flags differ.
+fn home(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root.join(target).join("coverage")
 }
 
 /// The directory of `llvm-profdata` and `llvm-cov` that fit the compiler.
@@ -165,40 +193,29 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-/// Lines of one file: all that are code, and those that ran.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Lines {
-    all: u32,
-    ran: u32,
-}
-
-impl Lines {
-    fn add(&mut self, other: Self) {
-        self.all += other.all;
-        self.ran += other.ran;
-    }
-
-    fn percent(self) -> f64 {
-        100.0 * f64::from(self.ran) / f64::from(self.all.max(1))
-    }
-}
-
-fn report(root: &Path, lcov: &str) -> bool {
-    let files = files(lcov, &root.to_string_lossy(), &|path| {
+fn report(root: &Path, counts: &str, gaps: Option<&str>) -> bool {
+    let files = lcov::files(counts, &root.to_string_lossy(), &|path| {
         fs::read_to_string(root.join(path)).unwrap_or_default()
     });
-    let mut lacking: Vec<_> = files.iter().filter(|(_, lines)| lines.ran < lines.all).collect();
+    let sums = files.iter().map(|(path, file)| (path, Lines::of(file)));
+    let mut lacking: Vec<_> = sums.clone().filter(|(_, lines)| lines.ran < lines.all).collect();
     lacking.sort_by_key(|(_, lines)| std::cmp::Reverse(lines.all - lines.ran));
     println!("lines that no test runs, by file:");
     for (path, lines) in lacking.iter().take(WORST) {
         println!("  {:>5} of {:>5}  {path}", lines.all - lines.ran, lines.all);
+    }
+    for (path, file) in files.iter().filter(|(path, _)| gaps.is_some_and(|g| path.starts_with(g))) {
+        for (first, last) in lcov::gaps(file) {
+            println!("{path}:{first}-{last}");
+        }
     }
     println!("\ncrate         lines      run   covered");
     let mut enough = true;
     for krate in MEASURED {
         let mut sum = Lines::default();
         let prefix = format!("crates/{krate}/");
-        files.iter().filter(|(path, _)| path.starts_with(&prefix)).for_each(|(_, l)| sum.add(*l));
+        let of_crate = sums.clone().filter(|(path, _)| path.starts_with(&prefix));
+        of_crate.for_each(|(_, lines)| sum.add(lines));
         let percent = sum.percent();
         let good = sum.all > 0 && percent >= ENOUGH;
         enough &= good;
@@ -208,75 +225,9 @@ fn report(root: &Path, lcov: &str) -> bool {
     enough
 }
 
-/// Lines by file of the measured crates, without those of tests. A line that stands in several
-/// programs ran when it ran in any of them.
-fn files(lcov: &str, root: &str, text: &dyn Fn(&str) -> String) -> BTreeMap<String, Lines> {
-    let mut found: BTreeMap<String, BTreeMap<u32, bool>> = BTreeMap::new();
-    let mut current = None;
-    for record in lcov.lines() {
-        if let Some(path) = record.strip_prefix("SF:") {
-            let path = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
-            current = is_measured(path).then(|| path.to_owned());
-        } else if let (Some(path), Some(counted)) = (&current, record.strip_prefix("DA:")) {
-            let mut parts = counted.split(',').map(|part| part.parse::<u64>().unwrap_or(0));
-            let (line, count) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-            let lines = found.entry(path.clone()).or_default();
-            *lines.entry(u32::try_from(line).unwrap_or(0)).or_default() |= count > 0;
-        }
-    }
-    let counted = found.into_iter().map(|(path, lines)| {
-        let end = first_test_line(&text(&path));
-        let code = lines.range(..end);
-        let sum = code.fold(Lines::default(), |sum, (_, ran)| Lines {
-            all: sum.all + 1,
-            ran: sum.ran + u32::from(*ran),
-        });
-        (path, sum)
-    });
-    counted.collect()
-}
-
-fn is_measured(path: &str) -> bool {
-    let krate = path.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/"));
-    let is_test = |file: &str| file.split('/').any(|part| part == "tests" || part == "tests.rs");
-    krate.is_some_and(|(krate, file)| MEASURED.contains(&krate) && !is_test(file))
-}
-
-/// Tests stand at the end of a file: everything from here on is one.
-fn first_test_line(text: &str) -> u32 {
-    let lines: Vec<&str> = text.lines().collect();
-    let opens = |at: &usize| {
-        lines[*at] == "#[cfg(test)]"
-            && lines[at + 1..]
-                .iter()
-                .find(|line| !line.starts_with("#["))
-                .is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
-    };
-    let at = (0..lines.len()).find(opens).unwrap_or(lines.len());
-    u32::try_from(at + 1).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_several_programs_are_joined_and_tests_are_left_out() {
-        let text = "fn a() {\n  b();\n}\n\n#[cfg(test)]\nmod tests {\n  fn t() {}\n}\n";
-        let lcov = "SF:/w/crates/domain/src/a.rs\nDA:1,0\nDA:2,3\nDA:7,9\nend_of_record\n\
-                    SF:/w/crates/api/src/b.rs\nDA:1,1\nend_of_record\n\
-                    SF:/w/crates/domain/src/tests/c.rs\nDA:1,1\nend_of_record\n\
-                    SF:/w/crates/domain/src/a.rs\nDA:1,0\nDA:2,0\nDA:3,1\nend_of_record\n";
-        let found = files(lcov, "/w", &|_| text.to_owned());
-        let wanted = [("crates/domain/src/a.rs".to_owned(), Lines { all: 3, ran: 2 })];
-        assert_eq!(found, BTreeMap::from(wanted));
-    }
-
-    #[test]
-    fn a_module_of_tests_in_a_file_of_its_own_ends_nothing() {
-        assert_eq!(first_test_line("#[cfg(test)]\nmod tests;\nfn a() {}\n"), 4);
-        assert_eq!(first_test_line("#[cfg(test)]\n#[expect(x)]\nmod tests {\n}\n"), 1);
-    }
 
     #[test]
     fn a_test_program_is_read_from_the_message_that_names_it() {

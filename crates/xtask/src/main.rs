@@ -47,7 +47,7 @@ enum Chore {
         dry_run: bool,
     },
     /// Count the lines of domain, engine and services that tests run; exit 1 below 90 % of a crate.
-    Coverage,
+    Coverage(coverage::Wanted),
     /// Kill -9 a server under full load, prove the books, start it again; exit 1 on any loss.
     Kills {
         /// How often.
@@ -63,7 +63,7 @@ fn main() -> Result<ExitCode> {
     let clean = match Args::parse().chore {
         Chore::Tidy { list: true } => tidy::list(),
         Chore::Tidy { list: false } => tidy::run()?,
-        Chore::Coverage => coverage::run()?,
+        Chore::Coverage(wanted) => coverage::run(&wanted)?,
         Chore::Kills { rounds, release } => kills::run(rounds, release)?,
         Chore::Mutations { only, dry_run } => mutations::run(only.as_deref(), dry_run)?,
     };

@@ -160,9 +160,11 @@ async fn a_session_that_was_ended_stays_so_after_a_restart() {
     }
 }
 
-/// Status, code and details of a refusal, and when to come again to the minute.
+/// Status, code and details of a refusal, and within how many minutes to come again: a slow machine
+/// takes seconds between two answers.
 fn told(answer: &Answer) -> (u16, String, Value, Option<u64>) {
-    let after = answer.header("retry-after").parse::<u64>().ok().map(|seconds| seconds / 60);
+    let after =
+        answer.header("retry-after").parse::<u64>().ok().map(|seconds| seconds.div_ceil(60));
     (answer.status, answer.code().to_owned(), answer.json["details"].clone(), after)
 }
 
