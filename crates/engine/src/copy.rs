@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use crate::cell::Turn;
-use crate::chore::{Chore, Next};
+use crate::chore::{Chore, Next, Portion};
 use crate::port::{Copied, Fault};
+
+/// Pages of a slice.
+const PAGES: Portion = Portion::new(64, 4, 1_024);
 
 /// Looked at while the copy is what the database is. Runs on the owner's thread: it must be short.
 pub type Moment<T> = Box<dyn FnOnce() -> T + Send>;
@@ -29,6 +32,7 @@ pub struct Whole<T> {
 /// Copies the database to a new file, and tells when that is whole. Given up, it tells nothing.
 pub struct Copy<T> {
     to: PathBuf,
+    pages: Portion,
     moment: Option<Moment<T>>,
     whole: Option<Whole<T>>,
     tell: Sender<Result<Whole<T>, Fault>>,
@@ -47,11 +51,16 @@ impl<T: Send> Copy<T> {
         moment: Moment<T>,
         tell: Sender<Result<Whole<T>, Fault>>,
     ) -> Self {
-        Self { to: to.into(), moment: Some(moment), whole: None, tell }
+        Self { to: to.into(), pages: PAGES, moment: Some(moment), whole: None, tell }
     }
 
     fn pages(&mut self, turn: &mut Turn<'_>) -> Result<(), Fault> {
-        if let Copied { left: 0, .. } = turn.copy()? {
+        let mut left = 0;
+        turn.piece(&mut self.pages, |turn, pages| {
+            Copied { left, .. } = turn.copy(pages)?;
+            Ok(pages)
+        })?;
+        if left == 0 {
             let commit = turn.last_commit()?;
             let moment = self.moment.take();
             self.whole = moment.map(|moment| Whole { commit, seen: moment() });

@@ -8,8 +8,9 @@
 //! | closed poison | older than [`Keep::poison`] | the audit log's line |
 //!
 //! Events are numbered without gaps and are trimmed from the front, so one number says which are
-//! gone. Everything happens in slices of at most [`ROWS`] rows, or 2,000 events, which one statement
-//! trims in about a millisecond; each is a commit of its own with the shard row: a kill leaves the rows and the number that tells of them together.
+//! gone. Everything happens in slices that aim at a millisecond (`chore`); each is a commit of its own
+//! with the shard row: a kill leaves the rows and the number that tells of them together. The three
+//! kinds take turns.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use jangbu_kernel::time::Span;
 
 use crate::books::{Books, OUTBOX, REQUEST};
 use crate::cell::Turn;
-use crate::chore::{Chore, Next, ROWS};
+use crate::chore::{Chore, Next, Portion};
 use crate::counters::Counters;
 use crate::poison::{Item, POISON, State};
 use crate::port::{By, Fault, Mode, Read, Tx, WritePlan};
@@ -31,8 +32,15 @@ pub const KEYS: Span = Span(15 * DAY);
 
 const DAY: i64 = 86_400_000_000;
 
-/// Events in a slice: what costs is its commit, so that 30,000 events a second are 15 commits.
-const TRIM: i64 = 2_000;
+/// Events of a slice. What costs is its commit: 30,000 events a second are 15 of the largest, and
+/// also the smallest, one every 5 ms, keep up with them.
+const TRIM: Portion = Portion::new(500, 250, 2_000);
+
+/// Requests of a slice; the smallest keep up with 12,800 a second.
+const PURGE: Portion = Portion::new(200, 64, 500);
+
+/// Items of the poison table that a slice looks at.
+const SWEEP: Portion = Portion::new(100, 50, 500);
 
 /// How often rows are looked for that have become old enough.
 const LOOK: Span = Span(1_000_000);
@@ -94,6 +102,9 @@ pub struct Keeper {
     kept: Arc<Kept>,
     /// The closed items of the poison table are looked through from here.
     poison: i64,
+    /// How much of each kind a slice does, and which is the next one to be asked.
+    portions: [Portion; 3],
+    next: usize,
 }
 
 impl Debug for Keeper {
@@ -106,17 +117,41 @@ impl Keeper {
     /// Keeps rows as `keep` says, and no event beyond what `floor` tells.
     pub fn new(keep: Keep, floor: Floor, kept: Arc<Kept>) -> Self {
         let keys = keep.keys.map(|span| Span(span.0.max(KEYS.0)));
-        Self { keep: Keep { keys, ..keep }, floor, kept, poison: 0 }
+        let portions = [TRIM, PURGE, SWEEP];
+        Self { keep: Keep { keys, ..keep }, floor, kept, poison: 0, portions, next: 0 }
     }
 
-    /// Trims the next events; says whether there may be more.
-    fn trim(&self, turn: &mut Turn<'_>) -> Result<bool, Fault> {
-        let Some(keep) = self.keep.events else { return Ok(false) };
+    /// Asks the kinds in turn, until one of them had something to do; says whether one had.
+    fn round(&mut self, turn: &mut Turn<'_>) -> Result<bool, Fault> {
+        for _ in 0..self.portions.len() {
+            let (kind, mut worked) = (self.next, false);
+            self.next = (kind + 1) % self.portions.len();
+            let mut portion = self.portions[kind];
+            turn.piece(&mut portion, |turn, most| {
+                let done;
+                (done, worked) = match kind {
+                    0 => self.trim(turn, most.into())?,
+                    1 => self.purge(turn, most)?,
+                    _ => self.sweep(turn, most)?,
+                };
+                Ok(u32::try_from(done).unwrap_or(u32::MAX))
+            })?;
+            self.portions[kind] = portion;
+            if worked {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Trims the next events, at most so many; says how many, and whether that was anything.
+    fn trim(&self, turn: &mut Turn<'_>, size: i64) -> Result<(i64, bool), Fault> {
+        let Some(keep) = self.keep.events else { return Ok((0, false)) };
         let (floor, kept, limit) = ((self.floor)(), &self.kept, Time(turn.now().0 - keep.0));
         let mut count = 0;
         turn.commit(&mut |tx, books, plan| {
             let first = books.shard.trimmed + 1;
-            let most = (floor.min(books.shard.events) - books.shard.trimmed).min(TRIM);
+            let most = (floor.min(books.shard.events) - books.shard.trimmed).min(size);
             let head = at(tx, first)?;
             kept.behind.store(head.map_or(0, |head| (limit - head).0.max(0)), Ordering::Relaxed);
             count = old(tx, first, most, limit)?;
@@ -129,31 +164,33 @@ impl Keeper {
             Ok(())
         })?;
         Counters::add(&turn.counters().trimmed, count.unsigned_abs());
-        Ok(count == TRIM)
+        Ok((count, count > 0))
     }
 
-    /// Takes the keys off the next requests; says whether there may be more.
-    fn purge(&self, turn: &mut Turn<'_>) -> Result<bool, Fault> {
-        let Some(keep) = self.keep.keys else { return Ok(false) };
+    /// Takes the keys off the next requests, at most so many; says off how many, and whether that
+    /// was anything.
+    fn purge(&self, turn: &mut Turn<'_>, size: u32) -> Result<(i64, bool), Fault> {
+        let Some(keep) = self.keep.keys else { return Ok((0, false)) };
         let (kept, limit) = (&self.kept, Time(turn.now().0 - keep.0));
         let mut count = 0;
         turn.commit(&mut |tx, books, plan| {
-            count = purge(tx, books, plan, limit)?;
+            count = purge(tx, books, plan, (limit, size))?;
             kept.purged.store(books.shard.purged, Ordering::Relaxed);
             Ok(())
         })?;
         Counters::add(&turn.counters().purged, count.unsigned_abs());
-        Ok(count == ROWS)
+        Ok((count, count > 0))
     }
 
-    /// Deletes closed items of the poison table; says whether there may be more.
-    fn sweep(&mut self, turn: &mut Turn<'_>) -> Result<bool, Fault> {
-        let Some(keep) = self.keep.poison else { return Ok(false) };
+    /// Looks at the next items of the poison table, at most so many, and deletes what was closed
+    /// long ago; says how many it looked at, and whether there may be more.
+    fn sweep(&mut self, turn: &mut Turn<'_>, size: u32) -> Result<(i64, bool), Fault> {
+        let Some(keep) = self.keep.poison else { return Ok((0, false)) };
         let (from, limit) = (self.poison + 1, Time(turn.now().0 - keep.0));
         let (mut last, mut seen) = (0, 0);
         turn.commit(&mut |tx, books, plan| {
             let mut gone = Vec::new();
-            tx.read(&[page(&POISON, from)], &mut |_, row| {
+            tx.read(&[page(&POISON, from, size)], &mut |_, row| {
                 (last, seen) = (row.int(0), seen + 1);
                 let item = Item::read(row);
                 let old = item.state != State::Open && item.at < limit;
@@ -167,8 +204,9 @@ impl Keeper {
             }
             Ok(())
         })?;
-        self.poison = if seen == ROWS { last } else { 0 };
-        Ok(seen == ROWS)
+        let full = seen == i64::from(size);
+        self.poison = if full { last } else { 0 };
+        Ok((seen, full))
     }
 }
 
@@ -178,9 +216,7 @@ impl Chore for Keeper {
     }
 
     fn slice(&mut self, turn: &mut Turn<'_>) -> Result<Next, Fault> {
-        // One of them fills a slice; what finds nothing to do costs a read.
-        let more = self.trim(turn)? || self.purge(turn)? || self.sweep(turn)?;
-        Ok(if more { Next::Again } else { Next::Rest(LOOK) })
+        Ok(if self.round(turn)? { Next::Again } else { Next::Rest(LOOK) })
     }
 }
 
@@ -217,18 +253,18 @@ fn old(tx: &mut dyn Tx, first: i64, most: i64, limit: Time) -> Result<i64, Fault
     Ok(low)
 }
 
-fn page(table: &'static crate::port::Table, from: i64) -> Read {
+fn page(table: &'static crate::port::Table, from: i64, limit: u32) -> Read {
     let (from, to) = ([from, i64::MIN, i64::MIN], [i64::MAX; 3]);
-    let limit = u32::try_from(ROWS).unwrap_or(u32::MAX);
     Read { table, by: By::Range { from, to, descending: false, limit } }
 }
 
-/// Takes the keys off the next requests that are older than `limit`; says off how many.
+/// Takes the keys off the next requests that are older than `limit`, at most `size`; says off how
+/// many.
 fn purge(
     tx: &mut dyn Tx,
     books: &mut Books,
     plan: &mut WritePlan,
-    limit: Time,
+    (limit, size): (Time, u32),
 ) -> Result<i64, Fault> {
     let mut head = None;
     let first = books.shard.purged + 1;
@@ -238,7 +274,7 @@ fn purge(
         return Ok(0);
     }
     let (mut count, mut young) = (0, false);
-    tx.read(&[page(&REQUEST, first)], &mut |_, row| {
+    tx.read(&[page(&REQUEST, first, size)], &mut |_, row| {
         young |= Time(row.int(5)) > limit;
         if young {
             return;

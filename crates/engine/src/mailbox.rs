@@ -149,6 +149,11 @@ impl Mailbox {
         Self { queues: Mutex::default(), filled: Condvar::new(), limits, clock }
     }
 
+    /// The time.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// Posts a client's command; `waiter` hears the answer, at once if it is refused here.
     pub fn ask(&self, envelope: Envelope, waiter: Waiter) {
         let now = self.clock.now();

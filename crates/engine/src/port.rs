@@ -471,9 +471,9 @@ pub trait Store {
         Err(Fault::Fatal(format!("this store cannot be copied to {}", to.display())))
     }
 
-    /// Moves the next pages of the copy that was begun: about a millisecond of work, between two
-    /// transactions. What is committed meanwhile goes into the copy by itself.
-    fn copy(&mut self) -> Result<Copied, Fault> {
+    /// Moves the next `pages` of the copy that was begun, between two transactions. What is committed
+    /// meanwhile goes into the copy by itself.
+    fn copy(&mut self, _pages: u32) -> Result<Copied, Fault> {
         Err(Fault::Fatal("no copy was begun".to_owned()))
     }
 

@@ -106,7 +106,7 @@ fn copy_at_once(truth: &dyn Backend, file: &Path) -> Result<(), Fault> {
 }
 
 fn all_pages(store: &mut dyn Store) -> Result<(), Fault> {
-    while store.copy()?.left > 0 {}
+    while store.copy(1_024)?.left > 0 {}
     Ok(())
 }
 

@@ -153,7 +153,10 @@ impl Cell {
         self.plan.sort();
         tx.write(&self.plan)?;
         let committing = self.books().shard.commits;
-        match tx.commit() {
+        let begun = self.mailbox.now();
+        let committed = tx.commit();
+        self.turns.committing.0 += (self.mailbox.now() - begun).0;
+        match committed {
             Ok(()) => self.books().committed(),
             Err(CommitError::Failed(fault)) => return Err(fault),
             Err(CommitError::Unknown(why)) => {

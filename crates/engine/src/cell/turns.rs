@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jangbu_kernel::Time;
+use jangbu_kernel::time::Span;
 
 use super::{Cell, Fill, Step};
-use crate::chore::{Chore, Chores, Next, PACE, PATIENCE};
+use crate::chore::{Chore, Chores, Next, PACE, PATIENCE, Portion};
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::port::{Copied, Each, Fault, Read, Store};
@@ -22,6 +23,8 @@ pub(super) struct Turns {
     last: Time,
     /// The copy that is open.
     open: Option<PathBuf>,
+    /// What the commits of this slice took.
+    pub(super) committing: Span,
 }
 
 struct Waiting {
@@ -39,8 +42,14 @@ impl Waiting {
 
 impl Default for Turns {
     fn default() -> Self {
-        let posted = Arc::default();
-        Self { posted, waiting: Vec::new(), next: Time(i64::MAX), last: Time(0), open: None }
+        Self {
+            posted: Arc::default(),
+            waiting: Vec::new(),
+            next: Time(i64::MAX),
+            last: Time(0),
+            open: None,
+            committing: Span(0),
+        }
     }
 }
 
@@ -96,6 +105,21 @@ impl Turn<'_> {
         &self.cell.counters
     }
 
+    /// Does a piece of work of the size that `portion` has learnt, and lets it learn from that.
+    /// `work` is told the size and says how much of it there was.
+    pub fn piece(
+        &mut self,
+        portion: &mut Portion,
+        work: impl FnOnce(&mut Self, u32) -> Result<u32, Fault>,
+    ) -> Result<(), Fault> {
+        let begun = self.cell.mailbox.now();
+        self.cell.turns.committing = Span(0);
+        let done = work(self, portion.size())?;
+        let took = self.cell.mailbox.now() - begun;
+        portion.took(done, Span(took.0 - self.cell.turns.committing.0));
+        Ok(())
+    }
+
     /// Reads committed rows.
     pub fn read(&mut self, reads: &[Read], each: &mut Each<'_>) -> Result<(), Fault> {
         self.store.begin()?.read(reads, each)
@@ -118,8 +142,8 @@ impl Turn<'_> {
     }
 
     /// The next pages of the copy.
-    pub fn copy(&mut self) -> Result<Copied, Fault> {
-        self.store.copy()
+    pub fn copy(&mut self, pages: u32) -> Result<Copied, Fault> {
+        self.store.copy(pages)
     }
 }
 

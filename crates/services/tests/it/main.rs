@@ -26,6 +26,7 @@ mod retry;
 mod rig;
 mod schema;
 mod shelf;
+mod slices;
 mod split;
 mod stage;
 mod timers;

@@ -38,6 +38,10 @@ impl Hand {
     pub(crate) fn at(now: i64) -> Self {
         Self(AtomicI64::new(now))
     }
+
+    pub(crate) fn pass(&self, span: Span) {
+        self.0.fetch_add(span.0, Ordering::Relaxed);
+    }
 }
 
 impl Clock for Hand {
@@ -215,6 +219,10 @@ impl Rig {
 
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<Hand> {
+        Arc::clone(&self.clock)
     }
 
     pub(crate) fn set(&self, now: Time) {

@@ -10,12 +10,7 @@
 //!    a refusal writes nothing.
 //! 4. Nothing flushes the copy here; whoever ordered it does, on a thread of its own.
 
-use std::{
-    ffi::c_int,
-    fs::OpenOptions,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{ffi::c_int, fs::OpenOptions, path::Path};
 
 use jangbu_engine::port::{Copied, Fault, Store, StoreCounters, Tx};
 use rusqlite::{
@@ -24,14 +19,6 @@ use rusqlite::{
 };
 
 use super::{fault::fault_of, session::Session};
-
-/// Work of one slice that is aimed at.
-const AIM: Duration = Duration::from_millis(1);
-
-/// Pages of a slice: at first, at least, and at most.
-const FIRST: c_int = 64;
-const LEAST: c_int = 4;
-const MOST: c_int = 1_024;
 
 /// Copies to the new file `to` while `run` works with the store.
 pub(super) fn copying(
@@ -42,7 +29,7 @@ pub(super) fn copying(
     let mut copy = create(to)?;
     let wrap = |error: rusqlite::Error| fault_of(&error, &format!("copying to {}", to.display()));
     let backup = Backup::new(session.connection(), &mut copy).map_err(wrap)?;
-    run(&mut Copying { session, backup: &backup, to, pages: FIRST, done: false });
+    run(&mut Copying { session, backup: &backup, to, done: false });
     drop(backup);
     copy.close().map_err(|(_, error)| wrap(error))
 }
@@ -76,20 +63,7 @@ struct Copying<'s, 'c, 'b> {
     session: &'s mut Session<'c>,
     backup: &'b Backup<'b, 'b>,
     to: &'b Path,
-    /// Of the next slice.
-    pages: c_int,
     done: bool,
-}
-
-impl Copying<'_, '_, '_> {
-    /// Keeps the next slice near its aim.
-    fn adapt(&mut self, took: Duration) {
-        if took > AIM {
-            self.pages = (self.pages / 2).max(LEAST);
-        } else if took < AIM / 2 {
-            self.pages = (self.pages * 2).min(MOST);
-        }
-    }
 }
 
 impl Store for Copying<'_, '_, '_> {
@@ -105,13 +79,12 @@ impl Store for Copying<'_, '_, '_> {
         self.session.counters()
     }
 
-    fn copy(&mut self) -> Result<Copied, Fault> {
+    fn copy(&mut self, pages: u32) -> Result<Copied, Fault> {
         let count = |n: c_int| u64::try_from(n).unwrap_or(0);
         if !self.done {
-            let begun = Instant::now();
-            let step = self.backup.step(self.pages);
-            self.adapt(begun.elapsed());
-            match step {
+            // None would be done at once and for ever; a negative number means all of them.
+            let pages = c_int::try_from(pages.max(1)).unwrap_or(c_int::MAX);
+            match self.backup.step(pages) {
                 Ok(StepResult::Done) => self.done = true,
                 Ok(_) => {}
                 Err(error) => {

@@ -42,7 +42,7 @@ fn copy(
     let mut told = Vec::new();
     store.copying(to, &mut |store| {
         loop {
-            let copied = store.copy().unwrap();
+            let copied = store.copy(64).unwrap();
             told.push(copied);
             if copied.left == 0 {
                 return;
@@ -155,7 +155,7 @@ fn what_is_there_is_not_overwritten_and_a_place_that_is_not_there_is_named() {
                 };
                 assert!(text.contains(to.to_str().unwrap()), "{text}");
             }
-            assert!(store.copy().is_err(), "no copy is open");
+            assert!(store.copy(64).is_err(), "no copy is open");
             commit(store, insert(&[long(1)])).unwrap();
         })
         .unwrap();
