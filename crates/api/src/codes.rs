@@ -199,6 +199,8 @@ pub(crate) const TABLE: &[Row] = &[
     row("POINT_USE_UNKNOWN", 404, "The order has nothing to do with points"),
     row("POINT_RESTORE_EXCEEDS_SPENT", 409, "More points than the order has spent"),
     row("POINT_CLAW_EXCEEDS_EARNED", 409, "More points than the order has earned"),
+    row("POINT_CHARGE_UNKNOWN", 404, "There is no such charge of points"),
+    row("POINT_REFUND_EXCEEDS_LEFT", 409, "More points than are left of the charge"),
     // ledger
     row("UNBALANCED", 422, "The legs do not balance"),
     row("POSTING_DIFFERS", 409, "The posting has other legs"),

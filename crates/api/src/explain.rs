@@ -278,11 +278,17 @@ fn point(reject: &point::command::Reject) -> Option<Told> {
         }
         R::LotsFull => told("expiresAt", "leave it out: the account has too many dates of its own"),
         R::Overflow => told("amount", "the account cannot count that many points"),
+        R::RefundExceedsLeft { left } => told(
+            "amount",
+            format!("{left} of this charge are left; the others are spent, ended or given back"),
+        ),
         R::StepCancelled
         | R::UseDiffers
         | R::UseUnknown
         | R::RestoreExceedsSpent
-        | R::ClawExceedsEarned => return None,
+        | R::ClawExceedsEarned
+        | R::ChargeUnknown
+        | R::TooManyRefunds => return None,
     })
 }
 

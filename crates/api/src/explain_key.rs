@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jangbu_engine::port::Fault;
 use jangbu_kernel::id::MovementId;
-use jangbu_kernel::{GrantId, OrderId, PaymentId, ProductId, SkuId};
+use jangbu_kernel::{GrantId, OrderId, PaymentId, ProductId, RefundId, SkuId};
 use jangbu_services::queries::Queries;
 use jangbu_services::requests::Carried;
 use serde::Serialize;
@@ -161,6 +161,7 @@ pub(crate) fn resource(operation: &str, id: i64) -> String {
         "sku" => SkuId(id).to_string(),
         "stock" => MovementId(id).to_string(),
         "point" if operation == "point.charge" => PaymentId(id).to_string(),
+        "point" if operation == "point.refund" => RefundId(id).to_string(),
         "point" => GrantId(id).to_string(),
         _ => id.to_string(),
     }

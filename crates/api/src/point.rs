@@ -6,11 +6,12 @@
 
 mod charge;
 mod look;
+mod refund;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jangbu_domain::point::command::{Command, Reply as Answer, UNIT};
+use jangbu_domain::point::command::{Command, Reply as Answer, UNIT, What};
 use jangbu_kernel::{Currency, GrantId, Time, UserId};
 use jangbu_services::queries::Queries;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ use crate::schemas::{
 use crate::text::{self, At, id, shown};
 
 const CHARGE: &str = r#"{"amount":5000,"token":"tok_visa"}"#;
+const REFUND: &str = r#"{"amount":3000,"reason":"bought by mistake"}"#;
 const GRANT: &str = r#"{"amount":500,"expiresAt":"2027-01-31T15:00:00Z","reason":"an apology"}"#;
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -101,6 +103,32 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         method: "POST",
+        path: "/api/v1/users/{id}/points/charges/{payment}/refunds",
+        name: "point.refund",
+        role: Role::Operator,
+        keyed: true,
+        run: |api, call| Box::pin(async move { refund::refund(&api, &call).await }),
+        doc: Doc {
+            summary: "Give the money of a charge back, as far as its points are unspent; audited",
+            query: &[],
+            body: Some(("RefundPoints", REFUND)),
+            answers: &[
+                (201, "PointRefund", "The points are gone and the money is on its way back"),
+                (202, "PointRefund", "The points are held; the gateway has not said yet"),
+            ],
+            codes: &[
+                "PAYMENT_UNKNOWN",
+                "REFUND_CONFLICT",
+                "REFUND_REFUSED",
+                "GATEWAY_UNAVAILABLE",
+                "POINTS_AMOUNT_INVALID",
+                "POINT_REFUND_EXCEEDS_LEFT",
+                "TOO_MANY_REFUNDS",
+            ],
+        },
+    },
+    Route {
+        method: "POST",
         path: "/api/v1/users/{id}/points/grants",
         name: "point.grant",
         role: Role::Operator,
@@ -156,12 +184,9 @@ struct GrantOut {
 async fn grant(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: GrantIn<'_> = call.json()?;
     let (user, grant) = (user(call)?, GrantId(api.shop.mint()));
-    if !(1..=REASON).contains(&body.reason.chars().count()) {
-        let message = format!("must have 1 to {REASON} characters");
-        return Err(Problem::field("reason", message));
-    }
+    let reason = reason(&body.reason)?;
     let expires_at = body.expires_at.as_deref().map(expiry).transpose()?;
-    let (amount, reason) = (body.amount, Box::from(&*body.reason));
+    let amount = body.amount;
     let until = expires_at.map(|at| at.0);
     let canon = Canon::new(call.name).int(user.0).int(amount).int(until.unwrap_or(0));
     let canon = canon.text(&body.reason);
@@ -188,6 +213,15 @@ async fn grant(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     Ok(Reply::json(201, &out).replayed(asked.replayed))
 }
 
+/// An operator's words.
+fn reason(text: &str) -> Result<Box<str>, Problem> {
+    if !(1..=REASON).contains(&text.chars().count()) {
+        let message = format!("must have 1 to {REASON} characters");
+        return Err(Problem::field("reason", message));
+    }
+    Ok(text.into())
+}
+
 fn expiry(text: &str) -> Result<Time, Problem> {
     let wrong = || Problem::field("expiresAt", "must be a time such as 2027-01-31T15:00:00Z");
     text::time(text).ok_or_else(wrong)
@@ -207,8 +241,7 @@ pub(crate) fn schemas() -> Value {
         "earned": whole(), "nextExpiry": or_null(object(&next)),
         "lots": list("PointLot"),
     });
-    let what =
-        ["CHARGED", "GRANTED", "EARNED", "SPENT", "RESTORED", "CLAWED_BACK", "UNCLAWED", "EXPIRED"];
+    let what: Vec<&str> = What::ALL.iter().map(|what| what.name()).collect();
     let about = |prefix| or_null(id_of(prefix));
     let movement = json!({
         "at": time(), "what": words(&what), "orderId": about("ord"), "paymentId": about("pay"),
@@ -217,8 +250,16 @@ pub(crate) fn schemas() -> Value {
     let charge = json!({
         "paymentId": id_of("pay"), "userId": id_of("usr"), "amount": whole(),
         "currency": currency(), "status": words(&charge::STATUSES), "createdAt": time(),
-        "balance": nullable("integer"),
+        "balance": nullable("integer"), "refunded": whole(), "refundable": whole(),
+        "refunds": list("PointRefund"),
     });
+    let refund = json!({
+        "refundId": id_of("rfd"), "paymentId": id_of("pay"), "userId": id_of("usr"),
+        "amount": whole(), "status": words(&refund::STATUSES), "reason": { "type": "string" },
+    });
+    let mut part = wish.clone();
+    part["type"] = json!(["integer", "null"]);
+    part["description"] = json!("Points of the charge; none: as many as are unspent.");
     let grant = json!({
         "grantId": id_of("grt"), "userId": id_of("usr"), "amount": whole(),
         "expiresAt": nullable("string"), "balance": whole(),
@@ -234,7 +275,9 @@ pub(crate) fn schemas() -> Value {
     json!({
         "PointLot": object(&lot), "Points": object(&points),
         "PointMovement": object(&movement), "PointMovements": page("PointMovement"),
-        "PointCharge": object(&charge), "PointGrant": object(&grant),
+        "PointCharge": object(&charge), "PointRefund": object(&refund),
+        "PointGrant": object(&grant),
+        "RefundPoints": body(&json!({ "amount": part, "reason": reason }), &["amount"]),
         "ChargePoints": object(&json!({ "amount": wish, "token": token })),
         "GrantPoints": body(
             &json!({ "amount": wish, "expiresAt": until, "reason": reason }),

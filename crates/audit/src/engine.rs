@@ -34,6 +34,7 @@ const PLACE: &str = "order.place";
 const AUTHORIZE: &str = "payment.authorize";
 const CHARGE_POINTS: &str = "point.charge";
 const GIVE_BACK: &str = "payment.refund";
+const REFUND_POINTS: &str = "point.refund";
 
 /// The shard row.
 #[derive(Debug, Default)]
@@ -81,7 +82,8 @@ pub(crate) enum Made {
 impl Made {
     fn by(scope: &str) -> Self {
         let (pays, charges) = ((AUTHORIZE, Self::Payment), (CHARGE_POINTS, Self::Payment));
-        [(PLACE, Self::Order), pays, charges, (GIVE_BACK, Self::Refund)]
+        let (gives, returns) = ((GIVE_BACK, Self::Refund), (REFUND_POINTS, Self::Refund));
+        [(PLACE, Self::Order), pays, charges, gives, returns]
             .into_iter()
             .find_map(|(operation, made)| scope.ends_with(operation).then_some(made))
             .unwrap_or(Self::Other)

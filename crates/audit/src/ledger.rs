@@ -309,6 +309,7 @@ impl Ledger {
 }
 
 fn expected(payment: &Payment) -> Vec<Expected<'_>> {
+    let points = payment.points_of.is_some();
     let moves = |refund: &Refund| -> &'static [(i128, bool)] {
         match refund.state {
             refund_state::DONE => &[(-1, false)],
@@ -320,12 +321,11 @@ fn expected(payment: &Payment) -> Vec<Expected<'_>> {
     let refunds = payment.refunds.iter().flat_map(|refund| {
         moves(refund).iter().map(|&(sign, aside)| {
             let (amount, deduct, parts) = (refund.amount, refund.deduct, &*refund.parts);
-            Expected { sign, aside, amount, deduct, parts, points: false, found: false }
+            Expected { sign, aside, amount, deduct, parts, points, found: false }
         })
     });
     let capture = || {
-        let (amount, parts, points) =
-            (payment.captured, &*payment.split, payment.points_of.is_some());
+        let (amount, parts) = (payment.captured, &*payment.split);
         Expected { sign: 1, aside: false, amount, deduct: 0, parts, points, found: false }
     };
     let captured = payment.state == state::CAPTURED;

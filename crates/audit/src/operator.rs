@@ -43,6 +43,7 @@ pub const OPERATIONS: &[&str] = &[
     "payment.inquire",
     "payment.resolve",
     "point.grant",
+    "point.refund",
     "poison.discard",
     "poison.retry",
     "product.create",

@@ -4,11 +4,13 @@
 //! charged + restored           = paid left   + spent + expired
 //! granted + rewarded + restored = earned left + spent + expired + clawed back
 //! −balance of points:{kind}    = Σ lots of the kind + Σ (spent by orders − captured as points)
+//!                              + Σ points of refunds of which the gateway has not said yet
 //! ```
 //!
-//! The rows of one order, grant or account are checked in [`case`].
+//! The rows of one order, grant or account are checked in [`case`], charges, their refunds and grants in [`credit`].
 
 pub(crate) mod case;
+pub(crate) mod credit;
 
 use std::collections::HashMap;
 
@@ -23,7 +25,7 @@ rules! {
     LAW = "point.law", Mismatched, "By kind, what came into an account is what is left, spent, expired and clawed back; nothing is negative, and no more is restored than spent.";
     LOTS = "point.lots", Mismatched, "The lots of an account stand in the order of spending, none empty, no two alike, and sum to its points by kind.";
     TIMER = "point.timer", Mismatched, "An account with lots that end is woken no later than the first of them, by the timer that it knows.";
-    CREDITED = "point.credited", Mismatched, "Charged and granted are the sums of the account's charges and grants.";
+    CREDITED = "point.credited", Mismatched, "Charged and granted are the sums of the account's charges, without what went back, and grants.";
     USED = "point.used", Mismatched, "Spent, restored, rewarded and clawed back are the sums over the account's orders.";
     ACCOUNT = "point.account", Lost, "Whoever was given points, or has spent some, has an account.";
     USE = "point.use", Mismatched, "An order gets back no more than it spent, and gives back no more than it earned.";
@@ -32,6 +34,7 @@ rules! {
     AGREES = "point.agrees", Mismatched, "What an order has spent and earned is what its buyer's account says of it.";
     CHARGED = "point.charged", Lost, "Who has paid for points has them.";
     CHARGE = "point.charge", Mismatched, "A charge has its payment, of the same user and amount; a grant has none.";
+    REFUND = "point.refund", Mismatched, "What a charge gives back as money is what its points gave up: both know the same refunds, of the same amounts, and agree on how they stand.";
     POSTED = "point.posted", Lost, "Grants, earnings, claw-backs and expiries have their postings.";
     POSTING = "point.posting", Mismatched, "A posting of points is that of its grant, order or account, leg by leg.";
     SETTLED = "point.settled", Mismatched, "What an order that is at rest has spent is what its payment took as points.";

@@ -23,7 +23,8 @@ use crate::{
     payment::{self, Payment, state as pay},
     point::{
         Points,
-        case::{self as point, Credit, Use},
+        case::{self as point, Use},
+        credit::{CREDITS, Credit},
     },
     psp_log::Record,
     report::{Conditions, InFlight},
@@ -119,7 +120,7 @@ pub(crate) fn walk(
     let (mut orders, mut reservations) = (prepare(order::SQL)?, prepare(inventory::SQL)?);
     let (mut payments, mut entries) = (prepare(payment::SQL)?, prepare(ledger::SQL)?);
     let mut journals = prepare(journal::SQL)?;
-    let (mut uses, mut credits) = (prepare(point::USES)?, prepare(point::CREDITS)?);
+    let (mut uses, mut credits) = (prepare(point::USES)?, prepare(CREDITS)?);
     let watch = from.watch;
     let mut orders = Stream::new(order::SQL, orders.query([])?, Order::read, watch);
     let mut reservations =
@@ -127,7 +128,7 @@ pub(crate) fn walk(
     let mut payments = Stream::new(payment::SQL, payments.query([])?, Payment::read, watch);
     let mut journals = Stream::new(journal::SQL, journals.query([])?, Journal::read, watch);
     let mut uses = Stream::new(point::USES, uses.query([])?, Use::read, watch);
-    let mut credits = Stream::new(point::CREDITS, credits.query([])?, Credit::read, watch);
+    let mut credits = Stream::new(CREDITS, credits.query([])?, Credit::read, watch);
     let mut entries = Stream::new(ledger::SQL, entries.query([])?, Leg::read, watch);
     orders.advance(book)?;
     reservations.advance(book)?;

@@ -187,7 +187,7 @@ impl Service for PaymentService {
         if let Some(post) = ledger::rules::postings(&event, ctx.now) {
             sink.effects.push_back(Envelope::new(ledger::UNIT, Origin::Event, post));
         }
-        sink.effects.extend(bought(&event));
+        sink.effects.extend(bought(&event).or_else(|| returned(&event, rows)));
         match about.order {
             Some(order) => {
                 sink.effects.extend(heard(event).map(|event| order::hear(order, event)));
@@ -204,6 +204,20 @@ fn bought(event: &Event) -> Option<Envelope> {
     let (payment, amount, currency) = (about.payment, *amount, about.currency);
     let charge = point::Command::Charge { payment, user, amount, currency };
     Some(Envelope::new(point::UNIT, Origin::Event, charge))
+}
+
+/// The command that tells point what became of the money of points that are given back.
+fn returned(event: &Event, rows: &Rows) -> Option<Envelope> {
+    let (about, no, given) = match event {
+        Event::Refunded { about, no, .. } => (about, *no, true),
+        Event::RefundRefused { about, no, .. } => (about, *no, false),
+        _ => return None,
+    };
+    let Purpose::Points { user } = about.purpose else { return None };
+    let payment = about.payment;
+    let refund = rows.payment.get(payment)?.refund(no)?.id?;
+    let ended = point::Command::RefundEnded { payment, refund, user, given };
+    Some(Envelope::new(point::UNIT, Origin::Event, ended))
 }
 
 /// The signal of an event that is an answer, or the end of waiting for one.

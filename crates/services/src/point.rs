@@ -1,17 +1,17 @@
 //! Point's rows, and how its answers reach the order that asked and its movements the ledger.
 
-use jangbu_domain::ledger;
 use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_domain::point::Points;
 use jangbu_domain::point::command::{Command, Event, Kind, Move, Reject, Reply};
 use jangbu_domain::point::decide::owner;
 use jangbu_domain::point::model::{
-    Account, Back, Both, Claw, Credit, Lot, Rows, State, Timer, Use,
+    Account, Back, Both, Claw, Credit, Lot, Refund, RefundState, Rows, State, Timer, Use,
 };
+use jangbu_domain::{ledger, payment};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, Time, UserId};
+use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, RefundId, Time, UserId};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -72,8 +72,9 @@ pub static CREDIT: Table = Table {
         Col::int("balance"),
         Col::int("at"),
         Col::text("reason"),
+        Col::text("refunds"),
     ],
-    versioned: false,
+    versioned: true,
     due: false,
     lists: &[],
 };
@@ -119,6 +120,18 @@ fn unpack_lots(column: &str, text: &str) -> Vec<Lot> {
         amount,
     };
     lots.into_iter().map(lot).collect()
+}
+
+fn unpack_refunds(text: &str) -> Vec<Refund> {
+    let column = "point_credit.refunds";
+    let refunds: Vec<(i64, i64, i64, i64)> = packed::read(column, text);
+    let refund = |(id, amount, state, missing)| Refund {
+        id: RefundId(id),
+        amount,
+        state: packed::coded(column, state, RefundState::from_code),
+        missing,
+    };
+    refunds.into_iter().map(refund).collect()
 }
 
 fn both(row: &dyn Fields, at: usize) -> Both {
@@ -192,13 +205,16 @@ impl Stored for Credit {
             balance: row.int(5),
             at: Time(row.int(6)),
             reason: row.text(7).into(),
+            refunds: unpack_refunds(row.text(8)),
         }
     }
 
     fn write(&self, to: &mut RowWriter<'_>) {
-        let Self { user, kind, amount, until, balance, at, reason } = self;
+        let Self { user, kind, amount, until, balance, at, reason, refunds } = self;
         to.int(user.0).int(kind.code()).int(*amount).opt_int(until.map(|at| at.0));
         to.int(*balance).int(at.0).text(reason);
+        let refund = |r: &Refund| (r.id.0, r.amount, r.state.code(), r.missing);
+        packed::write(to, &refunds.iter().map(refund).collect::<Vec<_>>());
     }
 }
 
@@ -270,6 +286,9 @@ impl Service for PointService {
             | Command::ClawBack { .. }
             | Command::UnClaw { .. } => OrderId(Points::resource(command)).to_string(),
             Command::Expire { user } => user.to_string(),
+            Command::Refund { refund, .. } | Command::RefundEnded { refund, .. } => {
+                refund.to_string()
+            }
         }
     }
 
@@ -289,6 +308,10 @@ impl Service for PointService {
                 let post = ledger::points::posting(&moved, ctx.now);
                 let post = post.map(|post| Envelope::new(ledger::UNIT, Origin::Event, post));
                 sink.effects.extend(post);
+            }
+            Event::Refunding { payment, refund, amount, reason } => {
+                let give = payment::Command::ReturnPoints { payment, refund, amount, reason };
+                sink.effects.push_back(Envelope::new(payment::UNIT, Origin::Event, give));
             }
             Event::Changed { moves } => {
                 let moves = moves.iter().map(published).collect();
@@ -320,7 +343,11 @@ fn done(asked: u16, reply: &Reply) -> Option<SagaEvent> {
             number(asked, step::CLAW).map(|no| SagaEvent::Clawed { no, taken })
         }
         Reply::UnClawed => number(asked, step::UNCLAW).map(|no| SagaEvent::UnClawed { no }),
-        Reply::Charged { .. } | Reply::Granted { .. } | Reply::Expired => None,
+        Reply::Charged { .. }
+        | Reply::Granted { .. }
+        | Reply::Expired
+        | Reply::Refunding { .. }
+        | Reply::RefundEnded => None,
     }
 }
 

@@ -5,7 +5,7 @@ use jangbu_domain::coupon::terms::{Funding, Kind, Terms, Valid};
 use jangbu_domain::payment::command::{Command as Payment, Intent, Purpose, SOON};
 use jangbu_domain::point;
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{CampaignId, CouponId, GrantId, Mint, PaymentId, Time, UserId};
+use jangbu_kernel::{CampaignId, CouponId, GrantId, Mint, PaymentId, RefundId, Time, UserId};
 
 use crate::dice::Dice;
 use crate::people::{Asking, Body, KRW, People, card};
@@ -98,12 +98,13 @@ impl People {
         }
     }
 
-    /// Points that are bought, or given by an operator.
+    /// Points that are bought and perhaps regretted, or given by an operator.
     pub(crate) fn points(&mut self, dice: &mut Dice) -> Asking {
         let user = UserId(dice.between(1, 3));
         if dice.chance(400) {
             let payment = PaymentId(self.id());
             self.charges.push(payment);
+            self.bought.push((payment, user));
             let intent = Intent {
                 payment,
                 order: None,
@@ -115,6 +116,14 @@ impl People {
             };
             let intend = Payment::Intend { intent, token: Some(card()), deadline: SOON };
             return self.promise("points", Body::Payment(intend));
+        }
+        if dice.chance(800)
+            && let Some((payment, user)) = dice.pick(&self.bought).copied()
+        {
+            let amount = dice.chance(700).then(|| dice.between(1, 2_000));
+            let (refund, reason) = (RefundId(self.id()), "regretted".into());
+            let refund = point::command::Command::Refund { refund, payment, user, amount, reason };
+            return self.promise("regret", Body::Point(refund));
         }
         let grant = self.grant(dice);
         self.promise("grant", grant)

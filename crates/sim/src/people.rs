@@ -107,6 +107,8 @@ pub(crate) struct People {
     pub(crate) orders: Vec<OrderId>,
     /// Payments without an order.
     pub(crate) charges: Vec<PaymentId>,
+    /// Charges of points, with who has bought them.
+    pub(crate) bought: Vec<(PaymentId, UserId)>,
     pub(crate) campaigns: Vec<CampaignId>,
     pub(crate) coupons: Vec<(CouponId, UserId)>,
     prices: Vec<i64>,

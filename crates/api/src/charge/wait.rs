@@ -1,16 +1,18 @@
 //! From a command about a payment without an order to the gateway's answer: a merchant's payment,
-//! and a charge of points.
+//! a charge of points, and its refund.
 
 use std::sync::Arc;
 
 use jangbu_domain::payment::command::Reply as Answer;
 use jangbu_domain::payment::model::{Payment, RefundState, State};
-use jangbu_kernel::{Envelope, PaymentId, Time};
+use jangbu_domain::point::command as point;
+use jangbu_kernel::{Envelope, PaymentId, RefundId, Time};
 use jangbu_services::payment::Settled;
 
 use crate::Api;
 use crate::ask::unanswered;
 use crate::call::Call;
+use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::Timing;
 use crate::wait::Watch;
@@ -23,6 +25,8 @@ pub(crate) enum What {
     Voided,
     /// The refund that the command turns out to be about.
     Refunded,
+    /// The refund of this name, of a charge of points.
+    Returned(RefundId),
 }
 
 /// A payment after a command, answered or not.
@@ -49,6 +53,10 @@ impl What {
                 let refund = refund.and_then(|no| payment.refund(no));
                 refund.is_some_and(|refund| refund.state == RefundState::Sent)
             }
+            Self::Returned(id) => {
+                let refund = payment.refund_of(id);
+                refund.is_some_and(|refund| refund.state == RefundState::Sent)
+            }
         }
     }
 
@@ -59,6 +67,7 @@ impl What {
             Self::Authorized => false,
             Self::Captured | Self::Voided => payment.state == State::Authorized,
             Self::Refunded => refund.is_some_and(|no| payment.refund(no).is_none()),
+            Self::Returned(id) => payment.refund_of(id).is_none(),
         }
     }
 }
@@ -95,6 +104,39 @@ pub(crate) async fn follow(
         None => (find(api, id).await?, None),
     };
     Ok(Seen { id, payment, refund, at, replayed, timing: Some(timing) })
+}
+
+/// Asks for a charge of points to be given back, and waits until the gateway has answered or the
+/// wait limit has passed; says the name of the refund.
+pub(crate) async fn returned(
+    api: &Arc<Api>,
+    call: &Call,
+    (id, envelope): (PaymentId, Envelope),
+) -> Result<(RefundId, Seen), Problem> {
+    let deadline = tokio::time::Instant::from_std(call.started + api.settings.wait);
+    let mut asked = None;
+    let work = async {
+        let watch = Watch::new(api, id);
+        let first = api.ask::<point::Reply>(envelope, call.permit()).await?;
+        let timing = Timing::accepted(call.started, first.accepted);
+        let point::Reply::Refunding { refund, .. } = first.reply else {
+            return Err(Problem::of(Own::Internal, "the reply is not a refund"));
+        };
+        asked = Some((refund, first.replayed, timing));
+        // What was asked before may have been answered before.
+        let watch = (!first.replayed).then_some(watch);
+        answered(api, (id, None), watch, What::Returned(refund)).await
+    };
+    let done = tokio::time::timeout_at(deadline, work).await.ok().transpose()?;
+    let (name, replayed, mut timing) = asked.ok_or_else(unanswered)?;
+    let (payment, at) = match done {
+        Some((payment, at)) => {
+            timing.settle = Some(call.started.elapsed());
+            (payment, at)
+        }
+        None => (find(api, id).await?, None),
+    };
+    Ok((name, Seen { id, payment, refund: None, at, replayed, timing: Some(timing) }))
 }
 
 /// Waits for the answer. Without a watch from before the command, or after a signal that was about

@@ -11,6 +11,7 @@ use jangbu_kernel::{Currency, PaymentId, UserId};
 use jangbu_services::queries::Queries;
 use serde::{Deserialize, Serialize};
 
+use super::refund::RefundOut;
 use super::{CURRENCY, user};
 use crate::Api;
 use crate::ask::envelope;
@@ -49,6 +50,15 @@ struct ChargeOut {
     status: &'static str,
     created_at: At,
     balance: Option<i64>,
+    refunded: i64,
+    refundable: i64,
+    refunds: Vec<RefundOut>,
+}
+
+/// What the points of a charge say beside its payment.
+struct Standing {
+    balance: Option<i64>,
+    refundable: i64,
 }
 
 fn status(payment: &Payment) -> &'static str {
@@ -60,7 +70,9 @@ fn status(payment: &Payment) -> &'static str {
 }
 
 impl ChargeOut {
-    fn of(payment_id: PaymentId, user_id: UserId, payment: &Payment, balance: Option<i64>) -> Self {
+    fn of(payment_id: PaymentId, user_id: UserId, payment: &Payment, standing: &Standing) -> Self {
+        let Standing { balance, refundable } = *standing;
+        let refunds = payment.refunds.iter();
         Self {
             payment_id,
             user_id,
@@ -69,6 +81,9 @@ impl ChargeOut {
             status: status(payment),
             created_at: At(payment.at),
             balance,
+            refunded: payment.refunded,
+            refundable,
+            refunds: refunds.filter_map(|r| RefundOut::of(payment_id, user_id, r)).collect(),
         }
     }
 }
@@ -131,8 +146,7 @@ async fn told(api: &Arc<Api>, user: UserId, seen: Seen) -> Result<Reply, Problem
         }
         state => {
             let done = state == State::Captured;
-            let balance = if done { balance(api, id).await? } else { None };
-            let out = ChargeOut::of(id, user, &payment, balance);
+            let out = ChargeOut::of(id, user, &payment, &standing(api, user, id).await?);
             let reply = Reply::json(if done { 201 } else { 202 }, &out).replayed(replayed);
             let reply = reply.at(format!("/api/v1/users/{user}/points/charges/{id}"));
             Ok(match timing {
@@ -143,14 +157,29 @@ async fn told(api: &Arc<Api>, user: UserId, seen: Seen) -> Result<Reply, Problem
     }
 }
 
-/// The points that the user had after the charge.
-async fn balance(api: &Api, id: PaymentId) -> Result<Option<i64>, Problem> {
-    let credit = api.read(move |queries| queries.point_credit(id.0)).await?;
-    Ok(credit.map(|credit| credit.balance))
+/// The points that the user had after the charge, and how many of them can go back now.
+async fn standing(api: &Api, user: UserId, id: PaymentId) -> Result<Standing, Problem> {
+    let now = api.shop.now();
+    let found = api.read(move |queries| Ok((queries.point_credit(id.0)?, queries.points(user)?)));
+    let (credit, account) = found.await?;
+    let left = credit.as_ref().zip(account.as_ref());
+    let refundable = left.map_or(0, |(credit, account)| credit.refundable(account, now));
+    Ok(Standing { balance: credit.map(|credit| credit.balance), refundable })
 }
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let user = user(call)?;
+    let (id, payment) = named(api, call, user).await?;
+    let standing = standing(api, user, id).await?;
+    Ok(Reply::ok(&ChargeOut::of(id, user, &payment, &standing)))
+}
+
+/// The charge that the path names.
+pub(super) async fn named(
+    api: &Api,
+    call: &Call,
+    user: UserId,
+) -> Result<(PaymentId, Payment), Problem> {
     let id = id(PaymentId::parse, PaymentId::PREFIX, call.param_at(1), || "payment".into())?;
     let found = api.read(move |queries| queries.payment(id)).await?;
     let found = found.filter(|payment| payment.purpose == Purpose::Points { user });
@@ -158,7 +187,5 @@ pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
         let detail = format!("{user} has no charge {id}");
         Problem::coded("PAYMENT_UNKNOWN", detail)
     };
-    let payment = found.ok_or_else(unknown)?;
-    let balance = balance(api, id).await?;
-    Ok(Reply::ok(&ChargeOut::of(id, user, &payment, balance)))
+    Ok((id, found.ok_or_else(unknown)?))
 }

@@ -111,7 +111,9 @@ impl From<&PointMovement> for MovementOut {
             balance,
         };
         match what {
-            What::Charged => out.payment_id = Some(PaymentId(about)),
+            What::Charged | What::Refunded | What::Unrefunded => {
+                out.payment_id = Some(PaymentId(about));
+            }
             What::Granted => out.grant_id = Some(GrantId(about)),
             What::Earned | What::Spent | What::Restored | What::ClawedBack | What::Unclawed => {
                 out.order_id = Some(OrderId(about));

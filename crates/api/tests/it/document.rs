@@ -134,6 +134,7 @@ const AGREED: &[&str] = &[
     "post /api/v1/users/{id}/password",
     "get /api/v1/users/{id}/points",
     "post /api/v1/users/{id}/points/charges",
+    "post /api/v1/users/{id}/points/charges/{payment}/refunds",
     "get /api/v1/users/{id}/points/charges/{payment}",
     "post /api/v1/users/{id}/points/grants",
     "get /api/v1/users/{id}/points/history",

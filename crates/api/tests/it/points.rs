@@ -149,6 +149,102 @@ async fn a_charge_without_an_answer_is_asked_about_and_charged_once() {
     assert_eq!(world.get(&path(USER, "")).await.json["balance"], 300);
 }
 
+async fn give_back(world: &World, key: &str, id: &str, amount: Option<i64>) -> Answer {
+    let mut body = json!({ "reason": "regretted" });
+    if let Some(amount) = amount {
+        body["amount"] = json!(amount);
+    }
+    world.post(&path(USER, &format!("/charges/{id}/refunds")), key, &body).await
+}
+
+#[tokio::test]
+async fn a_charge_is_given_back_and_the_points_are_gone() {
+    for world in World::both() {
+        let bought = charge(&world, "c1", 5_000, "tok_visa").await;
+        let id = bought.json["paymentId"].as_str().unwrap();
+        let more = give_back(&world, "r0", id, Some(5_001)).await;
+        assert_eq!(more.problem(), (409, "POINT_REFUND_EXCEEDS_LEFT"), "{}", more.text);
+        assert!(more.text.contains("5000 of this charge are left"), "{}", more.text);
+
+        let part = give_back(&world, "r1", id, Some(2_000)).await;
+        assert_eq!((part.status, &part.json["status"]), (201, &json!("REFUNDED")), "{}", part.text);
+        let again = give_back(&world, "r1", id, Some(2_000)).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+        assert_eq!(again.json, part.json);
+        let other = give_back(&world, "r1", id, Some(2_001)).await;
+        assert_eq!((other.problem(), other.field()), ((422, "IDEMPOTENCY_KEY_REUSED"), "amount"));
+        assert_eq!(world.get(&path(USER, "")).await.json["balance"], 3_000);
+
+        let rest = give_back(&world, "r2", id, None).await;
+        assert_eq!((rest.status, &rest.json["amount"]), (201, &json!(3_000)), "{}", rest.text);
+        let none = give_back(&world, "r3", id, None).await;
+        assert_eq!(none.problem(), (409, "POINT_REFUND_EXCEEDS_LEFT"), "{}", none.text);
+        let stands =
+            world.get_as(&session(USER), &path(USER, &format!("/charges/{id}"))).await.json;
+        let left = (&stands["status"], &stands["refunded"], &stands["refundable"]);
+        assert_eq!(left, (&json!("CHARGED"), &json!(5_000), &json!(0)));
+        assert_eq!(stands["refunds"], json!([part.json, rest.json]));
+
+        let lines = history(&world, 3).await;
+        assert_eq!((&lines[0]["what"], &lines[0]["paid"]), (&json!("REFUNDED"), &json!(-3_000)));
+        assert_eq!((&lines[0]["paymentId"], &lines[0]["balance"]), (&json!(id), &json!(0)));
+        let account = "/api/v1/ledger/accounts/points:paid/entries?currency=KRW";
+        let full = |json: &Value| json["items"].as_array().is_some_and(|items| items.len() == 3);
+        let entries = world.until(account, full).await;
+        assert_eq!(entries["items"][0]["balance"]["amount"], 0, "{entries}");
+        let audited = world.get("/api/v1/audit?operation=point.refund").await.json;
+        let audited = audited["items"].as_array().unwrap();
+        assert_eq!(audited.len(), 2);
+        assert_eq!(audited[1]["resource"], part.json["refundId"]);
+        assert_eq!(audited[1]["why"], "regretted");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_the_gateway_refuses_brings_the_points_back() {
+    for world in World::both() {
+        let bought = charge(&world, "c1", 700, "tok_refund_refused").await;
+        let id = bought.json["paymentId"].as_str().unwrap();
+        let refused = give_back(&world, "r1", id, Some(300)).await;
+        assert_eq!(refused.problem(), (402, "REFUND_REFUSED"), "{}", refused.text);
+        let again = give_back(&world, "r1", id, Some(300)).await;
+        assert_eq!(
+            (again.problem(), again.header("idempotency-replayed")),
+            ((402, "REFUND_REFUSED"), "true")
+        );
+        assert_eq!(world.get(&path(USER, "")).await.json["balance"], 700);
+        let whats: Vec<_> = history(&world, 3).await.iter().map(|l| l["what"].clone()).collect();
+        assert_eq!(whats, ["UNREFUNDED", "REFUNDED", "CHARGED"]);
+        let stands =
+            world.get_as(&session(USER), &path(USER, &format!("/charges/{id}"))).await.json;
+        assert_eq!((&stands["refunded"], &stands["refundable"]), (&json!(0), &json!(700)));
+        assert_eq!(stands["refunds"][0]["status"], "REFUSED");
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_paid_or_is_spent_does_not_go_back() {
+    let world = World::new();
+    let declined = charge(&world, "c1", 70, "tok_declined").await;
+    let id = declined.json["paymentId"].as_str().unwrap();
+    let refused = give_back(&world, "r1", id, None).await;
+    assert_eq!(refused.problem(), (409, "REFUND_CONFLICT"), "{}", refused.text);
+    let sale = json!({ "merchantId": "17", "amount": 5 });
+    let sale = world.post("/api/payments/authorize", "p", &sale).await;
+    let unknown = give_back(&world, "r1", sale.json["paymentId"].as_str().unwrap(), None).await;
+    assert_eq!(unknown.problem(), (404, "PAYMENT_UNKNOWN"));
+    let bought = charge(&world, "c2", 100, "tok_visa").await;
+    let charge = path(USER, &format!("/charges/{}", bought.json["paymentId"].as_str().unwrap()));
+    let body = json!({ "reason": "mine" });
+    for bearer in [&*session(USER), CLIENT] {
+        let refused = world.send(post(&format!("{charge}/refunds"), "k", bearer, &body)).await;
+        assert_eq!(refused.problem(), (403, "FORBIDDEN"), "only operators give money back");
+    }
+    let zero = json!({ "amount": 0, "reason": "x" });
+    let zero = world.post(&format!("{charge}/refunds"), "k", &zero).await;
+    assert_eq!((zero.problem(), zero.field()), ((422, "POINTS_AMOUNT_INVALID"), "amount"));
+}
+
 #[tokio::test]
 async fn points_are_their_users_alone() {
     let world = World::new();

@@ -29,7 +29,13 @@ pub(super) fn check(payment: &Payment, find: &mut impl FnMut(crate::Rule, String
         }
         let card = sum_of(&refund.parts, |part| part.card) - i128::from(refund.deduct);
         let below = refund.amount.min(refund.deduct) < 0 || refund.parts.iter().any(is_negative);
-        if card != i128::from(refund.amount) || below {
+        // Points are no merchant's: their money goes back without parts.
+        let whole = if payment.points_of.is_some() {
+            refund.parts.is_empty() && refund.deduct == 0 && refund.amount > 0
+        } else {
+            card == i128::from(refund.amount)
+        };
+        if !whole || below {
             let Refund { no, amount, deduct, .. } = refund;
             let detail = format!("refund {no} of {amount}: {card} without {deduct} deducted");
             find(REFUND_SPLIT, detail);

@@ -1,8 +1,10 @@
 //! The points of one id: of an order, of a grant or charge, or of an account whose points expired.
 
 use super::{
-    ACCOUNT, AGREES, Both, CHARGE, CHARGED, Counted, EARNED, Lot, NUMBER, ORDER, PAID, POSTED,
-    POSTING, Points, Role, SETTLED, USE, place, sum,
+    ACCOUNT, AGREES, Both, CHARGE, Counted, EARNED, Lot, NUMBER, ORDER, PAID, POSTED, POSTING,
+    Points, Role, SETTLED, USE,
+    credit::{self, Credit},
+    place, sum,
 };
 use crate::{
     book::{Book, Rule},
@@ -18,15 +20,13 @@ use crate::{
 pub(crate) const USES: &str = "SELECT order_id, user_id, state, parts, restores, earned, claws \
      FROM point_use ORDER BY order_id";
 
-/// The columns of charges and grants, by key.
-pub(crate) const CREDITS: &str = "SELECT id, user_id, kind, amount FROM point_credit ORDER BY id";
-
 /// Postings of an order from this number on are about points.
 pub(crate) const FIRST: i64 = EARN;
 const GRANT: i64 = 1;
 const EARN: i64 = 1_000_000;
 const CLAW: i64 = 2_000_000;
 const UNCLAW: i64 = 3_000_000;
+const SHORT: i64 = 4_000_000;
 
 const NONE: i64 = 1;
 const SPENT: i64 = 2;
@@ -59,26 +59,6 @@ struct Claw {
     taken: i64,
     gone: i64,
     undone: i64,
-}
-
-/// A charge or a grant.
-#[derive(Debug)]
-pub(crate) struct Credit {
-    user: i64,
-    kind: i64,
-    amount: i64,
-}
-
-impl Credit {
-    /// Reads the columns of [`CREDITS`] after the key.
-    pub(crate) fn read(cells: &mut Cells<'_>) -> Result<Self, Unreadable> {
-        Ok(Self { user: cells.int()?, kind: cells.int_in(EARNED..=PAID)?, amount: cells.int()? })
-    }
-
-    /// Whether an operator gave it.
-    pub(crate) fn is_grant(&self) -> bool {
-        self.kind == EARNED
-    }
 }
 
 impl Use {
@@ -146,7 +126,7 @@ impl Points {
         if let Some(used) = &case.used {
             self.used(case, used, book);
         }
-        paid_for(case, book);
+        credit::check(case, book);
         agrees(case, book);
         self.settled(case, book);
         if self.accounts.contains_key(&case.id) && case.credit.is_none() && case.used.is_none() {
@@ -182,7 +162,7 @@ impl Points {
         let subject = || ids::show(prefix, case.id);
         if let Some(counted) = self.counted(credit.user, subject(), book) {
             let sum = if credit.is_grant() { &mut counted.granted } else { &mut counted.charged };
-            *sum = sum.wrapping_add(credit.amount);
+            *sum = sum.wrapping_add(credit.amount).wrapping_sub(credit.gone());
         }
         let bought = case.payment.as_ref().map(|payment| {
             let paid = payment.state == pay::CAPTURED;
@@ -216,7 +196,7 @@ impl Points {
     /// What an order has spent against what its payment took as points.
     fn settled(&mut self, case: &Case<'_>, book: &mut Book) {
         if case.payment.as_ref().is_some_and(|payment| payment.points_of.is_some()) {
-            return; // it gives points and takes none
+            return self.held(case); // it gives points and takes none
         }
         let out = case.used.as_ref().map(Use::out).unwrap_or_default();
         let (mut taken, mut currency) = ([0; 2], None);
@@ -246,7 +226,11 @@ impl Points {
     fn postings(&self, case: &Case<'_>, book: &mut Book) {
         let mut wanted = expected(case);
         let of_order = case.order.is_some() || case.used.is_some();
-        let prefix = if of_order { "ord" } else { "grt" };
+        let prefix = match (of_order, case.payment.is_some()) {
+            (true, _) => "ord",
+            (false, true) => "pay",
+            (false, false) => "grt",
+        };
         let mut find = |rule: Rule, detail| book.find(rule, ids::show(prefix, case.id), detail);
         for posting in case.point_legs.chunk_by(|a, b| a.seq == b.seq) {
             let seq = posting[0].seq;
@@ -298,6 +282,12 @@ fn expected(case: &Case<'_>) -> Vec<Wanted> {
     if let Some(credit) = case.credit.as_ref().filter(|credit| credit.is_grant()) {
         all.push(wanted(GRANT, true, credit.amount));
     }
+    for (at, refund) in (1..).zip(case.credit.iter().flat_map(|credit| &credit.refunds)) {
+        if refund.missing > 0 {
+            let (debit, credit) = (Role::Promo, Role::Owed(place(PAID)));
+            all.push(Wanted { seq: SHORT + at, debit, credit, amount: refund.missing });
+        }
+    }
     let Some(used) = &case.used else { return all };
     if used.earned > 0 {
         all.push(wanted(EARN, true, used.earned));
@@ -326,16 +316,6 @@ fn agrees(case: &Case<'_>, book: &mut Book) {
             "says {says:?} (paid, earned) spent and {wanted} earned; the account {spent:?} and {earned}"
         );
         book.find(AGREES, ids::order(case.id), detail);
-    }
-}
-
-/// Whether who has paid for points has them.
-fn paid_for(case: &Case<'_>, book: &mut Book) {
-    let Some(payment) = &case.payment else { return };
-    let bought = payment.points_of.filter(|_| payment.state == pay::CAPTURED);
-    if let Some(user) = bought.filter(|_| case.credit.is_none()) {
-        let detail = format!("{} has paid {}", ids::show("usr", user), payment.captured);
-        book.find(CHARGED, ids::payment(case.id), detail);
     }
 }
 

@@ -69,6 +69,7 @@ const FREE: &[&str] = &[
     "point_credit.balance",
     "point_credit.reason",
     "point_credit.until",
+    "point_credit.version",
     "point_timer.version",
     "point_use.until",
     "point_use.version",

@@ -155,7 +155,7 @@ impl<'s> Full<'s> {
         shop.leg(grant, [1, 0, commit], "promo:points", BEGIN);
         shop.leg(grant, [1, 1, commit], "points:earned", -BEGIN);
         let bought = shop.bought(user, BEGIN);
-        let sql = "INSERT INTO point_credit VALUES (?1, ?2, ?3, ?4, NULL, ?4, ?5, '')";
+        let sql = "INSERT INTO point_credit VALUES (?1, ?2, ?3, ?4, NULL, ?4, ?5, '', '[]', 1)";
         shop.run(sql, params![grant, user, 1, BEGIN, time(commit)]);
         shop.run(sql, params![bought, user, 2, BEGIN, time(commit)]);
         self.purses.insert(user, Purse::default());

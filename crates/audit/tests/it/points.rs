@@ -17,7 +17,7 @@ impl Shop {
         self.ask("operator:point.grant", grant);
         let of = |name| names.iter().find(|(known, _)| *known == name).unwrap().1;
         let [first, second] = ENDS;
-        let sql = "INSERT INTO point_credit VALUES (?1, 9, ?2, ?3, NULL, ?3, ?4, '')";
+        let sql = "INSERT INTO point_credit VALUES (?1, 9, ?2, ?3, NULL, ?3, ?4, '', '[]', 1)";
         self.run(sql, params![of("bought"), 2, 500, time(commit)]);
         self.run(sql, params![grant, 1, 200, time(commit)]);
         let given = ["promo:points", "points:earned"];
@@ -57,6 +57,37 @@ impl Shop {
         self.run(sql, params![lots, first]);
         self.run("INSERT INTO point_timer VALUES (9, ?1, 1)", params![first]);
         grant
+    }
+}
+
+impl Shop {
+    /// A charge of the customer 10 that was regretted: 100 went back, 50 were refused, 30 went back
+    /// after they had been refused, when 20 of them were spent; its payment.
+    pub(crate) fn regretted(&mut self) -> i64 {
+        let (id, commit) = (self.bought(10, 300), self.begin().1);
+        for (no, refund, amount) in [(1, 811, 100), (3, 813, 30)] {
+            let seq = if no == 1 { 2 } else { 3 };
+            self.leg(id, [seq, 0, commit + no], "points:paid", amount);
+            self.leg(id, [seq, 1, commit + no], "psp:sim:receivable", -amount);
+            self.ask("operator:point.refund", refund);
+            self.tell(commit + no, "payment.refund-requested", id, 1);
+            self.tell(commit + no, "payment.refunded", id, 1);
+            self.record(id, 5, u32::try_from(no).unwrap(), amount);
+        }
+        self.ask("operator:point.refund", 812);
+        self.tell(commit + 2, "payment.refund-requested", id, 1);
+        self.leg(id, [4_000_003, 0, commit + 3], "promo:points", 20);
+        self.leg(id, [4_000_003, 1, commit + 3], "points:paid", -20);
+        let money = r#"[[1,3,100,[],null,811,"w",2],[2,4,50,[],null,812,"w",0],[3,3,30,[],null,813,"w",3]]"#;
+        let sql = "UPDATE payment SET refunded = 130, refunds = ?2, postings = 3 WHERE id = ?1";
+        self.run(sql, params![id, money]);
+        let points = "[[811,100,3,0],[812,50,2,0],[813,30,3,20]]";
+        let sql = "INSERT INTO point_credit VALUES (?1, 10, 2, 300, NULL, 300, ?2, '', ?3, 4)";
+        self.run(sql, params![id, time(commit), points]);
+        let sql = "INSERT INTO point_account VALUES (10, 'KRW', '[[2,0,190]]', 190, 0, 190, 0, 0, \
+                   0, 0, 0, 0, 0, 0, 0, 0, NULL, 6)";
+        self.run(sql, params![]);
+        id
     }
 }
 
@@ -146,6 +177,68 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("point.posted", "DELETE FROM entry WHERE source = $other AND seq = 1000000", "ord $other"),
     ("point.posted", "DELETE FROM entry WHERE source = $granted", "grt $granted"),
     ("point.posted", "DELETE FROM entry WHERE source = 9", "usr 9"),
+    (
+        "point.posted",
+        "DELETE FROM entry WHERE source = $regretted AND seq = 4000003",
+        "pay $regretted",
+    ),
+    (
+        "point.posting",
+        "UPDATE entry SET seq = 4000001 WHERE source = $regretted AND seq = 4000003",
+        "pay $regretted",
+    ),
+    (
+        "point.credited",
+        "UPDATE point_credit SET refunds = '[[811,100,3,0],[812,50,3,0],[813,30,3,20]]' \
+         WHERE id = $regretted",
+        "usr 10",
+    ),
+    // Money went back, and no points went.
+    (
+        "point.refund",
+        "UPDATE point_credit SET refunds = '[[812,50,2,0],[813,30,3,20]]' WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    // Points went, and the money did not.
+    (
+        "point.refund",
+        "UPDATE payment SET refunds = replace(refunds, '[1,3,', '[1,4,') WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    // Fewer points than money.
+    (
+        "point.refund",
+        "UPDATE point_credit SET refunds = '[[811,99,3,0],[812,50,2,0],[813,30,3,20]]' \
+         WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    // The points of one refund went twice.
+    (
+        "point.refund",
+        "UPDATE point_credit SET refunds = '[[811,100,3,0],[811,100,3,0],[812,50,2,0],[813,30,3,20]]' \
+         WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    // Refused, and the points never came back.
+    (
+        "point.refund",
+        "UPDATE point_credit SET refunds = '[[811,100,3,0],[812,50,1,0],[813,30,3,20]]' \
+         WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    // More than was ever charged.
+    (
+        "point.refund",
+        "UPDATE point_credit SET refunds = '[[811,100,3,0],[812,50,2,0],[813,30,3,20],[814,171,1,0]]' \
+         WHERE id = $regretted",
+        "pay $regretted",
+    ),
+    (
+        "payment.refund-split",
+        "UPDATE payment SET refunds = replace(refunds, '[1,3,100,[]', '[1,3,100,[[\"m\",100]]') \
+         WHERE id = $regretted",
+        "pay $regretted",
+    ),
     (
         "point.posting",
         "UPDATE entry SET seq = 1000009 WHERE source = $other AND seq = 1000000",

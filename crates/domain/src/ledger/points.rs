@@ -5,8 +5,10 @@
 //! | granted, earned, a claw-back undone | `promo:points` | `points:earned` |
 //! | clawed back, earned points expired | `points:earned` | `promo:points` |
 //! | paid points expired | `points:paid` | `breakage` |
+//! | money went back for points that were spent | `promo:points` | `points:paid` |
 //!
-//! Points that are bought, spent or given back are legs of a payment's posting.
+//! Points that are bought, spent or given back are legs of a payment's posting, the refund of a
+//! charge among them.
 
 use jangbu_kernel::Time;
 
@@ -21,7 +23,8 @@ pub fn posting(moved: &Moved, at: Time) -> Option<Command> {
         (What::Granted | What::Earned | What::Unclawed, _) => (PROMO_POINTS, POINTS_EARNED),
         (What::ClawedBack, _) | (What::Expired, Kind::Earned) => (POINTS_EARNED, PROMO_POINTS),
         (What::Expired, Kind::Paid) => (POINTS_PAID, BREAKAGE),
-        (What::Charged | What::Spent | What::Restored, _) => return None,
+        (What::Refunded, _) => (PROMO_POINTS, POINTS_PAID),
+        (What::Charged | What::Spent | What::Restored | What::Unrefunded, _) => return None,
     };
     let leg = |code: &str, amount| Leg { code: code.into(), amount };
     let legs = vec![leg(debit, amount), leg(credit, amount.saturating_neg())];
@@ -58,6 +61,8 @@ mod tests {
             (What::ClawedBack, Kind::Earned, taken),
             (What::Expired, Kind::Earned, taken),
             (What::Expired, Kind::Paid, "points:paid=10 breakage=-10"),
+            (What::Refunded, Kind::Paid, "promo:points=10 points:paid=-10"),
+            (What::Unrefunded, Kind::Paid, "nothing"),
             (What::Charged, Kind::Paid, "nothing"),
             (What::Spent, Kind::Paid, "nothing"),
             (What::Restored, Kind::Earned, "nothing"),

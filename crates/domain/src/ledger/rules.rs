@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | captured | `psp:{x}:receivable` card · `points:paid` · `points:earned` · `promo:coupon` | `merchant:{m}:payable` all shares of the part |
 //! | captured for points | `psp:{x}:receivable` amount | `points:paid` |
+//! | refunded of points | `points:paid` amount | `psp:{x}:receivable` |
 //! | refunded | `merchant:{m}:payable` all shares of the part | `psp:{x}:receivable` amount · `promo:points` deducted · `points:paid` · `points:earned` · `promo:coupon` |
 //! | set aside | `merchant:{m}:payable` all shares of the part | `customer:refundable` amount · the others as refunded |
 //! | released | the reverse | the reverse |
@@ -33,7 +34,12 @@ pub fn postings(event: &Event, at: Time) -> Option<Command> {
             (about, *seq, legs)
         }
         Event::Refunded { about, seq, amount, parts, deduct, .. } => {
-            (about, *seq, legs(psp_receivable(&about.psp), (*amount, *deduct), parts, -1))
+            let receivable = psp_receivable(&about.psp);
+            let legs = match about.purpose {
+                Purpose::Sale => legs(receivable, (*amount, *deduct), parts, -1),
+                Purpose::Points { .. } => between(POINTS_PAID.into(), &receivable, *amount),
+            };
+            (about, *seq, legs)
         }
         Event::SetAside { about, seq, amount, parts, .. } => {
             (about, *seq, legs(CUSTOMER_REFUNDABLE.into(), (*amount, 0), parts, -1))
@@ -183,6 +189,11 @@ mod tests {
         let about = About { order: None, purpose: Purpose::Points { user: UserId(3) }, ..about() };
         let event = Event::Captured { about, seq: 1, amount: 500, split: Vec::new() };
         assert_eq!(posted(&event), "7/1 KRW psp:sim:receivable=500 points:paid=-500");
+        let about =
+            About { order: None, purpose: Purpose::Points { user: UserId(3) }, ..self::about() };
+        let (seq, no, amount, parts, deduct) = (2, 1, 200, Vec::new(), 0);
+        let event = Event::Refunded { about, seq, no, amount, parts, deduct };
+        assert_eq!(posted(&event), "7/2 KRW points:paid=200 psp:sim:receivable=-200");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Secret, Time, UnitId
 
 use super::model::{Payment, State};
 
+pub use super::gateway::{Ask, Call, Said};
 pub use super::part::{Part, Purpose};
 
 /// Where payment's commands go.
@@ -101,6 +102,16 @@ pub enum Command {
     /// never seen is written down and voided, so that an intent which this void has overtaken finds
     /// it and charges nothing.
     Withdraw { intent: Intent, deadline: Time },
+    /// A fact: the points of a charge are taken, and the customer gets their money. If that cannot
+    /// be, the refund is written down as refused.
+    ReturnPoints {
+        payment: PaymentId,
+        refund: RefundId,
+        /// Minor units.
+        amount: i64,
+        /// Why, in the operator's words.
+        reason: Box<str>,
+    },
 }
 
 /// Refunds of units are numbered `1..=UNITS_LAST`; 0 and every number above [`REVERSAL`] reverse
@@ -136,7 +147,8 @@ impl Command {
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
             | Self::Resolve { payment, .. }
-            | Self::ResolveRefund { payment, .. } => *payment,
+            | Self::ResolveRefund { payment, .. }
+            | Self::ReturnPoints { payment, .. } => *payment,
         }
     }
 
@@ -155,7 +167,8 @@ impl Command {
             | Self::Said { payment, .. }
             | Self::SetAside { payment, .. }
             | Self::Resolve { payment, .. }
-            | Self::ResolveRefund { payment, .. } => &mut payment.0,
+            | Self::ResolveRefund { payment, .. }
+            | Self::ReturnPoints { payment, .. } => &mut payment.0,
         }
     }
 
@@ -177,6 +190,7 @@ impl Command {
             | Self::SetAside { no, .. }
             | Self::ResolveRefund { no, .. } => Some(*no),
             Self::Inquire { refund, .. } => *refund,
+            Self::ReturnPoints { refund, .. } => row.refund_of(*refund).map(|refund| refund.no),
             Self::Said { ask, .. } => ask.refund_no(),
             Self::Intend { .. }
             | Self::Withdraw { .. }
@@ -189,67 +203,6 @@ impl Command {
     }
 }
 
-/// The kinds of call to the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
-    /// Authorise and capture in one.
-    Charge,
-    /// Authorise only.
-    Authorize,
-    /// Capture what is authorised.
-    Capture,
-    /// Void what is authorised.
-    Void,
-    /// Refund number `.0`.
-    Refund(u32),
-    /// How does the payment stand?
-    Inquire,
-    /// How does refund `.0` stand?
-    InquireRefund(u32),
-    /// Refuse this payment for ever if it has not arrived.
-    Fence,
-}
-
-impl Ask {
-    /// The refund that is asked about; none: the payment itself.
-    pub fn refund_no(self) -> Option<u32> {
-        match self {
-            Self::Refund(no) | Self::InquireRefund(no) => Some(no),
-            Self::Charge
-            | Self::Authorize
-            | Self::Capture
-            | Self::Void
-            | Self::Inquire
-            | Self::Fence => None,
-        }
-    }
-}
-
-/// What the gateway said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Said {
-    /// The money is ours.
-    Captured { psp_ref: Box<str>, amount: i64 },
-    /// The money is held.
-    Authorized { psp_ref: Box<str>, amount: i64 },
-    /// The hold is gone.
-    Voided,
-    /// The refund happened.
-    Refunded { amount: i64 },
-    /// The customer's bank said no.
-    Declined { code: Box<str> },
-    /// The gateway refuses this refund, void or capture for good.
-    Refused { code: Box<str> },
-    /// It knows nothing of it.
-    NotFound,
-    /// It had nothing, and refuses it for ever.
-    Fenced,
-    /// Time-out or broken connection: the outcome is open.
-    Unknown { why: Box<str> },
-    /// It never left this process: breaker open, bulkhead full.
-    NotSent { why: Box<str> },
-}
-
 /// An operator's verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
@@ -257,21 +210,6 @@ pub enum Verdict {
     Captured,
     /// The money was not taken.
     NotCharged,
-}
-
-/// A call to the gateway: the body of a [`Job`](jangbu_kernel::Job).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Which payment.
-    pub payment: PaymentId,
-    /// What is asked.
-    pub ask: Ask,
-    /// Minor units.
-    pub amount: i64,
-    /// Their currency.
-    pub currency: Currency,
-    /// The card token, for a charge or an authorisation.
-    pub token: Option<Secret>,
 }
 
 /// How the payment stands after the command.

@@ -8,7 +8,7 @@ use super::command::{Ask, Call, Command, Event, Intent, Reject, Reply, Verdict};
 use super::model::{Mode, OPERATOR, Op, Payment, State, after};
 use super::part::{Purpose, card_of};
 use super::refund::Claim;
-use super::{Rows, Rules, answer, aside, inquiry, refund};
+use super::{Rows, Rules, answer, aside, inquiry, points, refund};
 
 /// Decides one command.
 pub(super) fn decide(
@@ -63,6 +63,9 @@ pub(super) fn decide(
         }
         Command::ResolveRefund { no, given, evidence, .. } => {
             refund::resolve(id, (*no, *given), evidence, (ctx, rows, out))?;
+        }
+        Command::ReturnPoints { refund, amount, reason, .. } => {
+            points::give_back(id, (*refund, *amount), reason, (ctx, rows, out))?;
         }
     }
     let payment = found(rows, id)?;

@@ -52,9 +52,11 @@
 //! | [`model`] | the row, its states, the rules |
 //! | [`command`] | commands, answers, rejects, events, calls |
 //! | `decide` | what people and sagas ask |
+//! | `gateway` | what the gateway is asked, and what it says |
 //! | `part` | the shares of merchants, by card, points and coupon |
 //! | `answer` | what the gateway says about the payment |
 //! | `refund` | refunds: asked, given by merchants, answered |
+//! | `points` | the money of points that are given back |
 //! | `rules` | the patience with a gateway |
 //! | `aside` | money that no gateway gives back, and that no merchant shall have |
 //! | `inquiry` | asking the gateway, and the timers of payments without an order |
@@ -63,9 +65,11 @@ mod answer;
 mod aside;
 pub mod command;
 mod decide;
+mod gateway;
 mod inquiry;
 pub mod model;
 mod part;
+mod points;
 mod refund;
 mod rules;
 #[cfg(test)]

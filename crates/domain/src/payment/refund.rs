@@ -15,7 +15,7 @@ use super::decide::{Hands, call, change, found, until, verdict_of_operator};
 use super::model::{
     AMOUNT_MISMATCH, MOST_REFUNDS, OPERATOR, Payment, Refund, RefundState, Rules, State,
 };
-use super::part::{card_of, is_something};
+use super::part::{Purpose, card_of, is_something};
 
 /// What a refund claims: its number, what the gateway gives, from whose shares, and what is kept
 /// of the card's for earned points that were spent already.
@@ -91,7 +91,7 @@ pub(super) fn give(gift: &Gift, deadline: Time, (ctx, rows, out): Hands<'_>) -> 
 }
 
 /// Writes a new refund down; it is on its way.
-fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
+pub(super) fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
     let deadline = refund.deadline.unwrap_or(ctx.now);
     change(rows, id, ctx.now, |p, _| {
         let (no, amount) = (refund.no, refund.amount);
@@ -103,9 +103,11 @@ fn send(id: PaymentId, refund: Refund, (ctx, rows, out): Hands<'_>) {
     });
 }
 
-/// Whether the refund was not asked before, and can be: the same again is no news.
+/// Whether the refund was not asked before, and can be: the same again is no news. The money of
+/// points goes back by way of the points.
 pub(super) fn is_new(payment: &Payment, claim: Claim<'_>) -> Result<bool, Reject> {
     match payment.refund(claim.no) {
+        None if payment.purpose != Purpose::Sale => Err(Reject::AmountInvalid),
         None => check(payment, claim).map(|()| true),
         Some(before) => {
             let same = before.amount == claim.amount
@@ -123,7 +125,7 @@ pub(super) fn check(payment: &Payment, claim: Claim<'_>) -> Result<(), Reject> {
         return Err(Reject::NotCaptured);
     }
     let card = amount.checked_add(deduct).filter(|_| amount >= 0 && deduct >= 0);
-    if card.is_none() || card_of(parts) != card || !is_something(parts) {
+    if card.is_none() || !adds_up(payment, claim) {
         return Err(Reject::AmountInvalid);
     }
     let left = payment.refundable();
@@ -138,6 +140,14 @@ pub(super) fn check(payment: &Payment, claim: Claim<'_>) -> Result<(), Reject> {
         }
     }
     Ok(())
+}
+
+/// Whether the parts of a sale are what the card gives and what is deducted; points have none.
+fn adds_up(payment: &Payment, Claim { amount, parts, deduct, .. }: Claim<'_>) -> bool {
+    match payment.purpose {
+        Purpose::Sale => card_of(parts) == amount.checked_add(deduct) && is_something(parts),
+        Purpose::Points { .. } => parts.is_empty() && deduct == 0 && amount > 0,
+    }
 }
 
 /// What an answer does to a refund.

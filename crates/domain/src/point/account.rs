@@ -84,7 +84,7 @@ pub struct Account {
     pub lots: Vec<Lot>,
     /// What the lots hold.
     pub left: Both,
-    /// Bought, ever.
+    /// Bought, ever, without what went back for its money.
     pub charged: i64,
     /// Given by operators, ever.
     pub granted: i64,

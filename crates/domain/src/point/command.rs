@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Currency, GrantId, OrderId, PaymentId, Time, UnitId, UserId, coded};
+use jangbu_kernel::{Currency, GrantId, OrderId, PaymentId, RefundId, Time, UnitId, UserId, coded};
 
 /// Where point's commands go.
 pub const UNIT: UnitId = UnitId("point");
@@ -37,6 +37,10 @@ coded! {
         Unclawed = 7 "UNCLAWED",
         /// Their time was over.
         Expired = 8 "EXPIRED",
+        /// A charge is given back: the points go, the money comes.
+        Refunded = 9 "REFUNDED",
+        /// The gateway has refused that: the points come again.
+        Unrefunded = 10 "UNREFUNDED",
     }
 }
 
@@ -74,6 +78,22 @@ pub enum Command {
     UnClaw { order: OrderId, user: UserId, no: u32 },
     /// The account's timer: lots whose time is over.
     Expire { user: UserId },
+    /// A charge is to be given back, as far as its points are unspent: they are taken first, and
+    /// then the payment is asked to give the money.
+    Refund {
+        /// Its name, minted at the edge.
+        refund: RefundId,
+        /// The charge.
+        payment: PaymentId,
+        /// Whose it is; to anybody else it does not exist.
+        user: UserId,
+        /// How many points; none: as many as can be.
+        amount: Option<i64>,
+        /// Why, in the operator's words.
+        reason: Box<str>,
+    },
+    /// What became of the money: a fact. `given` is the last word, whatever was said before.
+    RefundEnded { payment: PaymentId, refund: RefundId, user: UserId, given: bool },
 }
 
 /// What point answers. The same command again gives the same answer.
@@ -116,6 +136,17 @@ pub enum Reply {
     UnClawed,
     /// Nothing in the account is beyond its time. Also the answer when there was nothing to do.
     Expired,
+    /// The points are taken, and the payment gives the money.
+    Refunding {
+        /// The charge.
+        payment: PaymentId,
+        /// The refund of it.
+        refund: RefundId,
+        /// How many points.
+        amount: i64,
+    },
+    /// What became of the refund is known.
+    RefundEnded,
 }
 
 /// Why point refuses.
@@ -149,6 +180,15 @@ pub enum Reject {
     RestoreExceedsSpent,
     /// More than the order has earned and not yet given back.
     ClawExceedsEarned,
+    /// The user has no such charge, or it is not paid.
+    ChargeUnknown,
+    /// More points than are left of the charge: the others are spent, have ended, or went back.
+    RefundExceedsLeft {
+        /// How many are left.
+        left: i64,
+    },
+    /// The charge has as many refunds as a gateway can number.
+    TooManyRefunds,
 }
 
 impl Coded for Reject {
@@ -165,12 +205,15 @@ impl Coded for Reject {
             Self::UseUnknown => "POINT_USE_UNKNOWN",
             Self::RestoreExceedsSpent => "POINT_RESTORE_EXCEEDS_SPENT",
             Self::ClawExceedsEarned => "POINT_CLAW_EXCEEDS_EARNED",
+            Self::ChargeUnknown => "POINT_CHARGE_UNKNOWN",
+            Self::RefundExceedsLeft { .. } => "POINT_REFUND_EXCEEDS_LEFT",
+            Self::TooManyRefunds => "TOO_MANY_REFUNDS",
         }
     }
 }
 
-/// A movement that the ledger posts by itself. Charges, spends and restores are legs of a
-/// payment's posting.
+/// A movement that the ledger posts by itself. Charges, their refunds, spends and restores are legs
+/// of a payment's posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// Source of the posting: the order, the grant, or the user whose points expired.
@@ -198,6 +241,8 @@ pub mod posting {
     pub const CLAW: i64 = 2_000_000;
     /// Of an order: refund `no` was refused, `UNCLAW + no`.
     pub const UNCLAW: i64 = 3_000_000;
+    /// Of a charge: its refund at place `n` brought money for points that were spent, `SHORT + n`.
+    pub const SHORT: i64 = 4_000_000;
 }
 
 /// One line of an account's history.
@@ -224,6 +269,17 @@ pub struct Move {
 pub enum Event {
     /// The ledger has to post.
     Moved(Moved),
+    /// The points of a refund are taken: the payment has to give `amount`.
+    Refunding {
+        /// The charge.
+        payment: PaymentId,
+        /// The refund of it.
+        refund: RefundId,
+        /// Minor units.
+        amount: i64,
+        /// Why.
+        reason: Box<str>,
+    },
     /// The movements of this commit.
     Changed {
         /// By account, in their order.

@@ -2,13 +2,14 @@
 //! leaves nothing behind.
 
 use jangbu_kernel::{
-    Ctx, Currency, Domain, GrantId, OrderId, Out, PaymentId, Time, UnitId, UserId,
+    Ctx, Currency, Domain, GrantId, OrderId, Out, PaymentId, RefundId, Time, UnitId, UserId,
 };
 
 use super::Points;
 use super::claw::{claw_back, clawed, unclaw};
 use super::command::{self, Command, Event, Kind, Move, Moved, Reject, Reply, What, posting};
 use super::model::{Account, Back, Both, Claw, Credit, LIMIT, LOTS, Lot, Rows, Timer, Use};
+use super::refund::{ended, known, refund};
 use super::spend::{restore, spend, spent};
 
 impl Domain for Points {
@@ -22,7 +23,9 @@ impl Domain for Points {
     fn want(command: &Command, rows: &mut Rows) {
         let timer = match command {
             Command::Charge { payment: PaymentId(id), .. }
-            | Command::Grant { grant: GrantId(id), .. } => {
+            | Command::Grant { grant: GrantId(id), .. }
+            | Command::Refund { payment: PaymentId(id), .. }
+            | Command::RefundEnded { payment: PaymentId(id), .. } => {
                 rows.credit.want(*id);
                 true
             }
@@ -85,6 +88,12 @@ impl Domain for Points {
             }
             Command::UnClaw { order, user, no } => unclaw(*order, *user, *no, ctx, (rows, out)),
             Command::Expire { user } => Ok(expire(*user, ctx, rows, out)),
+            Command::Refund { refund: id, payment, user, amount, reason } => {
+                refund((*payment, *id), *user, (*amount, reason), ctx, (rows, out))
+            }
+            Command::RefundEnded { payment, refund, user, given } => {
+                ended((*payment, *refund), *user, *given, ctx, (rows, out))
+            }
         }
     }
 
@@ -98,6 +107,7 @@ impl Domain for Points {
             | Command::ClawBack { order, .. }
             | Command::UnClaw { order, .. } => order.0,
             Command::Expire { user } => user.0,
+            Command::Refund { refund, .. } | Command::RefundEnded { refund, .. } => refund.0,
         }
     }
 
@@ -111,6 +121,9 @@ impl Domain for Points {
             | Command::ClawBack { order, .. }
             | Command::UnClaw { order, .. } => *order = OrderId(resource),
             Command::Expire { user } => *user = UserId(resource),
+            Command::Refund { refund, .. } | Command::RefundEnded { refund, .. } => {
+                *refund = RefundId(resource);
+            }
         }
     }
 
@@ -127,6 +140,10 @@ impl Domain for Points {
             Command::ClawBack { order, no, .. } => usage(order)?.claw(*no).map(clawed),
             Command::UnClaw { order, .. } => usage(order).map(|_| Reply::UnClawed),
             Command::Expire { .. } => Some(Reply::Expired),
+            Command::Refund { payment, refund, .. } => {
+                rows.credit.get(payment.0)?.refund(*refund).map(|found| known(*payment, found))
+            }
+            Command::RefundEnded { .. } => Some(Reply::RefundEnded),
         }
     }
 
@@ -155,6 +172,8 @@ pub fn owner(command: &Command) -> UserId {
         | Command::Restore { user, .. }
         | Command::ClawBack { user, .. }
         | Command::UnClaw { user, .. }
+        | Command::Refund { user, .. }
+        | Command::RefundEnded { user, .. }
         | Command::Expire { user } => *user,
     }
 }
@@ -194,7 +213,8 @@ fn credit(
         Kind::Earned => (What::Granted, posting::GRANT),
     };
     let balance = take_in(income, (what, seq), ctx, rows, out);
-    let row = Credit { user, kind, amount, until, balance, at: ctx.now, reason: reason.into() };
+    let (at, reason, refunds) = (ctx.now, reason.into(), Vec::new());
+    let row = Credit { user, kind, amount, until, balance, at, reason, refunds };
     let reply = credited(about, &row);
     rows.credit.insert(about, row);
     Ok(reply)
@@ -250,7 +270,13 @@ fn take_in(
         What::Charged => &mut account.charged,
         What::Granted => &mut account.granted,
         What::Earned => &mut account.rewarded,
-        What::Spent | What::Restored | What::ClawedBack | What::Unclawed | What::Expired => {
+        What::Spent
+        | What::Restored
+        | What::ClawedBack
+        | What::Unclawed
+        | What::Expired
+        | What::Refunded
+        | What::Unrefunded => {
             unreachable!("{what:?} is no income")
         }
     };

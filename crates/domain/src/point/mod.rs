@@ -6,7 +6,7 @@
 //!
 //! Files beside the usual ones: `account.rs`, the lots and the only functions that change a balance;
 //! `spend.rs`, spending points and giving them back; `claw.rs`, taking back what an order has earned;
-//! `rules.rs`, how long points live.
+//! `refund.rs`, giving the money of a charge back; `rules.rs`, how long points live.
 //!
 //! ```text
 //!    Charge, Grant, Earn            Spend                    (no more way back)
@@ -18,6 +18,9 @@
 //!
 //!   an order's use:   NONE ──Spend──▶ SPENT ──Restore 0──▶ RESTORED
 //!                      └───────────Restore 0 (a tombstone)────▲
+//!
+//!   a charge's refund:  Refund ──▶ HELD ──money given──▶ GIVEN
+//!                                   └──refused──▶ RETURNED ──given after all──▲
 //! ```
 //!
 //! Invariants, asserted after each change of an account (1–3) or pinned by `tests`:
@@ -38,12 +41,16 @@
 //!    (test: `five_thousand_orders_have_few_lots`).
 //! 9. An account with lots that end has a timer that wakes it no later than the first of them.
 //! 10. What was carried out is answered again in the same words and changes nothing.
+//! 11. Of a charge no more points go back than its lot still holds, and they are gone before its
+//!     payment is asked for the money
+//!     (test: `a_charge_is_given_back_as_far_as_its_points_are_unspent`).
 
 pub mod account;
 mod claw;
 pub mod command;
 pub mod decide;
 pub mod model;
+mod refund;
 pub mod rules;
 mod spend;
 

@@ -1,6 +1,6 @@
 //! The rows of point. The account with its lots is in [`account`](super::account).
 
-use jangbu_kernel::{OrderId, Time, UserId, coded, rows};
+use jangbu_kernel::{OrderId, RefundId, Time, UserId, coded, rows};
 
 use super::command::Kind;
 use super::rules::Rules;
@@ -20,7 +20,7 @@ pub struct Rows {
     pub account: rows::Rows<UserId, Account>,
     /// What each order has to do with points.
     pub usage: rows::Rows<OrderId, Use>,
-    /// Charges and grants by their payment or grant, written once.
+    /// Charges and grants by their payment or grant; only refunds of a charge change one.
     pub credit: rows::Rows<i64, Credit>,
     /// When accounts are woken.
     pub timer: rows::Rows<UserId, Timer>,
@@ -155,6 +155,51 @@ pub struct Credit {
     pub at: Time,
     /// An operator's words; empty for a charge.
     pub reason: Box<str>,
+    /// What of a charge went back, or is about to; never any of a grant.
+    pub refunds: Vec<Refund>,
+}
+
+coded! {
+    /// How a refund of a charge stands.
+    RefundState {
+        /// Its points are taken; the gateway has not said yet.
+        Held = 1 "HELD",
+        /// The gateway has refused it: the points are in their lot again.
+        Returned = 2 "RETURNED",
+        /// The money went back.
+        Given = 3 "GIVEN",
+    }
+}
+
+/// A refund of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Its name, here and in the payment.
+    pub id: RefundId,
+    /// How many points.
+    pub amount: i64,
+    /// How it stands.
+    pub state: RefundState,
+    /// Of a given one: points that were spent when the money went back after all.
+    pub missing: i64,
+}
+
+impl Credit {
+    /// The refund of this name.
+    pub fn refund(&self, id: RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == id)
+    }
+
+    /// How many points of a charge `account` still holds at `now` and no refund has taken.
+    pub fn refundable(&self, account: &Account, now: Time) -> i64 {
+        let lot = Lot { kind: self.kind, until: self.until, amount: 0 };
+        if self.kind != Kind::Paid || !lot.is_live(now) {
+            return 0;
+        }
+        let live = self.refunds.iter().filter(|refund| refund.state != RefundState::Returned);
+        let kept = live.fold(self.amount, |kept, refund| kept.saturating_sub(refund.amount));
+        kept.min(account.holds(lot))
+    }
 }
 
 /// When an account is woken. A row of its own, because nearly every order changes its buyer's

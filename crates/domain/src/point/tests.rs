@@ -17,15 +17,17 @@ use jangbu_kernel::domain::Coded;
 
 use self::text::check;
 use super::command::{Kind, Reject, What};
-use super::model::State;
+use super::model::{RefundState, State};
 
 /// One test per table, and the list of all tables for [`every_code_has_a_line`].
 macro_rules! tables {
     ($($name:ident: $text:literal)*) => {
         $(#[test] fn $name() { check($text); })*
-        const TABLES: &[&str] = &[$($text),*];
+        pub(super) const TABLES: &[&str] = &[$($text),*];
     };
 }
+
+mod refunds;
 
 tables! {
     points_come_in_by_three_doors: "
@@ -270,13 +272,19 @@ fn every_code_has_a_line() {
         Reject::UseUnknown,
         Reject::RestoreExceedsSpent,
         Reject::ClawExceedsEarned,
+        Reject::ChargeUnknown,
+        Reject::RefundExceedsLeft { left: 0 },
+        Reject::TooManyRefunds,
     ];
     for (at, reject) in all.iter().enumerate() {
         assert_eq!(ordinal(reject), at, "{reject:?} is not where it belongs in `all`");
         let line = format!("=> {}", reject.code());
-        assert!(TABLES.iter().any(|table| table.contains(&line)), "no table shows {line}");
+        assert!(
+            TABLES.iter().chain(refunds::TABLES).any(|table| table.contains(&line)),
+            "no table shows {line}"
+        );
     }
-    assert_eq!(all.len(), ordinal(&Reject::ClawExceedsEarned) + 1, "`all` lacks the last ones");
+    assert_eq!(all.len(), ordinal(&Reject::TooManyRefunds) + 1, "`all` lacks the last ones");
 }
 
 /// Without a wildcard: a new variant does not compile until it is counted here.
@@ -293,6 +301,9 @@ fn ordinal(reject: &Reject) -> usize {
         Reject::UseUnknown => 8,
         Reject::RestoreExceedsSpent => 9,
         Reject::ClawExceedsEarned => 10,
+        Reject::ChargeUnknown => 11,
+        Reject::RefundExceedsLeft { .. } => 12,
+        Reject::TooManyRefunds => 13,
     }
 }
 
@@ -304,6 +315,10 @@ fn numbers_in_the_store_are_those_of_the_contract() {
         [1, 2, 3].map(State::from_code).map(Option::unwrap),
         [State::None, State::Spent, State::Restored]
     );
+    assert_eq!(
+        [1, 2, 3].map(RefundState::from_code).map(Option::unwrap),
+        [RefundState::Held, RefundState::Returned, RefundState::Given]
+    );
     let names: Vec<_> = What::ALL.iter().map(|what| (what.code(), what.name())).collect();
     let expected = [
         (1, "CHARGED"),
@@ -314,6 +329,8 @@ fn numbers_in_the_store_are_those_of_the_contract() {
         (6, "CLAWED_BACK"),
         (7, "UNCLAWED"),
         (8, "EXPIRED"),
+        (9, "REFUNDED"),
+        (10, "UNREFUNDED"),
     ];
     assert_eq!(names, expected);
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use jangbu_audit::Options;
 use jangbu_domain::order::command::Command as Buy;
 use jangbu_domain::order::model::{Order, Outcome, PayMode};
+use jangbu_domain::payment::command::{Command as Pay, Intent, Purpose, SOON};
 use jangbu_domain::point::command::{Command, UNIT};
 use jangbu_domain::point::model::Account;
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Currency, Envelope, GrantId, OrderId, Origin, Secret, Time, UserId};
+use jangbu_kernel::{
+    Currency, Envelope, GrantId, OrderId, Origin, PaymentId, RefundId, Secret, Time, UserId,
+};
 use jangbu_services::point::{ACCOUNT, TIMER};
 use jangbu_services::registry::{MIGRATIONS, TABLES};
 use jangbu_services::shop::Layout;
@@ -17,7 +20,7 @@ use jangbu_store::Sqlite;
 use crate::promises::assert_books_balance;
 use crate::races::{PATIENCE, World, at_once, by_client};
 use crate::rig::{Bench, START, int, rows};
-use crate::stage::{PRICE, buy, refund, units, won};
+use crate::stage::{PRICE, buy, keyed, pay, refund, units, won};
 
 fn grant(id: i64, user: i64, amount: i64, until: Option<Time>) -> Envelope {
     let (grant, user, currency) = (GrantId(id), UserId(user), Currency::KRW);
@@ -153,5 +156,74 @@ fn points_end_at_their_time_and_not_before_also_after_a_restart() {
     bench.rig.set(Time(timer(&bench) + 30_000));
     bench.settle();
     assert_eq!(earned(&bench), 0);
+    assert_books_balance(&bench.memory.dump());
+}
+
+/// A bench on which user 7 has bought 500 points by payment 1.
+fn bought(token: &str) -> Bench {
+    let mut bench = Bench::new();
+    let intent = Intent {
+        payment: PaymentId(1),
+        order: None,
+        purpose: Purpose::Points { user: UserId(7) },
+        amount: 500,
+        currency: Currency::KRW,
+        split: Vec::new(),
+        capture_later: false,
+    };
+    let token = Some(Secret::new(token));
+    assert!(bench.run(pay(Pay::Intend { intent, token, deadline: SOON })).is_done());
+    bench.settle_with_gateway();
+    assert_eq!(paid(&bench), 500);
+    bench
+}
+
+fn paid(bench: &Bench) -> i64 {
+    bench.queries().points(UserId(7)).unwrap().unwrap().left.paid
+}
+
+fn regret(amount: i64) -> Envelope {
+    let (refund, payment, user) = (RefundId(90), PaymentId(1), UserId(7));
+    let refund =
+        Command::Refund { refund, payment, user, amount: Some(amount), reason: "x".into() };
+    keyed(Envelope::new(UNIT, Origin::Client, refund), "back", 1)
+}
+
+#[test]
+fn the_refund_of_a_charge_survives_the_process_at_every_step() {
+    // Dead before the call has left, dead before its answer, alive.
+    for (told, answered) in [(false, false), (true, false), (true, true)] {
+        let mut bench = bought("ok");
+        assert!(bench.run(regret(200)).is_done());
+        assert_eq!(paid(&bench), 300, "the points go before the gateway is asked");
+        let jobs = std::mem::take(&mut bench.rig.record().jobs);
+        assert_eq!(jobs.len(), 1);
+        if told {
+            let said = bench.gateway.hear(&jobs[0]);
+            if answered {
+                assert!(bench.run(Envelope::new(jobs[0].to, Origin::Event, said)).is_done());
+            }
+        }
+        bench.rig.restart();
+        assert!(bench.run(regret(200)).is_done(), "the same key is the same refund");
+        bench.run_out();
+        assert_eq!(bench.gateway.kept().get(&1), Some(&300));
+        assert_eq!(paid(&bench), 300);
+        let payment = bench.queries().payment(PaymentId(1)).unwrap().unwrap();
+        assert_eq!((payment.refunded, payment.pending, payment.refunds.len()), (200, 0, 1));
+        assert_books_balance(&bench.memory.dump());
+    }
+}
+
+#[test]
+fn a_refused_refund_of_a_charge_brings_the_points_back_once() {
+    let mut bench = bought("refund_refused");
+    assert!(bench.run(regret(200)).is_done());
+    bench.rig.record().jobs.clear();
+    bench.rig.restart();
+    bench.run_out();
+    assert_eq!((paid(&bench), bench.gateway.kept().get(&1)), (500, Some(&500)));
+    assert!(bench.run(regret(200)).is_done(), "it is told again, and changes nothing");
+    assert_eq!(paid(&bench), 500);
     assert_books_balance(&bench.memory.dump());
 }

@@ -135,6 +135,9 @@ pub(super) fn booked(row: &Row) -> BTreeMap<String, i64> {
             refund::DONE => {
                 book(&mut books, &format!("psp:{}:receivable", row.text("psp")), -amount);
                 book(&mut books, "promo:points", -int(&refund, 8));
+                if row.opt("points_of").is_some() {
+                    book(&mut books, "points:paid", amount);
+                }
             }
             refund::SET_ASIDE => book(&mut books, "customer:refundable", -amount),
             _ => continue,

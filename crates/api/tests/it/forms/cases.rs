@@ -37,6 +37,7 @@ const fn write(
     Case { method, template, path, body, wanted, spoilt: None, code: "UNKNOWN_FIELD" }
 }
 
+const POINTS_BACK: &str = r#"{"amount":1,"reason":"bought by mistake"}"#;
 const PLACE: &str = r#"{"userId":"$USER","lines":[{"skuId":"$SKU","quantity":1}],
     "expectedTotal":{"amount":1000,"currency":"KRW"},"payment":{"mode":"SERVER","token":"tok"},
     "couponId":"$VOUCHER","points":0,"expectedPay":{"amount":500,"currency":"KRW"}}"#;
@@ -247,6 +248,13 @@ pub(crate) const CASES: &[Case] = &[
         "/api/v1/users/$USER/points/charges/$CHARGED",
         "/api/v1/users/$USER/points/charges/7",
         "INVALID_ID",
+    ),
+    write(
+        "POST",
+        "/api/v1/users/{id}/points/charges/{payment}/refunds",
+        "/api/v1/users/$USER/points/charges/$CHARGED/refunds",
+        POINTS_BACK,
+        201,
     ),
     write(
         "POST",

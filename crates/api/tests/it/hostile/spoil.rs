@@ -84,6 +84,7 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/stock/{sku}/adjust", "/reason", "not text"),
     ("/api/v1/stock/{sku}/receive", "/reason", "empty"),
     ("/api/v1/stock/{sku}/receive", "/reason", "not text"),
+    ("/api/v1/users/{id}/points/charges/{payment}/refunds", "/reason", "not text"),
     ("/api/v1/users/{id}/points/grants", "/reason", "not text"),
     ("/api/v1/payments/{id}/resolve", "/evidence", "not text"),
     ("/api/payments/authorize", "/token", "empty"),

@@ -168,6 +168,12 @@ impl Bench {
                 let (no, evidence) = (no.parse().unwrap(), evidence.into());
                 Command::ResolveRefund { payment, no, given: verdict == "given", evidence }
             }
+            ["return", id, amount] => Command::ReturnPoints {
+                payment,
+                refund: RefundId(id.parse().unwrap()),
+                amount: amount.parse().unwrap(),
+                reason: "unspent".into(),
+            },
             ["ask-now"] => Command::AskNow { payment },
             ["inquire"] => Command::Inquire { payment, refund: None, deadline },
             ["inquire", no] => {
@@ -312,8 +318,12 @@ fn event(event: &Event) -> String {
         Event::NotFound { .. } => "+not-found".to_owned(),
         Event::Voided { .. } => "+voided".to_owned(),
         Event::RefundRequested { no, amount, .. } => format!("+refund-requested{no}:{amount}"),
-        Event::Refunded { seq, no, amount, parts, deduct, .. } => {
-            assert_eq!(parts.iter().map(|part| part.card).sum::<i64>(), amount + deduct);
+        Event::Refunded { about, seq, no, amount, parts, deduct } => {
+            let card = parts.iter().map(|part| part.card).sum::<i64>();
+            assert_eq!(
+                if about.purpose == Purpose::Sale { card } else { *amount },
+                amount + deduct
+            );
             format!("+refunded{no}#{seq}:{amount}")
         }
         Event::SetAside { seq, no, amount, .. } => format!("+set-aside{no}#{seq}:{amount}"),

@@ -84,8 +84,9 @@ fn a_charge_of_points_is_a_payment_that_no_merchant_can_touch() {
         said charge captured 500        => CAPTURED +captured#1:500
         give 9 a                        => PAYMENT_UNKNOWN
         refund 1 total=500              => AMOUNT_INVALID
-        refund 1 a=500                  => REFUND_EXCEEDS_CAPTURED:0
-        refund 1 a=0,500                => REFUND_EXCEEDS_CAPTURED:0
+        refund 1 a=500                  => AMOUNT_INVALID
+        refund 1 a=0,500                => AMOUNT_INVALID
+        aside 1 a=500                   => AMOUNT_INVALID
         money                           => 500/500/0/0
         ",
     );

@@ -295,3 +295,30 @@ fn an_operator_asks_now_about_what_is_open_and_nothing_else() {
         ",
     );
 }
+
+#[test]
+fn the_money_of_points_goes_back_and_what_cannot_is_written_down_as_refused() {
+    check(
+        "
+        alone
+        intend points=3 total=500 token => SENT >charge:500
+        return 9 100                    => NOT_CAPTURED
+        said charge captured 500        => CAPTURED +captured#1:500
+        return 9 200                    => CAPTURED/SENT +refund-requested1:200 >refund1:200
+        return 9 200                    => CAPTURED/SENT
+        money                           => 500/500/0/200
+        return 8 301                    => CAPTURED/REFUSED +refund-refused2:nothing_left
+        said refund1 unknown time-out   => CAPTURED/UNKNOWN +refund-unknown1:time-out
+        next                            => 5s
+        at 5s
+        wake                            => CAPTURED >inquire1:200
+        said inquire1 refunded 200      => CAPTURED/DONE +refunded1#2:200
+        return 7 300                    => CAPTURED/SENT +refund-requested3:300 >refund3:300
+        said refund3 refused closed     => CAPTURED/REFUSED +refund-refused3:closed
+        money                           => 500/500/200/0
+        said refund3 refunded 300       => CAPTURED/DONE +refunded3#3:300
+        money                           => 500/500/500/0
+        ",
+    );
+    check("intend a=100 token => SENT >charge:100 \n return 9 1 => NOT_CAPTURED");
+}

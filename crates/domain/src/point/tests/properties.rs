@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use jangbu_kernel::{Currency, Domain, GrantId, OrderId, PaymentId, Time, UserId};
+use jangbu_kernel::{Currency, Domain, GrantId, OrderId, PaymentId, RefundId, Time, UserId};
 use proptest::prelude::*;
 
 use super::text::{command, day};
 use super::world::{Store, World};
 use crate::point::Points;
 use crate::point::command::{Command, Kind, Moved, What, posting};
-use crate::point::model::{Account, Both, LIMIT, total};
+use crate::point::model::{Account, Both, LIMIT, RefundState, total};
 
 /// Mostly a few points; sometimes nonsense or the very limit.
 fn amount() -> impl Strategy<Value = i64> {
@@ -25,6 +25,9 @@ fn some_command() -> impl Strategy<Value = Command> {
     let credit = || (1_i64..12, user(), amount(), money());
     let step = || (order(), user(), amount(), money());
     let refund = || (order(), user(), 0_u32..4);
+    // The same refund is mostly of the same charge.
+    let back = || (1_i64..12, 0_i64..3, user());
+    let named = |payment: i64, n: i64| (PaymentId(payment), RefundId(10 * payment + n));
     prop_oneof![
         2 => credit().prop_map(|(id, user, amount, currency)|
             Command::Charge { payment: PaymentId(id), user, amount, currency }),
@@ -42,6 +45,14 @@ fn some_command() -> impl Strategy<Value = Command> {
             Command::ClawBack { order, user, no, amount }),
         2 => refund().prop_map(|(order, user, no)| Command::UnClaw { order, user, no }),
         2 => user().prop_map(|user| Command::Expire { user }),
+        3 => (back(), prop::option::of(amount())).prop_map(move |((payment, n, user), amount)| {
+            let (payment, refund) = named(payment, n);
+            Command::Refund { refund, payment, user, amount, reason: "why".into() }
+        }),
+        3 => (back(), any::<bool>()).prop_map(move |((payment, n, user), given)| {
+            let (payment, refund) = named(payment, n);
+            Command::RefundEnded { payment, refund, user, given }
+        }),
     ]
 }
 
@@ -63,7 +74,11 @@ fn counted(world: &World, user: UserId) -> Account {
     let mut account = Account::new(Currency::KRW);
     for (row, _) in world.store.credit.values().filter(|(row, _)| row.user == user) {
         match row.kind {
-            Kind::Paid => account.charged += row.amount,
+            Kind::Paid => {
+                let live = row.refunds.iter().filter(|r| r.state != RefundState::Returned);
+                let back = live.map(|refund| refund.amount - refund.missing).sum::<i64>();
+                account.charged += row.amount - back;
+            }
             Kind::Earned => account.granted += row.amount,
         }
     }
@@ -110,6 +125,11 @@ fn assert_laws(world: &World) {
 fn assert_books(world: &World) {
     let mut posted: BTreeMap<(i64, i64), Moved> = BTreeMap::new();
     let mut sums = Both::default();
+    // Points that were spent when their money went back: the payment has posted them once more.
+    for (credit, _) in world.store.credit.values() {
+        let missing = credit.refunds.iter().map(|refund| refund.missing).sum();
+        sums.add(Both { paid: missing, earned: 0 }.negated());
+    }
     for moved in &world.books {
         let before = posted.insert((moved.source, moved.seq), *moved);
         // Grants, orders and users share numbers here: of each other they are told by `what`.
@@ -160,7 +180,13 @@ proptest! {
             world.load();
             let known = Points::recall(&retry, &world.rows);
             prop_assert!(known.is_none() || known == Some(reply), "{:?}", command);
-            let kept = matches!(command, Command::Charge { .. } | Command::Grant { .. } | Command::Spend { .. });
+            let kept = matches!(
+                command,
+                Command::Charge { .. }
+                    | Command::Grant { .. }
+                    | Command::Spend { .. }
+                    | Command::Refund { .. }
+            );
             prop_assert!(known.is_some() || !kept, "{:?}", command);
             world.forget();
         }

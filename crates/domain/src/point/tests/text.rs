@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use jangbu_kernel::domain::Coded;
-use jangbu_kernel::{Currency, Domain, GrantId, OrderId, PaymentId, Time, UserId};
+use jangbu_kernel::{Currency, Domain, GrantId, OrderId, PaymentId, RefundId, Time, UserId};
 
 use super::world::{Answer, World};
 use crate::point::Points;
 use crate::point::command::{Command, Kind, Move, Moved, Reject, Reply, What, posting};
-use crate::point::model::{Account, Both, LOTS, Lot, Use};
+use crate::point::model::{Account, Both, Credit, LOTS, Lot, Refund, Use};
 use crate::point::rules::Rules;
 
 const DAY: i64 = 86_400_000_000;
@@ -40,6 +40,10 @@ fn answer(world: &mut World, line: &str) -> String {
             let found = world.store.usage.get(&OrderId(number(order)));
             return found.map_or_else(|| "nothing".to_owned(), |(row, _)| show_use(row));
         }
+        ["credit", id] => {
+            let found = world.store.credit.get(&number(id));
+            return found.map_or_else(|| "nothing".to_owned(), |(row, _)| show_credit(row));
+        }
         ["changed"] => return show_changed(&world.changed),
         ["many", "grants", first, user, count] => {
             for n in 0..number(count) {
@@ -49,6 +53,13 @@ fn answer(world: &mut World, line: &str) -> String {
             let lots = world.store.account[&UserId(number(user))].0.lots.len();
             assert_eq!(lots, LOTS);
             return format!("{lots} lots");
+        }
+        ["many", "refunds", payment, user, count] => {
+            for n in 1_000..1_000 + number(count) {
+                world.run(&command(&format!("refund R{n} {payment} {user} 1"))).unwrap();
+                world.run(&command(&format!("ended R{n} {payment} {user} given"))).unwrap();
+            }
+            return format!("{count} given");
         }
         ["fill", user] => return fill(world, UserId(number(user))),
         _ => return commit(world, line),
@@ -123,14 +134,25 @@ pub(super) fn command(text: &str) -> Command {
             Command::ClawBack { order: order(id), user: user(who), no: no(n), amount }
         }
         ["unclaw", id, who, n] => Command::UnClaw { order: order(id), user: user(who), no: no(n) },
+        ["refund", id, of, who, ref wish @ ..] => Command::Refund {
+            refund: RefundId(number(id)),
+            payment: PaymentId(number(of)),
+            user: user(who),
+            amount: wish.first().map(|amount| number(amount)),
+            reason: "why".into(),
+        },
+        ["ended", id, of, who, said] => {
+            let (refund, payment) = (RefundId(number(id)), PaymentId(number(of)));
+            Command::RefundEnded { payment, refund, user: user(who), given: said == "given" }
+        }
         ["expire", who] => Points::wake("point_timer", number(who)),
         _ => panic!("no command: {text}"),
     }
 }
 
-/// `U1`, `O1`, `P1` and `G1` are number 1.
+/// `U1`, `O1`, `P1`, `G1` and `R1` are number 1.
 fn number(word: &str) -> i64 {
-    word.trim_start_matches(['U', 'O', 'P', 'G']).parse().unwrap()
+    word.trim_start_matches(['U', 'O', 'P', 'G', 'R']).parse().unwrap()
 }
 
 fn date(word: &str) -> Time {
@@ -153,6 +175,11 @@ fn show(answer: &Answer) -> String {
         Ok(Reply::Clawed { taken }) => format!("clawed {taken}"),
         Ok(Reply::Earned | Reply::Restored | Reply::UnClawed | Reply::Expired) => {
             format!("{:?}", answer.as_ref().unwrap()).to_lowercase()
+        }
+        Ok(Reply::Refunding { amount, .. }) => format!("refunding {amount}"),
+        Ok(Reply::RefundEnded) => "heard".to_owned(),
+        Err(reject @ Reject::RefundExceedsLeft { left }) => {
+            format!("{}, {left} left", reject.code())
         }
         Err(reject @ Reject::Insufficient { available }) => {
             format!("{}, {available} available", reject.code())
@@ -221,6 +248,17 @@ fn show_use(row: &Use) -> String {
             write!(text, " and {} gone", claw.gone).unwrap();
         }
         text.push_str(if claw.undone { " undone" } else { "" });
+    }
+    text
+}
+
+fn show_credit(row: &Credit) -> String {
+    let mut text = format!("{} of U{}", row.amount, row.user.0);
+    for Refund { id, amount, state, missing } in &row.refunds {
+        write!(text, ", R{} {amount} {}", id.0, state.name().to_lowercase()).unwrap();
+        if *missing > 0 {
+            write!(text, ", {missing} missing").unwrap();
+        }
     }
     text
 }

@@ -59,7 +59,8 @@ impl World {
         let mut answers = Vec::new();
         for (at, (now, command)) in batch.iter().enumerate() {
             answers.push(self.decide(*now, command, &mut out));
-            self.posted.extend(out.events.drain(..).map(|event| (at, posting(event))));
+            self.posted
+                .extend(out.events.drain(..).filter_map(|event| Some((at, posting(event)?))));
         }
         self.books.extend(self.posted.iter().map(|(_, moved)| *moved));
         let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None };
@@ -96,7 +97,7 @@ impl World {
         assert!(out.events.len() <= 1, "one folded event: {:?}", out.events);
         self.changed = match out.events.pop() {
             Some(Event::Changed { moves }) => moves,
-            Some(Event::Moved(moved)) => panic!("a commit posts nothing: {moved:?}"),
+            Some(event) => panic!("a commit only folds: {event:?}"),
             None => Vec::new(),
         };
         for line in &self.changed {
@@ -126,9 +127,10 @@ impl World {
     }
 }
 
-fn posting(event: Event) -> Moved {
+fn posting(event: Event) -> Option<Moved> {
     match event {
-        Event::Moved(moved) => moved,
+        Event::Moved(moved) => Some(moved),
+        Event::Refunding { .. } => None,
         Event::Changed { moves } => panic!("a command folds nothing: {moves:?}"),
     }
 }
