@@ -143,15 +143,11 @@ pub trait Unit {
     fn recall(&self, body: &dyn Payload) -> Option<Box<dyn Any + Send>>;
 
     /// The name of what a command is about, as the API shows it: for the audit log.
-    fn subject(&self, body: &dyn Payload) -> String {
-        self.resource(body).to_string()
-    }
+    fn subject(&self, body: &dyn Payload) -> String;
 
     /// How the resource of an operator's command is, as a short JSON object without secrets; none:
     /// it is not there.
-    fn describe(&self, _body: &dyn Payload, _when: When) -> Option<String> {
-        None
-    }
+    fn describe(&self, body: &dyn Payload, when: When) -> Option<String>;
 
     /// A command in a binary form that [`Unit::decode`] reads; none: it holds a secret.
     fn encode(&self, _body: &dyn Payload) -> Option<Vec<u8>> {

@@ -47,9 +47,7 @@ pub trait Service: Send + 'static {
     }
 
     /// How that is now, for the audit log: a short object without secrets; none: it is not there.
-    fn describe(_command: &Asked<Self>, _rows: &<Self::Domain as Domain>::Rows) -> Option<Value> {
-        None
-    }
+    fn describe(command: &Asked<Self>, rows: &<Self::Domain as Domain>::Rows) -> Option<Value>;
 
     /// The store was opened; `highest(i)` is the first part of the highest key of table `i`.
     fn opened(_rows: &mut <Self::Domain as Domain>::Rows, _highest: &dyn Fn(usize) -> i64) {}

@@ -296,7 +296,7 @@ impl Service for CatalogService {
             Event::Offered(offers) => {
                 let offers = offers.into_iter().map(|offered| offer(offered, rows, ctx, sink));
                 let offers = offers.collect();
-                tell(order::UNIT, order::Command::LearnAll { offers }, sink);
+                tell(order::UNIT, order::Command::Learn { offers }, sink);
             }
             Event::Edited { product, name, category } => {
                 let category = category.map(|category| category.0);

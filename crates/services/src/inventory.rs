@@ -6,7 +6,7 @@ use jangbu_domain::inventory::model::{Kind, Movement, Reservation, Returned, Row
 use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
 use jangbu_engine::unit::Sink;
-use jangbu_kernel::domain::{Coded, Ctx};
+use jangbu_kernel::domain::{Coded, Ctx, Domain};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Envelope, OrderId, SkuId, Time};
 use serde_json::{Value, json};
@@ -198,39 +198,21 @@ impl Service for InventoryService {
     fn subject(command: &Command) -> String {
         match command {
             Command::Receive { sku, .. } | Command::Adjust { sku, .. } => sku.to_string(),
-            Command::Open { first } => {
-                first.first().map_or_else(String::new, |(sku, _)| sku.to_string())
-            }
-            Command::Reserve { order, .. }
-            | Command::Pin { order }
-            | Command::Commit { order }
-            | Command::Release { order }
-            | Command::Expire { order }
-            | Command::Return { order, .. } => order.to_string(),
+            // Operators ask for nothing else.
+            other => Inventory::resource(other).to_string(),
         }
     }
 
     fn describe(command: &Command, rows: &Rows) -> Option<Value> {
-        match command {
-            Command::Receive { sku, .. } | Command::Adjust { sku, .. } => {
-                let Stock { received, adjusted, returned, available, reserved, sold, .. } =
-                    rows.stock.get(*sku)?;
-                Some(json!({
-                    "received": received, "adjusted": adjusted, "returned": returned,
-                    "available": available, "reserved": reserved, "sold": sold,
-                }))
-            }
-            Command::Open { .. } => None,
-            Command::Reserve { order, .. }
-            | Command::Pin { order }
-            | Command::Commit { order }
-            | Command::Release { order }
-            | Command::Expire { order }
-            | Command::Return { order, .. } => {
-                let state = rows.reservation.get(*order)?.state;
-                Some(json!({ "state": state.name() }))
-            }
-        }
+        let (Command::Receive { sku, .. } | Command::Adjust { sku, .. }) = command else {
+            return None;
+        };
+        let Stock { received, adjusted, returned, available, reserved, sold, .. } =
+            rows.stock.get(*sku)?;
+        Some(json!({
+            "received": received, "adjusted": adjusted, "returned": returned,
+            "available": available, "reserved": reserved, "sold": sold,
+        }))
     }
 
     fn follow(event: Event, _rows: &Rows, ctx: &Ctx, sink: &mut Sink) {

@@ -226,9 +226,7 @@ impl Service for OrderService {
 
     fn subject(command: &Command) -> String {
         match command {
-            Command::Learn { .. } | Command::LearnAll { .. } => {
-                SkuId(Orders::resource(command)).to_string()
-            }
+            Command::Learn { .. } => SkuId(Orders::resource(command)).to_string(),
             other => OrderId(Orders::resource(other)).to_string(),
         }
     }

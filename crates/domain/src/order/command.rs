@@ -111,10 +111,8 @@ pub enum Command {
     Operate { order: OrderId, verb: Verb, reason: Box<str> },
     /// Something happened to the order's saga. Every driver comes this way, and twice is harmless.
     Hear { order: OrderId, event: SagaEvent },
-    /// The catalogue's offer of a SKU as it is now.
-    Learn { sku: SkuId, offer: Offer },
-    /// Catalogue facts: several at once.
-    LearnAll { offers: Vec<(SkuId, Offer)> },
+    /// The catalogue's offers of SKUs as they are now.
+    Learn { offers: Vec<(SkuId, Offer)> },
     /// Units of a sold order are handed to a carrier: these, or all that are still here.
     Ship { order: OrderId, units: Option<Vec<Units>>, carrier: Box<str>, tracking: Box<str> },
     /// Shipment `no` has arrived.

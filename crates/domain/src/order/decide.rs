@@ -52,8 +52,7 @@ pub(super) fn decide(
                 saga::hear(found, event, (*order, ctx, &rules), out);
             }
         }
-        Command::Learn { sku, offer } => learn(*sku, offer, rows),
-        Command::LearnAll { offers } => {
+        Command::Learn { offers } => {
             for (sku, offer) in offers {
                 learn(*sku, offer, rows);
             }

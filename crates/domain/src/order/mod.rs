@@ -106,8 +106,7 @@ impl Domain for Orders {
             | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => rows.order.want(*order),
-            Command::Learn { sku, .. } => rows.offer.want(*sku),
-            Command::LearnAll { offers } => {
+            Command::Learn { offers } => {
                 for (sku, _) in offers {
                     rows.offer.want(*sku);
                 }
@@ -134,8 +133,7 @@ impl Domain for Orders {
             | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => order.0,
-            Command::Learn { sku, .. } => sku.0,
-            Command::LearnAll { offers } => offers.first().map_or(0, |(sku, _)| sku.0),
+            Command::Learn { offers } => offers.first().map_or(0, |(sku, _)| sku.0),
         }
     }
 
@@ -149,8 +147,7 @@ impl Domain for Orders {
             | Command::Deliver { order, .. }
             | Command::Operate { order, .. }
             | Command::Hear { order, .. } => *order = OrderId(resource),
-            Command::Learn { sku, .. } => *sku = SkuId(resource),
-            Command::LearnAll { .. } => {}
+            Command::Learn { .. } => {}
         }
     }
 

@@ -117,6 +117,10 @@ impl Service for Hasty {
         each(rows);
     }
 
+    fn describe(_: &Scribble, _: &Rows<i64, Page>) -> Option<serde_json::Value> {
+        None
+    }
+
     fn follow(event: i64, rows: &Rows<i64, Page>, ctx: &Ctx, sink: &mut Sink) {
         sink.publish(ctx, "page.written", (event, rows.version(event)), |_| {});
     }

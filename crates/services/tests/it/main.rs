@@ -4,7 +4,10 @@
 
 mod adapter;
 mod audit_log;
+mod backups;
+mod caller;
 mod cascade;
+mod cold;
 mod coupon_races;
 mod derived;
 mod faults;
@@ -26,6 +29,7 @@ mod retry;
 mod rig;
 mod schema;
 mod shelf;
+mod shop;
 mod slices;
 mod split;
 mod stage;

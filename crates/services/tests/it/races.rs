@@ -31,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A shop with a gateway that answers at once.
 pub(crate) struct World {
-    shop: Shop,
+    pub(crate) shop: Shop,
     backend: Arc<dyn Backend>,
     pub(crate) queries: Queries,
     next: AtomicI64,

@@ -181,7 +181,7 @@ fn an_order_has_at_most_999_refunds() {
         on_sale: true,
         price_version: 1,
     };
-    world.client(&Command::Learn { sku, offer }).unwrap();
+    world.client(&Command::Learn { offers: vec![(sku, offer)] }).unwrap();
     let place = Command::Place {
         order: ID,
         user: jangbu_kernel::UserId(1),

@@ -92,9 +92,7 @@ impl Bench {
                 assert_eq!(self.order(), before.as_ref());
                 show_reject(&reject)
             }
-            Ok(_) if matches!(command, Command::Learn { .. } | Command::LearnAll { .. }) => {
-                String::new()
-            }
+            Ok(_) if matches!(command, Command::Learn { .. }) => String::new(),
             Ok((_, out)) => {
                 let order = self.order().unwrap();
                 let silent = out.sends.is_empty() && out.events.is_empty();
@@ -126,7 +124,7 @@ fn command(words: &[&str]) -> Command {
                 on_sale: !more.contains(&"off"),
                 price_version: version,
             };
-            Command::Learn { sku: SkuId(number(sku)), offer }
+            Command::Learn { offers: vec![(SkuId(number(sku)), offer)] }
         }
         ["place", mode, ref given @ .., total] => {
             let client = mode.starts_with("client");

@@ -138,7 +138,7 @@ impl World {
                 on_sale: true,
                 price_version: 1,
             };
-            world.client(&Command::Learn { sku, offer }).unwrap();
+            world.client(&Command::Learn { offers: vec![(sku, offer)] }).unwrap();
         }
         world
     }
