@@ -138,6 +138,9 @@ fn consumer(page: &mut Page, progress: &Progress) {
     let help = "Keys whose events a consumer cannot take in: they wait for an operator.";
     page.family("jangbu_consumer_parked", "gauge", help);
     page.line("jangbu_consumer_parked{consumer=\"projections\"}", progress.parked());
+    let name = "jangbu_consumer_left_out_total";
+    page.family(name, "counter", "Events left out because nobody settled their key in time.");
+    page.line(&format!("{name}{{consumer=\"projections\"}}"), progress.left_out());
 }
 
 #[derive(Default)]

@@ -232,7 +232,13 @@ impl Config {
         // Drills and tests, whose every other time is shorter, too, cannot wait a minute.
         let minute =
             Duration::from_mins(1).min(Duration::from_millis(600) * self.saga.patience_percent);
-        ensure!(at_least(self.retention.outbox, minute), "retention.outbox must be at least 1m");
+        for (name, span) in [
+            ("outbox", self.retention.outbox),
+            ("parked", self.retention.parked),
+            ("timelines", self.retention.timelines),
+        ] {
+            ensure!(at_least(span, minute), "retention.{name} must be at least 1m");
+        }
         let days = Duration::from_hours(15 * 24);
         ensure!(at_least(self.retention.keys, days), "retention.keys must be at least 15d");
         ensure!(
@@ -335,6 +341,8 @@ mod tests {
             ("RETENTION__OUTBOX", "59s", "retention.outbox"),
             ("RETENTION__OUTBOX", "7 weeks", "no time"),
             ("RETENTION__KEYS", "14d", "retention.keys"),
+            ("RETENTION__PARKED", "59s", "retention.parked"),
+            ("RETENTION__TIMELINES", "0s", "retention.timelines"),
             ("BACKUP__EVERY", "0s", "backup.every"),
             ("BACKUP__TO", "", "backup.to"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),

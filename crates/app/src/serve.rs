@@ -124,8 +124,9 @@ impl House {
         };
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
-        let projections =
-            Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock))?;
+        let keep = config.retention.derived();
+        let clock = Arc::new(SystemClock);
+        let projections = Projections::keeping(&*truth, Arc::clone(&derived), clock, keep)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
         let consumer = projections.handle();

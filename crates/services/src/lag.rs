@@ -80,6 +80,7 @@ pub struct Progress {
     pub(crate) seq: AtomicI64,
     pub(crate) floor: AtomicI64,
     pub(crate) parked: AtomicU64,
+    pub(crate) left_out: AtomicU64,
     /// How far it is behind.
     pub lag: Lag,
 }
@@ -99,6 +100,11 @@ impl Progress {
     /// Keys that wait for an operator.
     pub fn parked(&self) -> u64 {
         self.parked.load(Ordering::Relaxed)
+    }
+
+    /// Events that were left out since the start, because nobody settled their key in time.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 

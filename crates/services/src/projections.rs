@@ -12,12 +12,14 @@
 //! | `tables` | what is stored |
 //! | `parking`, `parked` | events that cannot be taken in; how they are kept and listed |
 //! | `refill` | what trimmed events said, from rows |
+//! | `retain` | what is not kept for ever |
 //! | `shelf` | products as lists show them |
 //! | `running` | the thread that follows the outbox |
 
 mod parked;
 mod parking;
 mod refill;
+mod retain;
 mod running;
 pub mod shelf;
 mod tables;
@@ -36,6 +38,7 @@ use jangbu_kernel::Time;
 pub use parked::{Parked, ParkedKey};
 pub use parking::{Settled, Told, Unsettled, Verb};
 pub use refill::{Standing, refill, standing};
+pub use retain::Keep;
 pub use running::{Handle, Projections};
 pub use tables::{
     ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT,
@@ -45,6 +48,7 @@ pub use tables::{
 use crate::events::{Fact, PointMove};
 use crate::lag::Progress;
 use crate::ledger::Made;
+use retain::Retention;
 
 /// Events in one transaction of `derived.db`.
 const BATCH: u32 = 20_000;
@@ -110,6 +114,7 @@ struct Projector {
     /// What is to be looked at again before the next commit.
     changed: Changed,
     plan: WritePlan,
+    retention: Retention,
 }
 
 /// Products and categories that events have named.
@@ -120,11 +125,24 @@ struct Changed {
 }
 
 impl Projector {
-    fn new(truth: Box<dyn Reader>, clock: Arc<dyn Clock>, progress: Arc<Progress>) -> Self {
-        let (balances, parked) = (BTreeMap::new(), BTreeMap::new());
-        let plan = WritePlan::default();
-        let changed = Changed::default();
-        Self { truth, clock, progress, seq: 0, balances, parked, known: false, changed, plan }
+    fn new(
+        truth: Box<dyn Reader>,
+        clock: Arc<dyn Clock>,
+        progress: Arc<Progress>,
+        keep: Keep,
+    ) -> Self {
+        Self {
+            truth,
+            clock,
+            progress,
+            seq: 0,
+            balances: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            known: false,
+            changed: Changed::default(),
+            plan: WritePlan::default(),
+            retention: Retention::new(keep),
+        }
     }
 
     /// Says how far it has come, and which events it needs no more: those that wait under a parked

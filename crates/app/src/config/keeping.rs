@@ -6,6 +6,7 @@ use std::time::Duration;
 use jangbu_engine::keep::Keep;
 use jangbu_kernel::time::Span;
 use jangbu_services::backup::Schedule;
+use jangbu_services::projections;
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -30,15 +31,19 @@ pub(crate) struct Retention {
     pub outbox: For,
     pub keys: For,
     pub poison: For,
+    pub parked: For,
+    pub timelines: For,
 }
 
 impl Retention {
     pub(crate) fn keep(&self) -> Keep {
-        let span = |span: For| {
-            let us = span.0.map(|span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
-            us.map(Span)
-        };
-        Keep { events: span(self.outbox), keys: span(self.keys), poison: span(self.poison) }
+        let Self { outbox, keys, poison, .. } = *self;
+        Keep { events: outbox.span(), keys: keys.span(), poison: poison.span() }
+    }
+
+    /// Of what the projections have.
+    pub(crate) fn derived(&self) -> projections::Keep {
+        projections::Keep { parked: self.parked.span(), timelines: self.timelines.span() }
     }
 }
 
@@ -46,6 +51,12 @@ impl Retention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct For(pub Option<Duration>);
+
+impl For {
+    fn span(self) -> Option<Span> {
+        self.0.map(|span| Span(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
 
 impl TryFrom<String> for For {
     type Error = String;

@@ -344,7 +344,12 @@ fn a_shop_that_takes_no_new_business_can_be_backed_up() {
 fn a_kill_in_the_middle_of_trimming_loses_nothing() {
     let dir = scratch();
     let (data, acks) = (dir.path().join("data"), dir.path().join("acks.csv"));
-    let settings = [("RETENTION__OUTBOX", "2s"), ("SERVER__WAIT_MS", "1000")];
+    let settings = [
+        ("RETENTION__OUTBOX", "2s"),
+        ("RETENTION__PARKED", "2s"),
+        ("RETENTION__TIMELINES", "2s"),
+        ("SERVER__WAIT_MS", "1000"),
+    ];
     let mut trimmed = 0;
     for round in 0..5_u64 {
         let server = Server::start(&data, &settings);

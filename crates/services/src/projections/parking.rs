@@ -81,7 +81,7 @@ impl Projector {
         Ok(())
     }
 
-    fn count_parked(&self) {
+    pub(super) fn count_parked(&self) {
         self.progress.parked.store(self.parked.len() as u64, Ordering::Relaxed);
     }
 
@@ -190,6 +190,26 @@ impl Projector {
         }
         self.parked.remove(&key);
         Ok(settled)
+    }
+
+    /// Takes in the first event that waits under a key, or leaves it out when it cannot be taken
+    /// in, and says whether it was left out; none, if none waits.
+    pub(super) fn work_off_one(
+        &mut self,
+        store: &mut dyn Store,
+        key: i64,
+    ) -> Result<Option<bool>, Fault> {
+        let Some(next) = Self::first(store, key)? else { return Ok(None) };
+        match caught(|| self.redo(store, &next, false)) {
+            Ok(()) => Ok(Some(false)),
+            Err(Fault::Item(error)) => {
+                self.load(store)?;
+                tracing::error!(key, next.seq, error, "an event is left out");
+                self.redo(store, &next, true)?;
+                Ok(Some(true))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The first event that waits under a key.

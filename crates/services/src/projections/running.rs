@@ -9,7 +9,7 @@ use jangbu_engine::clock::{Clock, Stopwatch};
 use jangbu_engine::port::{Backend, Fault, Store};
 
 use super::parking::{Told, Unsettled, Verb};
-use super::{Projector, Taken};
+use super::{Keep, Projector};
 use crate::lag::{Pace, Progress};
 
 /// A running projector.
@@ -51,14 +51,25 @@ impl Handle {
 
 impl Projections {
     /// Follows the outbox of `truth` on a thread of its own; `clock` tells how far behind it is.
+    /// What it makes of it is kept for ever.
     pub fn follow(
         truth: &dyn Backend,
         derived: Arc<dyn Backend>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Fault> {
+        Self::keeping(truth, derived, clock, Keep::default())
+    }
+
+    /// The same, and keeps what need not stay as long as `keep` says.
+    pub fn keeping(
+        truth: &dyn Backend,
+        derived: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        keep: Keep,
+    ) -> Result<Self, Fault> {
         let reader = truth.reader()?;
         let progress = Arc::new(Progress::default());
-        let projector = Projector::new(reader, clock, Arc::clone(&progress));
+        let projector = Projector::new(reader, clock, Arc::clone(&progress), keep);
         let (errands, asked) = channel();
         let run = move || run(projector, &*derived, &asked);
         let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
@@ -113,20 +124,15 @@ fn follow(
     let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
     let mut stopping = false;
     loop {
-        let taken = match projector.step(store) {
-            Err(Fault::Transient(why) | Fault::Full(why)) => {
-                tracing::warn!(why, "the projections wait");
-                Taken::default()
-            }
-            other => other?,
-        };
+        let taken = patient(projector.step(store))?;
+        let more = patient(projector.keep(store))?;
         projector.tell_progress();
         store.between()?;
         if taken.weight == 0 && stopping {
             return Ok(());
         }
         let rest = pace.rest(taken.weight, watch.lap());
-        let rest = if taken.full || stopping { Duration::ZERO } else { rest };
+        let rest = if taken.full || more || stopping { Duration::ZERO } else { rest };
         match asked.recv_timeout(rest) {
             Ok(Errand::Settle(key, verb, told)) => {
                 told(projector.settle(store, key, verb));
@@ -135,5 +141,16 @@ fn follow(
             Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
+    }
+}
+
+/// A store that is busy or full is tried again later.
+fn patient<T: Default>(done: Result<T, Fault>) -> Result<T, Fault> {
+    match done {
+        Err(Fault::Transient(why) | Fault::Full(why)) => {
+            tracing::warn!(why, "the projections wait");
+            Ok(T::default())
+        }
+        other => other,
     }
 }

@@ -25,6 +25,7 @@ mod promises;
 mod races;
 mod refusals;
 mod reject;
+mod retain;
 mod retry;
 mod rig;
 mod schema;

@@ -25,7 +25,7 @@ fn rows(derived: &Memory) -> Dump {
 }
 
 /// Three sold orders of one user; all of their money is in the same accounts.
-fn sold() -> Bench {
+pub(crate) fn sold() -> Bench {
     let mut bench = Bench::stocked();
     for id in [10, 11, 12] {
         assert!(bench.run(place(id, &[(0, 1), (1, 1)], "ok")).is_done());
@@ -35,7 +35,7 @@ fn sold() -> Bench {
 }
 
 /// What the projections are when nothing is wrong.
-fn healthy(bench: &Bench) -> Dump {
+pub(crate) fn healthy(bench: &Bench) -> Dump {
     let derived = Memory::new();
     follow(&bench.memory, &derived).stop().unwrap();
     rows(&derived)
@@ -65,7 +65,7 @@ fn put(bench: &Bench, row: &[OwnedValue], payload: &[u8]) {
 }
 
 /// Damages an event; gives its number, and how to repair it.
-fn damage(bench: &Bench, topic: &str, key: i64) -> (i64, impl Fn(&Bench) + use<>) {
+pub(crate) fn damage(bench: &Bench, topic: &str, key: i64) -> (i64, impl Fn(&Bench) + use<>) {
     let (seq, row) = event(bench, topic, key);
     put(bench, &row, &[0xff, 0xff, 0xff]);
     let OwnedValue::Blob(payload) = row[7].clone() else { panic!("{row:?}") };
@@ -78,11 +78,11 @@ fn settle(projections: &Projections, key: i64, verb: Verb) -> Result<Settled, Un
     told.recv_timeout(Duration::from_secs(30)).unwrap()
 }
 
-fn queries(bench: &Bench, derived: &Memory) -> Queries {
+pub(crate) fn queries(bench: &Bench, derived: &Memory) -> Queries {
     Queries::new(Arc::new(bench.memory.clone()), Arc::new(derived.clone()))
 }
 
-fn orders(queries: &Queries) -> Vec<i64> {
+pub(crate) fn orders(queries: &Queries) -> Vec<i64> {
     let listed = queries.orders_of(UserId(7), None, 10).unwrap();
     listed.into_iter().map(|(id, _)| id.0).collect()
 }
