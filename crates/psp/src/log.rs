@@ -4,6 +4,9 @@
 //! two together. A group is one write and one `fdatasync`. Space is prepared in zeroed steps ahead
 //! of the end, so that most syncs change no file size and need no journal commit.
 
+mod read;
+mod record;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufReader, Read},
@@ -11,10 +14,9 @@ use std::{
     path::Path,
 };
 
-use crate::gateway::{Currency, Op};
+pub(crate) use self::read::{offset, select};
+pub use self::record::{Kind, RECORD, Record};
 
-/// Bytes of a record.
-pub const RECORD: usize = 40;
 /// Bytes of the header.
 pub const HEADER: usize = 16;
 
@@ -25,123 +27,6 @@ const GROUP: usize = 1 << 15;
 /// How far ahead of the end the file is filled with zeros: some 1,600 records.
 const PREPARE: usize = 1 << 16;
 static ZEROS: [u8; PREPARE] = [0; PREPARE];
-
-/// What a record says happened. The numbers are part of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    /// Authorised and captured in one step.
-    Charge = 1,
-    /// Set aside.
-    Authorize = 2,
-    /// An authorised amount was taken.
-    Capture = 3,
-    /// An authorisation was given up.
-    Void = 4,
-    /// Money went back.
-    Refund = 5,
-    /// A charge or an authorisation was declined.
-    Decline = 6,
-    /// A refund was refused.
-    Refuse = 7,
-    /// A key is closed for ever.
-    Fence = 8,
-}
-
-impl Kind {
-    const ALL: [Self; 8] = [
-        Self::Charge,
-        Self::Authorize,
-        Self::Capture,
-        Self::Void,
-        Self::Refund,
-        Self::Decline,
-        Self::Refuse,
-        Self::Fence,
-    ];
-
-    fn of(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&kind| kind as u8 == number)
-    }
-}
-
-/// The requests that can cause a record.
-const CAUSES: [Op; 6] = [Op::Charge, Op::Authorize, Op::Capture, Op::Void, Op::Refund, Op::Fence];
-
-/// One thing that the gateway did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// Microseconds since 1970; set by [`Log::append`].
-    pub at_us: i64,
-    /// Our payment id.
-    pub payment: i64,
-    /// What happened.
-    pub kind: Kind,
-    /// The number of the refund, or 0.
-    pub no: u32,
-    /// In minor units; 0 where no amount is concerned.
-    pub amount: i64,
-    /// The currency of the amount.
-    pub currency: Currency,
-    /// The request that caused it.
-    pub op: Op,
-    /// Why, in declines and refusals.
-    pub code: u8,
-    /// How many records of the same write stand before it; set by [`Log::append`].
-    pub place: u16,
-}
-
-impl Record {
-    /// The bytes of the record, its CRC included.
-    pub fn encode(&self) -> [u8; RECORD] {
-        let mut b = [0; RECORD];
-        b[0..8].copy_from_slice(&self.at_us.to_le_bytes());
-        b[8..16].copy_from_slice(&self.payment.to_le_bytes());
-        b[16] = self.kind as u8;
-        b[17..21].copy_from_slice(&self.no.to_le_bytes());
-        b[21..29].copy_from_slice(&self.amount.to_le_bytes());
-        b[29..32].copy_from_slice(&self.currency.0);
-        b[32] = self.op as u8;
-        b[33] = self.code;
-        b[34..36].copy_from_slice(&self.place.to_le_bytes());
-        let crc = crc32fast::hash(&b[..36]);
-        b[36..40].copy_from_slice(&crc.to_le_bytes());
-        b
-    }
-
-    /// The record in these bytes; none when the CRC does not match or a number means nothing.
-    pub fn decode(b: &[u8; RECORD]) -> Option<Self> {
-        if u32::from_le_bytes(part(b, 36)) != crc32fast::hash(&b[..36]) {
-            return None;
-        }
-        Some(Self {
-            at_us: i64::from_le_bytes(part(b, 0)),
-            payment: i64::from_le_bytes(part(b, 8)),
-            kind: Kind::of(b[16])?,
-            no: u32::from_le_bytes(part(b, 17)),
-            amount: i64::from_le_bytes(part(b, 21)),
-            currency: Currency(part(b, 29)),
-            op: CAUSES.into_iter().find(|&op| op as u8 == b[32])?,
-            code: b[33],
-            place: u16::from_le_bytes(part(b, 34)),
-        })
-    }
-
-    /// What the record moved towards us: positive, negative for a refund, else 0.
-    pub fn moved(&self) -> i64 {
-        match self.kind {
-            Kind::Charge | Kind::Capture => self.amount,
-            Kind::Refund => -self.amount,
-            Kind::Authorize | Kind::Void | Kind::Decline | Kind::Refuse | Kind::Fence => 0,
-        }
-    }
-}
-
-fn part<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&bytes[from..from + N]);
-    out
-}
 
 fn header() -> [u8; HEADER] {
     let mut b = [0; HEADER];
@@ -242,7 +127,8 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(got)
 }
 
-/// Where the bytes of a log go: a file, or in tests something that watches or fails.
+/// Where the bytes of a log go: a file, or in tests something that watches or fails. What was written
+/// can be read from the file.
 pub trait Medium: Send {
     /// Writes all of the bytes at the offset.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
@@ -280,6 +166,7 @@ pub enum AppendError {
 /// A log, open for appending by its only writer.
 pub struct Log {
     medium: Box<dyn Medium>,
+    reader: File,
     end: u64,
     prepared: u64,
     at_us: i64,
@@ -307,20 +194,26 @@ impl Log {
         each: &mut dyn FnMut(Record) -> bool,
         medium: impl FnOnce(File) -> Box<dyn Medium>,
     ) -> Result<Self, OpenError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => OpenError::InUse,
-            TryLockError::Error(e) => OpenError::Io(e),
-        })?;
-        if is_unborn(&file)? {
-            create(&file, path)?;
-        }
-        let end = scan(&mut BufReader::with_capacity(1 << 16, &file), each)?;
+        let file = lock(path)?;
+        let end = scan_file(&file, each)?;
+        Ok(Self::resume(file, end, medium)?)
+    }
+
+    /// Cuts what is behind the end, and goes on from there.
+    pub(crate) fn resume(
+        file: File,
+        end: End,
+        medium: impl FnOnce(File) -> Box<dyn Medium>,
+    ) -> io::Result<Self> {
         file.set_len(end.offset)?;
         file.sync_all()?;
-        let (end, at_us) = (end.offset, end.at_us);
-        Ok(Self { medium: medium(file), end, prepared: end, at_us, buffer: Vec::new() })
+        let (reader, end, at_us) = (file.try_clone()?, end.offset, end.at_us);
+        Ok(Self { medium: medium(file), reader, end, prepared: end, at_us, buffer: Vec::new() })
+    }
+
+    /// The file, to read what is in it; only the log itself writes.
+    pub(crate) fn file(&self) -> &File {
+        &self.reader
     }
 
     /// Stamps the records, writes them, and returns when they are on stable storage.
@@ -372,6 +265,27 @@ impl Log {
         }
         self.medium.write_at(&self.buffer, self.end)
     }
+}
+
+/// Opens or creates the file, and locks it for its only writer.
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    file.try_lock().map_err(|e| match e {
+        TryLockError::WouldBlock => OpenError::InUse,
+        TryLockError::Error(e) => OpenError::Io(e),
+    })?;
+    if is_unborn(&file)? {
+        create(&file, path)?;
+    }
+    Ok(file)
+}
+
+/// Reads a locked log, from its beginning.
+pub(crate) fn scan_file(
+    file: &File,
+    each: &mut dyn FnMut(Record) -> bool,
+) -> Result<End, OpenError> {
+    scan(&mut BufReader::with_capacity(1 << 16, file), each)
 }
 
 /// Whether the file is new, or its creation was cut short: no longer than a header, and not more

@@ -1,7 +1,7 @@
 //! A payment gateway inside the process, for tests, demos and measurements.
 //!
 //! It behaves as a stranger would: it has its own books and its own file, it writes before it
-//! answers, it takes its time, and it goes wrong in every way that gateways do, at rates that one
+//! answers, it remembers every payment though it holds only the latest in memory, it takes its time, and it goes wrong in every way that gateways do, at rates that one
 //! sets ([`Rates`]), by [outages](Outage) switched on while it runs, or by special tokens:
 //!
 //! | token | what becomes of a charge or authorisation |
@@ -25,6 +25,8 @@ mod code;
 mod config;
 mod fate;
 mod inbox;
+mod index;
+mod memory;
 mod worker;
 
 use std::{
@@ -41,13 +43,13 @@ use std::{
 pub use config::{ConfigError, Latency, Rates, SimConfig};
 
 use self::{
-    book::Book,
     inbox::Inbox,
+    memory::{Limits, Memory},
     worker::{Letter, Worker},
 };
 use crate::{
     gateway::{Done, Gateway, Request, Said, Webhook},
-    log::{Log, Medium, OpenError},
+    log::{Log, Medium, OpenError, lock},
 };
 
 /// Hears what the gateway tells by itself. Runs on the gateway's thread and must not block.
@@ -80,7 +82,7 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
-/// Counts since the simulator was started; `payments` is what its books hold.
+/// Counts since the simulator was started; `payments` is what its books know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Requests taken from the inbox.
@@ -169,14 +171,15 @@ impl Simulator {
         medium: impl FnOnce(std::fs::File) -> Box<dyn Medium>,
     ) -> Result<Self, StartError> {
         config.check()?;
-        let mut book = Book::default();
-        let log = Log::open_with(log, &mut |record| book.apply(&record), medium)?;
+        let file = lock(log)?;
+        let (memory, end) = Memory::read(&file, Limits::default())?;
+        let log = Log::resume(file, end, medium).map_err(OpenError::Io)?;
         let shared = Arc::new(Shared {
             inbox: Inbox::new(),
             outage: AtomicU8::new(Outage::None as u8),
             stats: Counters::default(),
         });
-        let worker = Worker::new(Arc::clone(&shared), config, on_webhook, book, log);
+        let worker = Worker::new(Arc::clone(&shared), config, on_webhook, memory, log);
         let thread = Builder::new().name("psp-sim".into()).spawn(|| worker.run());
         Ok(Self { shared, thread: Some(thread.map_err(StartError::Thread)?) })
     }

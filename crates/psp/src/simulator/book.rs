@@ -15,8 +15,9 @@
 //! 2. A key that was decided gets its first answer again; with another body, `KEY_REUSED`.
 //! 3. captured ≤ authorised, refunds ≤ captured, one currency per payment.
 //!
-//! An account takes 24 bytes. Payment ids grow with time, so a B-tree keeps the payments of the
-//! moment together in the processor's cache and never stops to rehash a million of them.
+//! A book grows for ever; [`Memory`](super::memory::Memory) decides which payments stand in it. An
+//! account takes 24 bytes. Payment ids grow with time, so a B-tree keeps the payments of the moment
+//! together in the processor's cache, never stops to rehash, and gives the oldest up first.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +78,7 @@ struct Refund {
 }
 
 /// An answer, and the record that must be stored before it is given.
-type Decision = (Said, Option<Record>);
+pub(super) type Decision = (Said, Option<Record>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Book {
@@ -86,9 +87,35 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// How many payments have arrived or are fenced.
-    pub(super) fn payments(&self) -> usize {
-        self.accounts.len()
+    /// How many accounts and refunds stand in it.
+    pub(super) fn entries(&self) -> usize {
+        self.accounts.len() + self.refunds.len()
+    }
+
+    /// Whether anything is written about the payment.
+    pub(super) fn mentions(&self, payment: i64) -> bool {
+        let mut refunds = self.refunds.range((payment, 0)..=(payment, u32::MAX));
+        self.accounts.contains_key(&payment) || refunds.next().is_some()
+    }
+
+    /// Forgets all that is written about the payment with the lowest id, and tells the id.
+    pub(super) fn forget_lowest(&mut self) -> Option<i64> {
+        let account = self.accounts.first_key_value().map(|(&payment, _)| payment);
+        let refund = |book: &Self| book.refunds.first_key_value().map(|(&(payment, _), _)| payment);
+        let lowest = account.into_iter().chain(refund(self)).min()?;
+        if account == Some(lowest) {
+            self.accounts.pop_first();
+        }
+        while refund(self) == Some(lowest) {
+            self.refunds.pop_first();
+        }
+        Some(lowest)
+    }
+
+    /// Takes over what is written in another book, about other payments.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.accounts.extend(other.accounts);
+        self.refunds.extend(other.refunds);
     }
 
     /// Whether the request was decided before, so that it only asks for its answer again.

@@ -21,14 +21,14 @@ use std::{
 
 use super::{
     Control, OnWebhook, Outage, Shared,
-    book::Book,
     config::SimConfig,
     fate::{Fate, Journey},
     inbox::Wait,
+    memory::Memory,
 };
 use crate::{
     gateway::{Done, Op, Request, Said, Webhook},
-    log::{AppendError, Log, Record},
+    log::{AppendError, Kind, Log, Record},
 };
 
 /// Answers are given at most this often, so that a busy gateway gives them in bursts.
@@ -88,7 +88,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     config: SimConfig,
     on_webhook: Option<OnWebhook>,
-    book: Book,
+    memory: Memory,
     log: Log,
     start: Instant,
     agenda: BinaryHeap<Reverse<Due>>,
@@ -107,15 +107,15 @@ impl Worker {
         shared: Arc<Shared>,
         config: SimConfig,
         on_webhook: Option<OnWebhook>,
-        book: Book,
+        memory: Memory,
         log: Log,
     ) -> Self {
-        shared.stats.payments.store(book.payments() as u64, Relaxed);
+        shared.stats.payments.store(memory.payments(), Relaxed);
         Self {
             shared,
             config,
             on_webhook,
-            book,
+            memory,
             log,
             start: Instant::now(),
             agenda: BinaryHeap::new(),
@@ -221,7 +221,7 @@ impl Worker {
 
     /// Misfortune strikes a key once, unless a token wants it always; what was decided is answered.
     fn journey_of(&mut self, request: &Request, fate: &Fate) -> Journey {
-        if fate.journey == Journey::Prompt || self.book.knows(request) {
+        if fate.journey == Journey::Prompt || self.knows(request) {
             return Journey::Prompt;
         }
         let key = (request.payment, request.op, request.no);
@@ -233,17 +233,22 @@ impl Worker {
         fate.journey
     }
 
+    /// Whether it is only asked for its answer again. Nothing strays on the way to a broken log.
+    fn knows(&mut self, request: &Request) -> bool {
+        self.memory.knows(self.log.file(), request).unwrap_or(true)
+    }
+
     fn decide(&mut self, request: &Request, fate: &Fate) -> Said {
         if self.log_lost {
             return Said::Unknown { why: Cow::Borrowed("the gateway lost its log") };
         }
-        let (said, record) = self.book.decide(request, fate.verdict);
-        if let Some(record) = record {
-            let applied = self.book.apply(&record);
-            debug_assert!(applied, "a decision contradicts the books it was made from");
-            self.records.push(record);
+        match self.memory.decide(self.log.file(), request, fate.verdict) {
+            Ok((said, record)) => {
+                self.records.extend(record);
+                said
+            }
+            Err(_) => Said::Unknown { why: Cow::Borrowed("the gateway cannot read its log") },
         }
-        said
     }
 
     fn stage_answer(&mut self, at_us: u64, done: Option<Done>, said: Said) {
@@ -269,16 +274,17 @@ impl Worker {
         let stored = self.log.append(&mut self.records, now_us());
         let stats = &self.shared.stats;
         match &stored {
-            Ok(()) if self.records.is_empty() => {}
             Ok(()) => {
-                stats.syncs.fetch_add(1, Relaxed);
+                self.memory.stored(&self.records);
+                forget_arrived(&mut self.missed, &self.records);
+                stats.syncs.fetch_add(u64::from(!self.records.is_empty()), Relaxed);
                 stats.records.fetch_add(self.records.len() as u64, Relaxed);
-                stats.payments.store(self.book.payments() as u64, Relaxed);
+                stats.payments.store(self.memory.payments(), Relaxed);
             }
             Err(e) => {
                 stats.failed_writes.fetch_add(1, Relaxed);
                 self.log_lost |= matches!(e, AppendError::Unknown(_));
-                self.records.iter().rev().for_each(|record| self.book.undo(record));
+                self.records.iter().rev().for_each(|record| self.memory.undo(record));
             }
         }
         self.records.clear();
@@ -333,6 +339,23 @@ impl Drop for Worker {
     /// However the thread ends, nobody waits for it any more.
     fn drop(&mut self) {
         self.shared.inbox.close();
+    }
+}
+
+/// A key that is decided cannot go astray any more, so nobody needs to know that it once did.
+fn forget_arrived(missed: &mut BTreeSet<(i64, Op, u32)>, records: &[Record]) {
+    if missed.is_empty() {
+        return;
+    }
+    for &Record { payment, no, kind, .. } in records {
+        let ops: &[Op] = match kind {
+            _ if no > 0 => &[Op::Refund],
+            Kind::Authorize => &[Op::Charge, Op::Authorize],
+            _ => &[Op::Charge, Op::Authorize, Op::Capture, Op::Void],
+        };
+        for &op in ops {
+            missed.remove(&(payment, op, no));
+        }
     }
 }
 
