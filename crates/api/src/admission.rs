@@ -21,6 +21,10 @@
 //! **The target** is a setting, or three times the delay that a few commands alone have, whichever
 //! is longer, so that a slow disk is not taken for overload.
 //!
+//! **What is no command** (a body that still arrives, a password that is hashed) holds a place and
+//! says nothing of the queue: neither its time nor that it does not end. Taken for commands, coupons
+//! asked for at a high rate looked like a stall, and the limit fell to its least.
+//!
 //! | class | limit | gives way |
 //! |---|---|---|
 //! | vital | none | never |
@@ -100,6 +104,8 @@ pub(crate) struct Admission {
     rules: AdmissionRules,
     origin: Instant,
     gates: [Gate; 3],
+    /// Commands between admission and commit.
+    commands: AtomicU32,
     /// Sum and number of the delays of this window.
     sum_us: AtomicU64,
     count: AtomicU64,
@@ -132,6 +138,7 @@ impl Admission {
             rules,
             origin,
             gates,
+            commands: AtomicU32::new(0),
             sum_us: AtomicU64::new(0),
             count: AtomicU64::new(0),
             refused: AtomicBool::new(false),
@@ -217,7 +224,7 @@ impl Admission {
             sum_us: self.sum_us.swap(0, Ordering::Relaxed),
             count: self.count.swap(0, Ordering::Relaxed),
             peak: self.gates[0].peak.swap(busy, Ordering::Relaxed),
-            busy,
+            busy: self.commands.load(Ordering::Relaxed),
             refused: self.refused.swap(false, Ordering::Relaxed),
         });
         for (gate, limit) in self.gates.iter().zip(limits) {
@@ -264,8 +271,9 @@ struct Held {
 impl Permit {
     /// From now on the permit is held by a command, and dropped with its answer: its time counts.
     pub(crate) fn of_command(mut self) -> Self {
-        if let Some(held) = &mut self.0 {
-            held.timed = held.at == 0;
+        if let Some(held) = self.0.as_mut().filter(|held| held.at == 0 && !held.timed) {
+            held.timed = true;
+            held.of.commands.fetch_add(1, Ordering::Relaxed);
         }
         self
     }
@@ -275,6 +283,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.of.gates[self.at].busy.fetch_sub(1, Ordering::Relaxed);
         if self.timed {
+            self.of.commands.fetch_sub(1, Ordering::Relaxed);
             let took = micros(self.since.elapsed());
             self.of.sum_us.fetch_add(took, Ordering::Relaxed);
             self.of.count.fetch_add(1, Ordering::Relaxed);
@@ -326,6 +335,32 @@ mod tests {
             (0..20).map(|_| door.enter(Class::Checkout, Some(b"order-1"), now)).collect();
         let passed = again.iter().flatten().count();
         assert_eq!(passed, 4, "a small reserve, not a way around the limit");
+    }
+
+    /// The limit after two seconds of windows in which `each` happens and one more is in flight.
+    fn limit_after(each: impl Fn(&Arc<Admission>, Instant) -> Option<Permit>) -> u32 {
+        let origin = Instant::now();
+        let door = Admission::new(AdmissionRules::default(), origin);
+        let mut held = Vec::new();
+        for window in 0..40 {
+            let now = origin + Duration::from_millis(51) * window;
+            held.extend(each(&door, now));
+        }
+        door.seen()[0].limit
+    }
+
+    #[test]
+    fn a_place_without_a_command_is_no_stall_and_a_command_that_does_not_end_is_one() {
+        let enter = |door: &Arc<Admission>, now| door.enter(Class::Checkout, None, now);
+        assert_eq!(limit_after(|door, now| enter(door, now)), 2_048, "bodies that do not arrive");
+        let command = |door: &Arc<Admission>, now| enter(door, now).map(Permit::of_command);
+        let stalled = limit_after(command);
+        assert!(stalled < 50, "{stalled}");
+        let busy = |door: &Arc<Admission>, now| {
+            (0..100).for_each(|_| drop(command(door, now)));
+            command(door, now)
+        };
+        assert_eq!(limit_after(busy), 2_048, "some are always on their way");
     }
 
     #[test]

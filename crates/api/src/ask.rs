@@ -81,7 +81,17 @@ impl Api {
 
     /// As [`Api::ask`], within the limit of a request.
     pub(crate) async fn ask_soon<R: Any>(&self, envelope: Envelope) -> Result<Asked<R>, Problem> {
-        let asked = tokio::time::timeout(self.settings.request, self.ask(envelope, ()));
+        self.ask_holding(envelope, ()).await
+    }
+
+    /// As [`Api::ask_soon`], and `held` is dropped when the answer is there: the permit of a request
+    /// that may come in a flood.
+    pub(crate) async fn ask_holding<R: Any>(
+        &self,
+        envelope: Envelope,
+        held: impl Send + 'static,
+    ) -> Result<Asked<R>, Problem> {
+        let asked = tokio::time::timeout(self.settings.request, self.ask(envelope, held));
         asked.await.unwrap_or_else(|_| Err(unanswered()))
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Window {
     /// Sum and number of the delays that ended in it.
     pub(super) sum_us: u64,
     pub(super) count: u64,
-    /// Most commands in flight, and those at its end.
+    /// Most requests in flight, and the commands that were at its end.
     pub(super) peak: u32,
     pub(super) busy: u32,
     /// Whether a command was refused.

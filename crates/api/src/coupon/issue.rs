@@ -66,7 +66,7 @@ pub(super) async fn issue(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     envelope.share = Some(user.0);
     let patience = i64::try_from(api.settings.start.as_micros()).unwrap_or(i64::MAX);
     envelope.deadline = Some(now + Span(patience));
-    let asked = match api.ask_soon::<Answer>(envelope).await {
+    let asked = match api.ask_holding::<Answer>(envelope, call.permit()).await {
         Ok(asked) => asked,
         Err(problem) => {
             if matches!(problem.code, "COUPON_EXHAUSTED" | "CAMPAIGN_NOT_OPEN") {

@@ -10,8 +10,9 @@ use jangbu_store::On;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::coupons::{campaign, issue};
 use crate::wire::{Served, exchange, place};
-use crate::world::{Answer, CLIENT, World, order};
+use crate::world::{Answer, CLIENT, USER, World, order};
 
 /// A shop that lets one order and one read in at a time, and whose store stands still.
 async fn stuck() -> (World, serde_json::Value) {
@@ -116,6 +117,27 @@ async fn a_client_that_hangs_up_keeps_its_place_until_its_order_is_done() {
         assert!(tries.next().is_some(), "the place does not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Its time in the queue counts, as that of an order does: coupons alone are a load, too.
+#[tokio::test]
+async fn a_coupon_keeps_its_place_until_its_commit_is_known() {
+    let (world, body) = stuck().await;
+    go_on(&world);
+    let id = campaign(&world, "c", 3, 1).await;
+    let fault = Fault::Transient("busy".to_owned());
+    world.memory.as_ref().unwrap().faults().fail(On::Commit, u32::MAX, fault);
+    let limit = Duration::from_millis(20);
+    assert!(tokio::time::timeout(limit, issue(&world, &id, "gone", USER)).await.is_err());
+    busy(&world).await;
+    assert!(is_shed(&world.place("second", &body).await), "the coupon is still in the mailbox");
+    go_on(&world);
+    let mut tries = 0..2_000;
+    while is_shed(&issue(&world, &id, "gone", USER).await) {
+        assert!(tries.next().is_some(), "the place does not come back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(world.place("second", &body).await.status, 201);
 }
 
 #[tokio::test]
