@@ -34,6 +34,7 @@ mod psp_log;
 mod report;
 mod rows;
 mod store;
+mod told;
 mod user;
 mod walk;
 mod watch;
@@ -148,6 +149,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
         operator::RULES,
         user::RULES,
         outbox::RULES,
+        told::RULES,
         RULES,
         merchant::RULES,
         catalog::RULES,
@@ -212,6 +214,8 @@ impl Audit {
         let acks = Acks::load(options.acks.as_deref(), from.watch, book)?;
         shard.check(&outbox, &asks, &ledger.chain, book);
         coupons.events(&outbox, book);
+        outbox.told.check_stock(from, book)?;
+        points.told(&outbox.told, book);
         user::check(from, shard.clock, &user::keys(&options.data), book)?;
         in_flight.poison = operator::check(from, shard.clock, book)?;
         for &key in outbox.products.iter().filter(|key| !catalog.has_product(**key)) {

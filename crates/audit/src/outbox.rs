@@ -20,6 +20,7 @@ use crate::{
     order::{Order, refund_state as order_refund, state as order_state},
     payment::{Payment, refund_state, state as pay},
     rows::{Source, scan},
+    told::Told,
     walk::Case,
 };
 
@@ -153,6 +154,8 @@ pub(crate) struct Outbox {
     pub(crate) last_commit: i64,
     pub(crate) latest: i64,
     pub(crate) head: Head,
+    /// What was told of stock and points.
+    pub(crate) told: Told,
 }
 
 impl Default for Head {
@@ -174,7 +177,9 @@ impl Outbox {
         let expected = shard.events.saturating_sub(shard.trimmed);
         let room = usize::try_from(expected).unwrap_or(0).min(50_000_000);
         outbox.events.reserve_exact(room);
-        let sql = "SELECT seq, commit_no, at, topic, key, version FROM outbox ORDER BY seq";
+        outbox.told.whole = shard.trimmed == 0;
+        let sql =
+            "SELECT seq, commit_no, at, topic, key, version, payload FROM outbox ORDER BY seq";
         let count = scan(from, book, sql, |cells, book| {
             let (seq, commit, at) = (cells.int()?, cells.int()?, cells.int()?);
             let (topic, key, version) = (cells.text()?, cells.int()?, cells.int()?);
@@ -185,7 +190,8 @@ impl Outbox {
             outbox.latest = outbox.latest.max(at);
             match Topic::read(topic) {
                 None => book.find(TOPIC, format!("event {seq}"), format!("is a {topic:?}")),
-                Some(Topic::Stock | Topic::Point) => {}
+                Some(Topic::Stock) => outbox.told.stock(seq, cells.blob()?, book),
+                Some(Topic::Point) => outbox.told.point(seq, cells.blob()?, book),
                 Some(Topic::Coupon) => outbox.campaign(key, version, book),
                 Some(Topic::Catalog) => outbox.products.push(key),
                 Some(Topic::Category) => outbox.categories.push(key),

@@ -11,6 +11,7 @@
 
 pub(crate) mod case;
 pub(crate) mod credit;
+mod replay;
 
 use std::collections::HashMap;
 

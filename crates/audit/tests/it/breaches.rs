@@ -23,6 +23,24 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ("store.row", "UPDATE entry SET amount = 'much' WHERE source = $sold", "entry $sold"),
     ("store.row", "UPDATE outbox SET at = 'noon' WHERE seq = 1", "outbox 1"),
     ("store.row", "UPDATE request SET scope = x'FF' WHERE id = 1", "request 1"),
+    // what events tell of stock
+    ("stock.told", "UPDATE stock SET available = available + 1 WHERE sku = 5001", "sku 5001"),
+    ("stock.told", "UPDATE outbox SET payload = x'0B00' WHERE topic = 'stock.changed'", "sku 5001"),
+    (
+        "stock.told",
+        "UPDATE outbox SET payload = x'0B0204020202' WHERE topic = 'stock.changed'",
+        "event 8",
+    ),
+    (
+        "event.payload",
+        "UPDATE outbox SET payload = x'0B01' WHERE topic = 'stock.changed'",
+        "event 8",
+    ),
+    (
+        "event.payload",
+        "UPDATE outbox SET payload = x'0B0001' WHERE topic = 'stock.changed'",
+        "event 8",
+    ),
     // audit log, whose triggers keep nobody out who holds the file
     ("store.row", "UPDATE audit_log SET why = x'FF' WHERE id = 1", "audit_log 1"),
     ("audit.gap", "DELETE FROM audit_log WHERE id = 1", "audit 2"),

@@ -114,6 +114,20 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
     ),
     ("point.timer", "UPDATE point_timer SET next_at = next_at - 1", "usr 9"),
     ("point.timer", "DELETE FROM point_timer", "usr 9"),
+    // Nothing is told, a balance that does not follow, movements that are not the counters'.
+    ("point.told", "UPDATE outbox SET payload = x'0F00' WHERE topic = 'point.changed'", "usr 9"),
+    (
+        "point.told",
+        "UPDATE outbox SET payload = x'0F01120200D20F0000F00F' \
+         WHERE topic = 'point.changed' AND key = 0",
+        "usr 9",
+    ),
+    (
+        "point.told",
+        "UPDATE point_account SET spent_paid = spent_paid + 1, restored_paid = restored_paid + 1",
+        "usr 9",
+    ),
+    ("point.told", "DELETE FROM point_account", "usr 10"),
     (
         "point.timer",
         "UPDATE point_account SET lots = '[[1,1800000000000000,200],[2,0,500]]'",

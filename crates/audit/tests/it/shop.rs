@@ -615,11 +615,19 @@ impl Shop {
             self.run(sql, params![id, code, currency, kind, debits, credits]);
         }
         self.events.push((1, "stock.changed", 0, 1));
+        self.events.push((1, "point.changed", 0, 1));
         self.events.sort_by_key(|(commit, ..)| *commit);
+        let (stocks, moves) = (self.stocks(), self.moves());
         for (seq, (commit, topic, key, version)) in (1_i64..).zip(std::mem::take(&mut self.events))
         {
             let sql = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)";
-            self.run(sql, params![seq, commit, time(commit), topic, key, version, [0_u8; 120]]);
+            let told = match (topic, key) {
+                ("stock.changed", _) => stocks.clone(),
+                ("point.changed", 0) => moves.clone(),
+                ("point.changed", _) => payload(15, &[]), // the last one tells all of it
+                _ => vec![0; 120],
+            };
+            self.run(sql, params![seq, commit, time(commit), topic, key, version, told]);
             self.records = seq;
         }
         self.entries();
@@ -629,6 +637,42 @@ impl Shop {
         self.run(sql, params![commits, events, requests, now, KEY]);
         self.db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         std::fs::write(self.dir.join("psp.log"), &self.psp).unwrap();
+    }
+
+    /// The event that tells all stock.
+    fn stocks(&self) -> Vec<u8> {
+        payload(11, &self.rows("SELECT sku, available FROM stock ORDER BY sku", 2))
+    }
+
+    /// The event that tells how each account came to its points.
+    fn moves(&self) -> Vec<u8> {
+        let sql = "SELECT user_id, charged, granted, rewarded, spent_paid, spent_earned, \
+                   restored_paid, restored_earned, expired_paid, expired_earned, clawed \
+                   FROM point_account ORDER BY user_id";
+        let mut moves = Vec::new();
+        for row in self.rows(sql, 11) {
+            let mut balance = 0;
+            for (what, paid, earned) in [
+                (1, row[1], 0),
+                (2, 0, row[2]),
+                (3, 0, row[3]),
+                (5, row[6], row[7]),
+                (4, -row[4], -row[5]),
+                (8, -row[8], -row[9]),
+                (6, 0, -row[10]),
+            ] {
+                balance += paid + earned;
+                moves.push(vec![row[0], what, 0, paid, earned, 0, balance]);
+            }
+        }
+        payload(15, &moves)
+    }
+
+    fn rows(&self, sql: &str, width: usize) -> Vec<Vec<i64>> {
+        let mut statement = self.db.prepare(sql).unwrap();
+        let row = |row: &rusqlite::Row<'_>| (0..width).map(|at| row.get(at)).collect();
+        let rows = statement.query_map([], row).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
     }
 
     fn entries(&mut self) {
@@ -688,6 +732,21 @@ impl Back {
 
 fn sum(lines: &[(Sku, i64)]) -> i64 {
     lines.iter().map(|(sku, quantity)| sku.price * quantity).sum()
+}
+
+/// The payload of event number `event`: rows of numbers with a sign.
+fn payload(event: i64, rows: &[Vec<i64>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let count = i64::try_from(rows.len()).unwrap();
+    let folded = rows.iter().flatten().map(|n| (n << 1) ^ (n >> 63));
+    for mut number in [event, count].into_iter().chain(folded).map(i64::cast_unsigned) {
+        while number >= 0x80 {
+            bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).unwrap());
+    }
+    bytes
 }
 
 /// The idempotency key under which a resource was made.
