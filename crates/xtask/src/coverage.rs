@@ -20,7 +20,8 @@ use lcov::Lines;
 /// The crates that are measured. Whatever can go wrong with money goes wrong here.
 const MEASURED: &[&str] = &["domain", "engine", "services"];
 
-/// The packages whose tests are run. Users, merchants and backups are tested through the interface.
+/// The packages whose tests are run. What users, merchants and operators are promised is tested through
+/// the interface.
 const TESTED: &[&str] = &[
     "jangbu-domain",
     "jangbu-engine",

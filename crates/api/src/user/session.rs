@@ -104,7 +104,8 @@ pub(super) fn failed() -> Problem {
 }
 
 fn locked((until, now): (Time, Time)) -> Problem {
-    let seconds = u32::try_from((until - now).0 / 1_000_000).unwrap_or(0) + 1;
+    // Rounded up: a stranger's lock is as old as its answer, a user's is older by a commit.
+    let seconds = u32::try_from(((until - now).0 + 999_999) / 1_000_000).unwrap_or(0).max(1);
     let detail = format!("no password is taken for this email for {seconds} s");
     let mut problem = Problem::of(Own::LoginLocked, detail);
     problem.after = Some(seconds);
@@ -147,6 +148,13 @@ impl Strangers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_told_alike_whether_a_commit_lies_between_or_not() {
+        let after = |left: i64| locked((Time(left), Time(0))).after;
+        assert_eq!([LOCK.0, LOCK.0 - 1, LOCK.0 - 999_999].map(after), [Some(900); 3]);
+        assert_eq!([1, 0, -1].map(after), [Some(1); 3]);
+    }
 
     #[test]
     fn an_address_that_nobody_has_locks_like_any_other() {
