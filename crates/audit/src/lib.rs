@@ -20,6 +20,7 @@ mod chain;
 mod coupon;
 mod engine;
 mod gateway;
+mod hot;
 mod ids;
 mod inventory;
 mod journal;
@@ -145,6 +146,7 @@ impl From<rusqlite::Error> for Error {
 pub fn rules() -> impl Iterator<Item = Rule> {
     let lists = [
         store::RULES,
+        hot::RULES,
         engine::RULES,
         operator::RULES,
         user::RULES,
@@ -184,6 +186,7 @@ pub fn prove(options: &Options) -> Result<Report, Error> {
     let log = log.after(&psp_log, &watch, &mut audit.book)?;
     let from = Source { db: &db, watch: &watch };
     if store::check(from, &mut audit.book)? {
+        hot::show(from, &mut audit.book)?;
         audit.walk(from, &log, options)?;
     }
     audit.conditions.seconds = started.elapsed().as_secs_f64();

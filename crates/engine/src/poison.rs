@@ -35,6 +35,7 @@ pub static POISON: Table = Table {
     versioned: true,
     due: false,
     lists: &[List { name: OPEN, col: "state", value: 1 }],
+    hot: false,
 };
 
 jangbu_kernel::coded!(

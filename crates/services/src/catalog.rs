@@ -32,6 +32,7 @@ pub static CATEGORY: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What merchants sell.
@@ -53,6 +54,7 @@ pub static PRODUCT: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Its variants.
@@ -73,6 +75,7 @@ pub static SKU: Table = Table {
     versioned: true,
     due: true,
     lists: &[],
+    hot: false,
 };
 
 /// What merchants call their SKUs.
@@ -84,6 +87,7 @@ pub static SKU_CODE: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What SKUs have cost.
@@ -95,6 +99,7 @@ pub static PRICE: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 impl Stored for Category {

@@ -54,6 +54,7 @@ pub static CAMPAIGN: Table = Table {
     versioned: true,
     due: true,
     lists: &[],
+    hot: false,
 };
 
 /// Coupons by their id.
@@ -76,6 +77,7 @@ pub static USER_COUPON: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// How many coupons of a campaign a user has.
@@ -87,6 +89,7 @@ pub static COUPON_HOLDER: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Who got which place of a campaign.
@@ -98,6 +101,7 @@ pub static COUPON_ISSUE: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 const FIXED: i64 = 1;

@@ -33,6 +33,7 @@ pub static STOCK: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: true,
 };
 
 /// Receipts and adjustments.
@@ -51,6 +52,7 @@ pub static MOVEMENT: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What each order holds.
@@ -67,6 +69,7 @@ pub static RESERVATION: Table = Table {
     versioned: true,
     due: true,
     lists: &[],
+    hot: false,
 };
 
 impl Stored for Stock {

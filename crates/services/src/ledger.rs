@@ -31,6 +31,7 @@ pub static ACCOUNT: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// One row for each leg of each posting, never changed.
@@ -42,6 +43,7 @@ pub static ENTRY: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// One row for each commit that posts.
@@ -53,6 +55,7 @@ pub static CHAIN: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What operators booked.
@@ -71,6 +74,7 @@ pub static JOURNAL: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The entries that an event has made.

@@ -35,6 +35,7 @@ pub static MERCHANT: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 #[derive(Serialize, Deserialize)]

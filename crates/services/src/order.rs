@@ -37,6 +37,7 @@ pub static OFFER: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The list of orders that wait for an operator.
@@ -87,6 +88,7 @@ pub static ORDERS: Table = Table {
     versioned: true,
     due: true,
     lists: &[List { name: STUCK, col: "state", value: 10 }],
+    hot: false,
 };
 
 /// Version of the saga's definition that this program carries out.

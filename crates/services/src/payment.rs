@@ -60,6 +60,7 @@ pub static PAYMENT: Table = Table {
     versioned: true,
     due: true,
     lists: &[List { name: UNKNOWN, col: "state", value: 9 }],
+    hot: false,
 };
 
 impl Stored for Payment {

@@ -46,6 +46,7 @@ pub static ACCOUNT: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: true,
 };
 
 /// When accounts are woken.
@@ -57,6 +58,7 @@ pub static TIMER: Table = Table {
     versioned: true,
     due: true,
     lists: &[],
+    hot: false,
 };
 
 /// Charges and grants.
@@ -77,6 +79,7 @@ pub static CREDIT: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What each order has to do with points.
@@ -96,6 +99,7 @@ pub static USE: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// A lot as it is packed: kind, end or 0, points.

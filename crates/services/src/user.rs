@@ -42,6 +42,7 @@ pub static USERS: Table = Table {
     versioned: true,
     due: false,
     lists: &[List { name: BARRED, col: "barred", value: 1 }],
+    hot: false,
 };
 
 /// Who has which e-mail address.
@@ -53,6 +54,7 @@ pub static USER_EMAIL: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The columns of personal data and credentials, as they are named when they are sealed.

@@ -41,6 +41,21 @@ pub(crate) const SQL: &[(&str, &str, &str)] = &[
         "UPDATE outbox SET payload = x'0B0001' WHERE topic = 'stock.changed'",
         "event 8",
     ),
+    // the log of hot rows
+    ("store.hot", "INSERT INTO hot_log VALUES (9, '[[\"stock\",7]]')", "hot_log 9"),
+    ("store.hot", "INSERT INTO hot_log VALUES (9, '[[\"stock\"')", "hot_log 9"),
+    ("store.hot", "INSERT INTO hot_log VALUES (9, '[[\"shelf\",[7]]]')", "hot_log 9"),
+    (
+        "store.hot",
+        "INSERT INTO hot_log VALUES (9, '[[\"stock\",[77,1,0,0,1,0,0,0,2]]]')",
+        "stock 77",
+    ),
+    (
+        "stock.equation",
+        "INSERT INTO hot_log SELECT 9, json_array(json_array('stock', json_array(sku, received, adjusted, returned, \
+         available + 1, reserved, sold, written_off, version + 1))) FROM stock WHERE sku = 5001",
+        "sku 5001",
+    ),
     // audit log, whose triggers keep nobody out who holds the file
     ("store.row", "UPDATE audit_log SET why = x'FF' WHERE id = 1", "audit_log 1"),
     ("audit.gap", "DELETE FROM audit_log WHERE id = 1", "audit 2"),

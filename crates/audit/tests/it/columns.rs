@@ -31,6 +31,7 @@ const FREE: &[&str] = &[
     "category.name",
     "category.version",
     "coupon_holder.version",
+    "hot_log.no",
     "journal.reason",
     "journal.who",
     "merchant.at",

@@ -20,6 +20,7 @@ pub static SHARD: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Finds a request by the hash of its scope and key.
@@ -31,6 +32,7 @@ pub static IDEM: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// A client command that was carried out.
@@ -48,6 +50,7 @@ pub static REQUEST: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Events in the order of their commits, numbered without gaps.
@@ -67,6 +70,7 @@ pub static OUTBOX: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What operators did, in the order in which it was carried out, numbered without gaps. The schema
@@ -89,6 +93,7 @@ pub static AUDIT: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The tables of this module.

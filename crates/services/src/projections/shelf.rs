@@ -27,6 +27,7 @@ pub static SHELF: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Which categories stand below which.
@@ -38,6 +39,7 @@ pub static CATEGORY_CHILD: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 macro_rules! indexes {

@@ -12,6 +12,7 @@ pub static OFFSET: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Orders by user.
@@ -23,6 +24,7 @@ pub static USER_ORDER: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// What happened to an order.
@@ -34,6 +36,7 @@ pub static TIMELINE: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Entries by account, with the balance after each.
@@ -51,6 +54,7 @@ pub static ACCOUNT_ENTRY: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The latest balance of each account.
@@ -62,6 +66,7 @@ pub static ACCOUNT_TAIL: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Keys whose events cannot be taken in, each with the first of them.
@@ -80,6 +85,7 @@ pub static PARKED: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Every event that waits under a parked key, the first one included.
@@ -91,6 +97,7 @@ pub static PARKED_EVENT: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Movements of points by user.
@@ -109,6 +116,7 @@ pub static POINT_HISTORY: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// Coupons by user.
@@ -120,6 +128,7 @@ pub static COUPON_OF_USER: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 /// The tables of `derived.db`.

@@ -26,6 +26,7 @@ static PAGE: Table = Table {
     versioned: true,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 #[derive(Debug, Clone)]

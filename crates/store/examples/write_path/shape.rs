@@ -10,7 +10,7 @@ const fn table(
     cols: &'static [Col],
     versioned: bool,
 ) -> Table {
-    Table { rank, name, key, cols, versioned, due: false, lists: &[] }
+    Table { rank, name, key, cols, versioned, due: false, lists: &[], hot: false }
 }
 
 static SHARD: Table =

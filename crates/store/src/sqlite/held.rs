@@ -95,8 +95,16 @@ impl ToSql for Bound<'_> {
 
 /// Binds `values` from parameter 1 on.
 pub(super) fn bind(statement: &mut Statement<'_>, values: Values<'_>) -> Result<()> {
-    for at in 0..values.len() {
-        statement.raw_bind_parameter(at + 1, Bound(values.get(at)))?;
+    bind_all(statement, (0..values.len()).map(|at| values.get(at)))
+}
+
+/// The same of values from anywhere.
+pub(super) fn bind_all<'v>(
+    statement: &mut Statement<'_>,
+    values: impl Iterator<Item = Value<'v>>,
+) -> Result<()> {
+    for (at, value) in values.enumerate() {
+        statement.raw_bind_parameter(at + 1, Bound(value))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `session` | the owner's store: one connection, statements held for its life, one transaction at a time |
 //! | `held` · `text` | the statements of a table, made from its const description |
+//! | `hot` | rows that nearly every commit changes, kept in a log of their own before they go to their places |
 //! | `checkpoint` | a thread that moves the log into the file, and the owner's finishing pass |
 //! | `copy` | a copy of the whole file while the owner works on |
 //! | `reader` | more connections, read-only, each call in one short snapshot |
@@ -23,6 +24,7 @@ mod copy;
 mod diagnose;
 mod fault;
 mod held;
+mod hot;
 mod migrate;
 mod reader;
 mod session;
@@ -41,6 +43,7 @@ pub use self::migrate::Migration;
 use self::{
     checkpoint::{Checkpointer, Progress},
     fault::fault_of,
+    hot::{Shown, overlay},
     reader::SqliteReader,
     session::Session,
 };
@@ -101,6 +104,8 @@ pub struct Sqlite {
     tables: Vec<&'static Table>,
     migrations: Vec<Migration>,
     options: Options,
+    /// Hot rows on their way to their places.
+    shown: Shown,
 }
 
 impl Sqlite {
@@ -115,6 +120,7 @@ impl Sqlite {
             tables: tables.to_vec(),
             migrations: migrations.to_vec(),
             options: Options::default(),
+            shown: Shown::default(),
         }
     }
 
@@ -149,6 +155,17 @@ impl Sqlite {
         conn.execute("VACUUM INTO ?1", [&*into]).map(|_| ()).map_err(wrap)
     }
 
+    /// Puts hot rows in their places, as it is while nobody works with the file.
+    fn settle(&self, conn: &Connection) -> Result<(), Fault> {
+        if !self.tables.iter().any(|table| table.hot) {
+            return Ok(());
+        }
+        let settled = conn.execute_batch(overlay::LOG);
+        settled
+            .and_then(|()| overlay::settle(conn, &self.tables))
+            .map_err(|e| fault_of(&e, "putting hot rows in their places"))
+    }
+
     fn connect(&self) -> Result<Connection, Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -162,6 +179,7 @@ impl Backend for Sqlite {
     fn with(&self, body: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
         let mut conn = self.connect()?;
         migrate::run(&mut conn, &self.migrations)?;
+        self.settle(&conn)?;
         // After a crash the log may be long: it is emptied before the first commit is counted.
         checkpoint::truncate(&conn);
         let progress = Progress::watch(&mut conn).map_err(|e| fault_of(&e, "watching the log"))?;
@@ -170,12 +188,16 @@ impl Backend for Sqlite {
         body(&mut session);
         drop(session);
         drop(checkpointer);
+        // Whoever comes next would do it: a full disk must not keep the file from being closed.
+        if let Err(fault) = self.settle(&conn) {
+            tracing::warn!(%fault, "hot rows stay in their log");
+        }
         checkpoint::truncate(&conn);
         conn.close().map_err(|(_, e)| fault_of(&e, "closing"))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
-        Ok(Box::new(SqliteReader::open(&self.path)?))
+        Ok(Box::new(SqliteReader::open(&self.path, &self.tables, &self.shown)?))
     }
 }
 

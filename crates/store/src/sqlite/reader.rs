@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 use super::{
     fault::fault_of,
     held::{op_of, select},
+    hot::{Seen, Shown, overlay},
     text::{OPS, Op, text},
     walk,
 };
@@ -19,18 +20,24 @@ const BUSY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct SqliteReader {
     conn: Connection,
+    tables: Vec<&'static Table>,
+    shown: Shown,
     texts: Vec<(&'static Table, [Option<String>; OPS])>,
 }
 
 impl SqliteReader {
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(
+        path: &Path,
+        tables: &[&'static Table],
+        shown: &Shown,
+    ) -> Result<Self, Fault> {
         let conn = connect(path).map_err(|e| match e.sqlite_error_code() {
             Some(ErrorCode::CannotOpen) if !path.exists() => {
                 Fault::Transient(format!("{} does not exist yet", path.display()))
             }
             _ => fault_of(&e, &format!("opening {} to read", path.display())),
         })?;
-        Ok(Self { conn, texts: Vec::new() })
+        Ok(Self { conn, tables: tables.to_vec(), shown: shown.clone(), texts: Vec::new() })
     }
 
     fn run(&mut self, read: &Read, at: usize, each: &mut Each<'_>) -> Result<()> {
@@ -38,12 +45,21 @@ impl SqliteReader {
         select(&mut *self.conn.prepare_cached(sql)?, read.table, &read.by, at, each)
     }
 
-    fn run_all(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
+    fn run_all(&mut self, plan: &ReadPlan, seen: &Seen, each: &mut Each<'_>) -> Result<(), Fault> {
         for (at, read) in plan.iter().enumerate() {
-            self.run(read, at, each)
+            self.run(read, at, &mut seen.over(read.table, each))
                 .map_err(|e| fault_of(&e, &format!("reading {}", read.table.name)))?;
         }
         Ok(())
+    }
+
+    /// Reads hot rows as the log has them within the snapshot.
+    fn run_exactly(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
+        let wrap = |e| fault_of(&e, "reading the log of hot rows");
+        let shows = overlay::show(&self.conn, &self.tables).map_err(wrap)?;
+        let done = self.run_all(plan, &Seen::default(), each);
+        let hidden = if shows { overlay::hide(&self.conn, &self.tables) } else { Ok(()) };
+        done.and(hidden.map_err(wrap))
     }
 
     fn control(&self, sql: &str) -> Result<(), Fault> {
@@ -54,10 +70,11 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn read(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
-        if is_one_statement(plan) {
-            return self.run_all(plan, each);
+        match self.shown.newest(plan) {
+            None => self.snapshot(|reader| reader.run_exactly(plan, each)),
+            Some(seen) if is_one_statement(plan) => self.run_all(plan, &seen, each),
+            Some(seen) => self.snapshot(|reader| reader.run_all(plan, &seen, each)),
         }
-        self.snapshot(|reader| reader.run_all(plan, each))
     }
 
     fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault> {

@@ -3,7 +3,8 @@
 use std::{path::Path, ptr, time::Duration};
 
 use jangbu_engine::port::{
-    CommitError, Each, Fault, Mode, ReadPlan, Store, StoreCounters, Table, Tx, Values, WritePlan,
+    CommitError, Each, Fault, Mode, ReadPlan, Store, StoreCounters, Table, Tx, Value, Values,
+    WritePlan,
 };
 use rusqlite::{Connection, Error, ErrorCode, Statement};
 
@@ -12,7 +13,8 @@ use super::{
     checkpoint::{Finisher, Progress},
     copy, diagnose,
     fault::{fault_of, is_damage},
-    held::{Held, bind, key_of, op_of, prepare, select},
+    held::{Held, bind, bind_all, key_of, op_of, prepare, select},
+    hot::{Hot, Stale},
     text::Op,
 };
 
@@ -30,6 +32,7 @@ pub(super) struct Session<'c> {
     progress: &'c Progress,
     finisher: Finisher<'c>,
     held: Held<'c>,
+    hot: Hot<'c>,
     begin: Statement<'c>,
     commit: Statement<'c>,
     rollback: Statement<'c>,
@@ -55,6 +58,7 @@ impl<'c> Session<'c> {
                 progress,
                 finisher: Finisher::new(conn, config.options, progress)?,
                 held: Held::new(conn, &config.tables),
+                hot: Hot::new(conn, &config.tables, &config.shown),
                 begin: prepare(conn, "BEGIN IMMEDIATE")?,
                 commit: prepare(conn, "COMMIT")?,
                 rollback: prepare(conn, "ROLLBACK")?,
@@ -87,6 +91,7 @@ impl<'c> Session<'c> {
 
     /// Leaves no transaction open.
     fn roll_back(&mut self) {
+        self.hot.rolled_back();
         if self.conn.is_autocommit() {
             return;
         }
@@ -115,6 +120,10 @@ impl Store for Session<'_> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
+        if self.hot.is_unsure() {
+            self.config.settle(self.conn)?;
+            self.hot.reset();
+        }
         match self.begin.execute([]) {
             Ok(_) => Ok(Box::new(SessionTx(self))),
             Err(error) => Err(self.fault(&error, "BEGIN", None)),
@@ -123,7 +132,8 @@ impl Store for Session<'_> {
 
     fn between(&mut self) -> Result<(), Fault> {
         let done = self.finisher.between();
-        done.map_err(|fault| self.note(fault))
+        done.map_err(|fault| self.note(fault))?;
+        if self.hot.is_idle() { self.tidy() } else { Ok(()) }
     }
 
     fn copying(&mut self, to: &Path, run: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
@@ -139,6 +149,67 @@ impl Store for Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Everything that belongs to the commit besides its plan.
+    fn seal(&mut self) -> Result<(), Fault> {
+        let held = &mut self.held;
+        let sealed =
+            self.hot.seal(&mut |table, row, version| put(held, table, row.values(), version));
+        sealed.map_err(|error| self.misplaced(&error))
+    }
+
+    /// A hot row that its place does not accept is nobody's in the batch.
+    fn misplaced(&mut self, error: &Error) -> Fault {
+        match self.fault(error, "putting hot rows in their places", None) {
+            Fault::Item(text) => self.note(Fault::Fatal(text)),
+            fault => fault,
+        }
+    }
+
+    /// Carries hot rows to their places while nothing else is written.
+    fn tidy(&mut self) -> Result<(), Fault> {
+        let mut tidy = || {
+            self.begin.execute([])?;
+            let held = &mut self.held;
+            self.hot.tidy(&mut |table, row, version| put(held, table, row.values(), version))?;
+            self.commit.execute([])
+        };
+        match tidy() {
+            Ok(_) => {
+                self.count();
+                self.hot.committed();
+                Ok(())
+            }
+            Err(error) => {
+                let fault = self.misplaced(&error);
+                self.roll_back();
+                match fault {
+                    // The log keeps them.
+                    Fault::Transient(_) | Fault::Full(_) => Ok(()),
+                    fault => Err(fault),
+                }
+            }
+        }
+    }
+}
+
+/// Puts a hot row in its place, where it must have `version`.
+fn put<'v>(
+    held: &mut Held<'_>,
+    table: &'static Table,
+    values: impl Iterator<Item = Value<'v>>,
+    version: i64,
+) -> rusqlite::Result<()> {
+    let place = held.place(table);
+    let statement = held.get(place, table, Op::Update)?;
+    bind_all(statement, values)?;
+    statement.raw_bind_parameter(table.width() + 1, version)?;
+    match statement.raw_execute()? {
+        1 => Ok(()),
+        _ => Err(rusqlite::Error::StatementChangedRows(0)),
+    }
+}
+
 /// The open transaction.
 struct SessionTx<'s, 'c>(&'s mut Session<'c>);
 
@@ -151,10 +222,13 @@ impl Drop for SessionTx<'_, '_> {
 impl Tx for SessionTx<'_, '_> {
     fn read(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
         for (at, read) in plan.iter().enumerate() {
-            let held = &mut self.0.held;
+            let Session { held, hot, .. } = &mut *self.0;
             let place = held.place(read.table);
+            let read_all = |statement: &mut Statement<'_>| {
+                select(statement, read.table, &read.by, at, &mut hot.over(read.table, each))
+            };
             held.get(place, read.table, op_of(read.table, &read.by))
-                .and_then(|statement| select(statement, read.table, &read.by, at, each))
+                .and_then(read_all)
                 .map_err(|e| self.0.fault(&e, &reading(read.table), Some(read.table)))?;
         }
         Ok(())
@@ -162,7 +236,13 @@ impl Tx for SessionTx<'_, '_> {
 
     fn write(&mut self, plan: &WritePlan) -> Result<(), Fault> {
         let mut last: Option<(&'static Table, usize)> = None;
+        let many = Hot::are_many(plan);
         for (table, mode, values) in plan.iter() {
+            match self.0.hot.stage(table, mode, values, many) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(Stale) => return Err(lost(table, values, mode)),
+            }
             let place = match last {
                 Some((t, place)) if ptr::eq(t, table) => place,
                 _ => self.0.held.place(table),
@@ -175,14 +255,19 @@ impl Tx for SessionTx<'_, '_> {
 
     fn commit(self: Box<Self>) -> Result<(), CommitError> {
         let session = &mut *self.0;
+        session.seal()?;
         let Err(error) = session.commit.execute([]) else {
             session.count();
+            session.hot.committed();
             return Ok(());
         };
         // A full disk is noticed before the frame that would make the commit valid is there.
         let surely_not =
             !session.conn.is_autocommit() || error.sqlite_error_code() == Some(ErrorCode::DiskFull);
         let fault = session.fault(&error, "COMMIT", None);
+        if !surely_not {
+            session.hot.unsure();
+        }
         session.roll_back();
         Err(if surely_not {
             CommitError::Failed(fault)
@@ -204,10 +289,7 @@ impl SessionTx<'_, '_> {
             .execute(table, place, mode, values)
             .map_err(|e| self.0.fault(&e, &writing(table, values), Some(table)))?;
         match mode {
-            Mode::Update { version } if changed != 1 => Err(Fault::LostEpoch(format!(
-                "{} is not in version {version}",
-                writing(table, values)
-            ))),
+            Mode::Update { .. } if changed != 1 => Err(lost(table, values, mode)),
             Mode::Insert | Mode::Update { .. } | Mode::Upsert | Mode::Delete | Mode::Trim => Ok(()),
         }
     }
@@ -233,6 +315,10 @@ impl SessionTx<'_, '_> {
         }
         statement.raw_execute()
     }
+}
+
+fn lost(table: &Table, values: Values<'_>, mode: Mode) -> Fault {
+    Fault::LostEpoch(format!("{} is not in the version of {mode:?}", writing(table, values)))
 }
 
 fn reading(table: &Table) -> String {

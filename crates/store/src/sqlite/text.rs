@@ -74,7 +74,7 @@ pub(super) fn text(table: &Table, op: Op) -> String {
     }
 }
 
-fn columns(table: &Table) -> impl Iterator<Item = &'static str> {
+pub(super) fn columns(table: &Table) -> impl Iterator<Item = &'static str> {
     let version = table.versioned.then_some("version");
     table.key.iter().copied().chain(table.cols.iter().map(|c| c.name)).chain(version)
 }
@@ -167,6 +167,7 @@ mod tests {
         versioned: true,
         due: true,
         lists: &[List { name: "odd", col: "state", value: 9 }],
+        hot: false,
     };
     const LEG: Table = Table {
         rank: 2,
@@ -176,6 +177,7 @@ mod tests {
         versioned: false,
         due: false,
         lists: &[],
+        hot: false,
     };
 
     /// How SQLite would run `op`, one line for each step.

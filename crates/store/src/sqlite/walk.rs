@@ -69,6 +69,7 @@ mod tests {
         versioned: false,
         due: false,
         lists: &[],
+        hot: false,
     };
     static ITEM_AB: Index = Index { name: "item_ab", table: &ITEM, cols: &["a", "b"] };
 

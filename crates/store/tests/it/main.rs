@@ -4,6 +4,7 @@
 mod copying;
 mod dir;
 mod faults;
+mod hot;
 mod shop;
 mod sqlite;
 mod story;

@@ -21,6 +21,7 @@ pub(crate) static ITEM: Table = Table {
     versioned: true,
     due: true,
     lists: &[List { name: "three", col: "count", value: 3 }],
+    hot: false,
 };
 
 pub(crate) static LEG: Table = Table {
@@ -31,6 +32,7 @@ pub(crate) static LEG: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 pub(crate) static PAIR: Table = Table {
@@ -41,6 +43,7 @@ pub(crate) static PAIR: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 pub(crate) static MARK: Table = Table {
@@ -51,6 +54,7 @@ pub(crate) static MARK: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
+    hot: false,
 };
 
 pub(crate) static TABLES: [&Table; 4] = [&ITEM, &LEG, &PAIR, &MARK];

@@ -1,0 +1,102 @@
+//! Hot rows out of the log, in SQL: for readers whose snapshot has to be exact, and when a file is
+//! opened or closed. Each hot table has a temporary twin with the newest state of the rows in the log.
+
+use jangbu_engine::port::Table;
+use rusqlite::{Connection, Result};
+
+use super::super::text::columns;
+
+/// The log itself.
+pub(in crate::sqlite) const LOG: &str =
+    "CREATE TABLE IF NOT EXISTS hot_log (no INTEGER PRIMARY KEY, rows TEXT NOT NULL)";
+
+/// Puts every row in its place and empties the log.
+pub(in crate::sqlite) fn settle(conn: &Connection, tables: &[&'static Table]) -> Result<()> {
+    if is_empty(conn)? {
+        return Ok(());
+    }
+    let mut sql = "BEGIN IMMEDIATE;".to_owned();
+    for table in hot(tables) {
+        sql += &(twin(table) + &put(table) + &format!("DROP TABLE temp.\"hot_{}\";", table.name));
+    }
+    sql += "DELETE FROM main.hot_log; COMMIT;";
+    let done = conn.execute_batch(&sql);
+    if done.is_err() && !conn.is_autocommit() {
+        conn.execute_batch("ROLLBACK")?;
+    }
+    done
+}
+
+/// Within a snapshot: from now on the names of hot tables stand for their newest rows. Gives
+/// whether [`hide`] has something to do.
+pub(in crate::sqlite) fn show(conn: &Connection, tables: &[&'static Table]) -> Result<bool> {
+    if is_empty(conn)? {
+        return Ok(false);
+    }
+    let sql: String = hot(tables).map(|table| twin(table) + &view(table)).collect();
+    conn.execute_batch(&sql).map(|()| true)
+}
+
+/// Takes back what [`show`] did.
+pub(in crate::sqlite) fn hide(conn: &Connection, tables: &[&'static Table]) -> Result<()> {
+    let drop = |name| format!("DROP VIEW temp.\"{name}\"; DROP TABLE temp.\"hot_{name}\";");
+    conn.execute_batch(&hot(tables).map(|table| drop(table.name)).collect::<String>())
+}
+
+fn hot<'a>(tables: &'a [&'static Table]) -> impl Iterator<Item = &'static Table> + 'a {
+    tables.iter().copied().filter(|table| table.hot)
+}
+
+/// Whether every row is in its place. A file of another kind has no log.
+fn is_empty(conn: &Connection) -> Result<bool> {
+    let known = "SELECT NOT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'hot_log')";
+    if conn.prepare_cached(known)?.query_row([], |row| row.get(0))? {
+        return Ok(true);
+    }
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM main.hot_log)";
+    conn.prepare_cached(empty)?.query_row([], |row| row.get(0))
+}
+
+/// The newest state of each row in the log.
+fn twin(table: &Table) -> String {
+    let (name, key) = (table.name, table.key.join(", "));
+    let cols: Vec<_> = columns(table).collect();
+    let values: Vec<_> =
+        (0..cols.len()).map(|at| format!("json_extract(r.value, '$[1][{at}]')")).collect();
+    format!(
+        "CREATE TEMP TABLE \"hot_{name}\" ({}, PRIMARY KEY ({key}));
+         INSERT OR REPLACE INTO temp.\"hot_{name}\" SELECT {} FROM main.hot_log l, json_each(l.rows) r
+         WHERE json_extract(r.value, '$[0]') = '{name}' ORDER BY l.no;",
+        cols.join(", "),
+        values.join(", "),
+    )
+}
+
+/// What a row of the twin is to the row in its place.
+fn newer(table: &Table) -> String {
+    let same: Vec<_> = table.key.iter().map(|key| format!("h.{key} = s.{key}")).collect();
+    format!("{} AND h.version > s.version", same.join(" AND "))
+}
+
+fn view(table: &Table) -> String {
+    let (name, newer) = (table.name, newer(table));
+    let cols =
+        |of: &str| columns(table).map(|c| format!("{of}.{c}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "CREATE TEMP VIEW \"{name}\" AS
+         SELECT {} FROM main.\"{name}\" s WHERE NOT EXISTS (SELECT 1 FROM temp.\"hot_{name}\" h WHERE {newer})
+         UNION ALL SELECT {} FROM temp.\"hot_{name}\" h JOIN main.\"{name}\" s ON {newer};",
+        cols("s"),
+        cols("h"),
+    )
+}
+
+fn put(table: &Table) -> String {
+    let sets = columns(table).skip(table.key.len()).map(|c| format!("{c} = h.{c}"));
+    format!(
+        "UPDATE main.\"{0}\" AS s SET {1} FROM temp.\"hot_{0}\" h WHERE {2};",
+        table.name,
+        sets.collect::<Vec<_>>().join(", "),
+        newer(table),
+    )
+}
