@@ -89,14 +89,21 @@ impl<'t> Table<'t> {
             key.join(", "),
             values.collect::<Vec<_>>().join(", "),
         ))?;
-        let lost = format!(
+        let versioned = cols.iter().any(|col| col == "version");
+        // Rows of a table without versions never change.
+        let (newer, at_odds) = if versioned {
+            ("h.version > s.version", "s.version IS NULL OR s.version = h.version".to_owned())
+        } else {
+            ("0", format!("s.{} IS NOT NULL", key[0]))
+        };
+        let wrong = format!(
             "SELECT h.{} FROM \"hot_{name}\" h LEFT JOIN main.\"{name}\" s ON {same}
-             WHERE s.version IS NULL OR (s.version = h.version AND ({}) IS NOT ({}))",
+             WHERE ({at_odds}) AND ({}) IS NOT ({})",
             key[0],
             of("s"),
             of("h"),
         );
-        scan(from, book, &lost, |cells, book| {
+        scan(from, book, &wrong, |cells, book| {
             let subject = format!("{name} {}", cells.int()?);
             book.find(
                 LOG,
@@ -107,12 +114,13 @@ impl<'t> Table<'t> {
         })?;
         from.db.execute_batch(&format!(
             "CREATE TEMP VIEW \"{name}\" AS
-               SELECT {} FROM main.\"{name}\" s
-               WHERE NOT EXISTS (SELECT 1 FROM \"hot_{name}\" h WHERE {same} AND h.version > s.version)
-               UNION ALL SELECT {} FROM \"hot_{name}\" h JOIN main.\"{name}\" s
-               ON {same} AND h.version > s.version;",
+               SELECT {0} FROM main.\"{name}\" s
+               WHERE NOT EXISTS (SELECT 1 FROM \"hot_{name}\" h WHERE {same} AND {newer})
+               UNION ALL SELECT {1} FROM \"hot_{name}\" h LEFT JOIN main.\"{name}\" s ON {same}
+               WHERE {newer} OR ({versioned} = 0 AND s.{2} IS NULL);",
             of("s"),
             of("h"),
+            key[0],
         ))?;
         Ok(())
     }

@@ -93,9 +93,10 @@ pub struct Table {
     pub due: bool,
     /// What [`By::Listed`] may name. Only for tables whose key is one integer.
     pub lists: &'static [List],
-    /// Whether its rows are few and changed by nearly every commit: a store may then keep what changed
-    /// in one place and put it where it belongs later, as long as nobody can tell. Only for tables that
-    /// are versioned and have neither bytes, nor lists, nor `next_at`.
+    /// Whether nearly every commit changes rows all over it (a versioned table), or adds rows with
+    /// random keys and never changes one (another). A store may then keep in one place what came, and
+    /// put it where it belongs later, as long as nobody can tell. Only for tables that have neither
+    /// bytes, nor lists, nor `next_at`.
     pub hot: bool,
 }
 

@@ -32,7 +32,7 @@ pub static IDEM: Table = Table {
     versioned: false,
     due: false,
     lists: &[],
-    hot: false,
+    hot: true,
 };
 
 /// A client command that was carried out.

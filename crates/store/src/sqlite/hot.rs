@@ -1,7 +1,8 @@
-//! Hot rows: a few thousand rows of which nearly every commit changes some, such as the stock of all
-//! SKUs. Each changed row would cost a commit a page of its own, a hundred times its size; so a large
-//! commit puts what it changed of them into one row of `hot_log`, and later commits carry the rows to
-//! their places in the order of their keys, some at a time, when one page takes many of them.
+//! Hot rows: rows that nearly every commit changes all over their table, such as the stock of all
+//! SKUs; in tables that are only added to, new rows whose keys are random, such as hashes. Each would
+//! cost a commit a page of its own, a hundred times its size; so a large commit puts them into one row
+//! of `hot_log`, and later commits carry them to their places in the order of their keys, some at a
+//! time, when one page takes many of them.
 //!
 //! ```text
 //! commit:   changed hot rows ─▶ one row of hot_log, and memory
@@ -65,6 +66,15 @@ struct Row {
 
 type Newest = BTreeMap<Place, Row>;
 
+/// Why a row is not taken in.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It was not in the version that the owner holds.
+    Stale,
+    /// It is there already.
+    Exists,
+}
+
 /// What the owner shows its readers: the rows in memory; `None` while no owner is at work.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shown(Arc<Mutex<Option<Newest>>>);
@@ -90,24 +100,41 @@ impl Shown {
     }
 }
 
-/// Rows that a reader has found in memory.
+/// Rows that were found in memory.
 #[derive(Debug, Default)]
 pub(super) struct Seen(Newest);
 
 impl Seen {
-    /// Passes on each row of `table`, or what is newer.
-    pub(super) fn over<'a>(
-        &'a self,
-        table: &'static Table,
-        each: &'a mut Each<'_>,
-    ) -> impl FnMut(usize, &dyn Fields) + 'a {
-        move |at, row| {
-            let newer = table.hot.then(|| self.0.get(&(table.rank, key(table, row)))).flatten();
-            match newer.filter(|newer| newer.version > row.int(table.width() - 1)) {
+    /// Runs a read of places with `run`, and passes on each row, or what is newer, or not there yet.
+    pub(super) fn over<E>(
+        &self,
+        Read { table, by }: &Read,
+        (at, each): (usize, &mut Each<'_>),
+        run: impl FnOnce(&mut Each<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        if self.0.is_empty() || !table.hot {
+            return run(each);
+        }
+        let mut placed = Vec::new();
+        run(&mut |at, row| {
+            let place = (table.rank, key(table, row));
+            let newer =
+                |newer: &&Row| table.versioned && newer.version > row.int(table.width() - 1);
+            match self.0.get(&place).filter(newer) {
                 Some(newer) => each(at, &Unpacked::of(&newer.values)),
                 None => each(at, row),
             }
+            placed.push(place);
+        })?;
+        if !table.versioned
+            && let By::Keys(keys) = by
+        {
+            let new = keys.iter().map(|key| (table.rank, *key)).filter(|key| !placed.contains(key));
+            for row in new.filter_map(|place| self.0.get(&place)) {
+                each(at, &Unpacked::of(&row.values));
+            }
         }
+        Ok(())
     }
 }
 
@@ -184,49 +211,53 @@ impl<'c> Hot<'c> {
         mode: Mode,
         values: Values<'_>,
         many: bool,
-    ) -> std::result::Result<bool, Stale> {
-        let Mode::Update { version } = mode else { return Ok(false) };
-        if !table.hot {
+    ) -> std::result::Result<bool, Refused> {
+        if !is_change(table, mode) {
             return Ok(false);
         }
         let place = (table.rank, key_of(table, values));
-        let held = match self.staged.get(&place) {
-            Some(row) => Some((row.placed, row.version)),
-            None => self.shown.0.lock().as_ref().and_then(|rows| {
-                let row = rows.get(&place)?;
-                Some((row.placed, row.version))
-            }),
-        };
+        let held = self.newest(place).map(|row| (row.placed, row.version));
         if held.is_none() && !many {
             return Ok(false);
         }
-        let (placed, held) = held.unwrap_or((version, version));
-        if held != version {
-            return Err(Stale);
-        }
-        let row =
-            Row { placed, version: packed::version(table, values), values: packed::pack(values) };
+        let (placed, version) = match (mode, held) {
+            (Mode::Update { version }, None) => (version, packed::version(table, values)),
+            (Mode::Update { version }, Some((placed, held))) if held == version => {
+                (placed, packed::version(table, values))
+            }
+            (Mode::Update { .. }, _) => return Err(Refused::Stale),
+            (_, None) => (0, 1),
+            (_, Some(_)) => return Err(Refused::Exists),
+        };
+        let row = Row { placed, version, values: packed::pack(values) };
         self.staged.insert(place, row);
         Ok(true)
     }
 
-    /// Passes on each row as the open transaction has it.
-    pub(super) fn over<'a>(
-        &'a self,
-        table: &'static Table,
-        each: &'a mut Each<'_>,
-    ) -> impl FnMut(usize, &dyn Fields) + 'a {
-        move |at, row| {
-            if !table.hot {
-                return each(at, row);
+    /// The newest state of a row that is not in its place.
+    fn newest(&self, place: Place) -> Option<Row> {
+        let shown = || self.shown.0.lock().as_ref().and_then(|rows| rows.get(&place).cloned());
+        self.staged.get(&place).cloned().or_else(shown)
+    }
+
+    /// What the places of the wanted rows do not tell the open transaction.
+    pub(super) fn seen(&self, Read { table, by }: &Read) -> Seen {
+        let mut seen = Seen::default();
+        if table.hot
+            && let By::Keys(keys) = by
+        {
+            for key in keys {
+                let place = (table.rank, *key);
+                seen.0.extend(self.newest(place).map(|row| (place, row)));
             }
-            let place = (table.rank, key(table, row));
-            let shown = || self.shown.0.lock().as_ref().and_then(|rows| rows.get(&place).cloned());
-            match self.staged.get(&place).cloned().or_else(shown) {
-                Some(newer) => each(at, &Unpacked::of(&newer.values)),
-                None => each(at, row),
-            }
+        } else if table.hot {
+            // Rare: whatever is not in its place.
+            let rank = |row: &(&Place, &Row)| row.0.0 == table.rank;
+            let shown = self.shown.0.lock();
+            let all = shown.iter().flatten().chain(&self.staged).filter(rank);
+            seen.0.extend(all.map(|(place, row)| (*place, row.clone())));
         }
+        seen
     }
 
     /// Before the commit: writes the log, and carries the next rows to their places with `put`.
@@ -354,12 +385,10 @@ impl Drop for Hot<'_> {
 /// Puts a row of a table in its place, where it has the given version.
 pub(super) type Put<'a> = dyn FnMut(&'static Table, &Unpacked, i64) -> Result<()> + 'a;
 
-/// A row was not in the version that the owner holds.
-#[derive(Debug)]
-pub(super) struct Stale;
-
 fn is_change(table: &Table, mode: Mode) -> bool {
-    table.hot && matches!(mode, Mode::Update { .. })
+    let change =
+        if table.versioned { matches!(mode, Mode::Update { .. }) } else { mode == Mode::Insert };
+    table.hot && change
 }
 
 fn key(table: &Table, row: &dyn Fields) -> Key {

@@ -47,7 +47,7 @@ impl SqliteReader {
 
     fn run_all(&mut self, plan: &ReadPlan, seen: &Seen, each: &mut Each<'_>) -> Result<(), Fault> {
         for (at, read) in plan.iter().enumerate() {
-            self.run(read, at, &mut seen.over(read.table, each))
+            seen.over(read, (at, each), |each| self.run(read, at, each))
                 .map_err(|e| fault_of(&e, &format!("reading {}", read.table.name)))?;
         }
         Ok(())

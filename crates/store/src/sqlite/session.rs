@@ -14,7 +14,7 @@ use super::{
     copy, diagnose,
     fault::{fault_of, is_damage},
     held::{Held, bind, bind_all, key_of, op_of, prepare, select},
-    hot::{Hot, Stale},
+    hot::{Hot, Refused},
     text::Op,
 };
 
@@ -201,12 +201,15 @@ fn put<'v>(
     version: i64,
 ) -> rusqlite::Result<()> {
     let place = held.place(table);
-    let statement = held.get(place, table, Op::Update)?;
+    let op = if table.versioned { Op::Update } else { Op::Insert };
+    let statement = held.get(place, table, op)?;
     bind_all(statement, values)?;
-    statement.raw_bind_parameter(table.width() + 1, version)?;
+    if table.versioned {
+        statement.raw_bind_parameter(table.width() + 1, version)?;
+    }
     match statement.raw_execute()? {
         1 => Ok(()),
-        _ => Err(rusqlite::Error::StatementChangedRows(0)),
+        _ => Err(Error::StatementChangedRows(0)),
     }
 }
 
@@ -224,11 +227,13 @@ impl Tx for SessionTx<'_, '_> {
         for (at, read) in plan.iter().enumerate() {
             let Session { held, hot, .. } = &mut *self.0;
             let place = held.place(read.table);
-            let read_all = |statement: &mut Statement<'_>| {
-                select(statement, read.table, &read.by, at, &mut hot.over(read.table, each))
+            let op = op_of(read.table, &read.by);
+            let run = |each: &mut Each<'_>| {
+                held.get(place, read.table, op)
+                    .and_then(|statement| select(statement, read.table, &read.by, at, each))
             };
-            held.get(place, read.table, op_of(read.table, &read.by))
-                .and_then(read_all)
+            hot.seen(read)
+                .over(read, (at, each), run)
                 .map_err(|e| self.0.fault(&e, &reading(read.table), Some(read.table)))?;
         }
         Ok(())
@@ -241,7 +246,11 @@ impl Tx for SessionTx<'_, '_> {
             match self.0.hot.stage(table, mode, values, many) {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(Stale) => return Err(lost(table, values, mode)),
+                Err(Refused::Stale) => return Err(lost(table, values, mode)),
+                Err(Refused::Exists) => {
+                    let text = format!("{} is there already", writing(table, values));
+                    return Err(Fault::Item(text));
+                }
             }
             let place = match last {
                 Some((t, place)) if ptr::eq(t, table) => place,

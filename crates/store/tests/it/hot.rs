@@ -32,7 +32,18 @@ static SEAT: Table = Table {
     hot: true,
 };
 
-static TABLES: [&Table; 2] = [&SHELF, &SEAT];
+static CODE: Table = Table {
+    rank: 7,
+    name: "code",
+    key: &["hash"],
+    cols: &[Col::int("means")],
+    versioned: false,
+    due: false,
+    lists: &[],
+    hot: true,
+};
+
+static TABLES: [&Table; 3] = [&SHELF, &SEAT, &CODE];
 
 static MIGRATIONS: [Migration; 1] = [Migration {
     version: 1,
@@ -40,7 +51,8 @@ static MIGRATIONS: [Migration; 1] = [Migration {
     sql: "CREATE TABLE shelf (id INTEGER PRIMARY KEY, count INTEGER NOT NULL CHECK (count >= 0),
             word TEXT, version INTEGER NOT NULL);
           CREATE TABLE seat (line INTEGER NOT NULL, no INTEGER NOT NULL, who TEXT NOT NULL,
-            version INTEGER NOT NULL, PRIMARY KEY (line, no)) WITHOUT ROWID;",
+            version INTEGER NOT NULL, PRIMARY KEY (line, no)) WITHOUT ROWID;
+          CREATE TABLE code (hash INTEGER PRIMARY KEY, means INTEGER NOT NULL);",
 }];
 
 fn sqlite(dir: &Path) -> Sqlite {
@@ -63,11 +75,17 @@ impl Random {
     }
 }
 
-/// What a test knows of the rows: versions by id, and by seat.
+/// What a test knows of the rows: versions by id, and by seat, and how many codes there are.
 #[derive(Clone, Default)]
 struct Known {
     shelf: Vec<i64>,
     seats: Vec<i64>,
+    codes: i64,
+}
+
+/// A number that has nothing to do with its neighbours.
+fn hash(code: i64) -> i64 {
+    code.wrapping_mul(0x5851_f42d_4c95_7f2d)
 }
 
 impl Known {
@@ -83,6 +101,10 @@ impl Known {
             row(&mut plan, &SEAT, Mode::Insert, &[id % 5, id]).text("nobody").int(1);
             self.shelf.push(1);
             self.seats.push(1);
+        }
+        for _ in 0..changes / 2 {
+            self.codes += 1;
+            row(&mut plan, &CODE, Mode::Insert, &[hash(self.codes)]).int(self.codes);
         }
         let mut changed = Vec::new();
         for _ in 0..changes.min(shelves) {
@@ -134,6 +156,21 @@ fn keys(ids: impl Iterator<Item = i64>) -> [Read; 1] {
     [Read { table: &SHELF, by: By::Keys(ids.map(|id| [id * 7, 0, 0]).collect()) }]
 }
 
+/// Some codes that are there, and some that are not.
+fn codes(random: &mut Random, known: i64) -> [Read; 1] {
+    let keys = (0..10).map(|_| [hash(random.int(known.cast_unsigned() + 9)), 0, 0]).collect();
+    [Read { table: &CODE, by: By::Keys(keys) }]
+}
+
+fn meanings(
+    run: impl FnOnce(&mut jangbu_engine::port::Each<'_>) -> Result<(), Fault>,
+) -> Vec<(i64, i64)> {
+    let mut seen = Vec::new();
+    run(&mut |_, row| seen.push((row.int(0), row.int(1)))).unwrap();
+    seen.sort_unstable();
+    seen
+}
+
 fn range() -> [Read; 1] {
     let by = By::Range { from: [0; 3], to: [i64::MAX; 3], descending: true, limit: 99 };
     [Read { table: &SHELF, by }]
@@ -149,7 +186,11 @@ fn shelves(run: impl FnOnce(&mut jangbu_engine::port::Each<'_>) -> Result<(), Fa
 }
 
 /// What owner and readers see of both stores is the same.
-fn compare(stores: [&mut dyn Store; 2], readers: &mut [Box<dyn Reader>; 2], random: &mut Random) {
+fn compare(
+    stores: [&mut dyn Store; 2],
+    readers: &mut [Box<dyn Reader>; 2],
+    (random, known): (&mut Random, i64),
+) {
     let some: Vec<i64> = (0..10).map(|_| random.int(300)).collect();
     for plan in [keys(some.into_iter()), range()] {
         let [memory, sqlite] = readers.each_mut().map(|r| shelves(|each| r.read(&plan, each)));
@@ -157,6 +198,13 @@ fn compare(stores: [&mut dyn Store; 2], readers: &mut [Box<dyn Reader>; 2], rand
     }
     let some: Vec<i64> = (0..10).map(|_| random.int(300)).collect();
     let [memory, sqlite] = stores;
+    let plan = codes(random, known);
+    let see = |store: &mut dyn Store| meanings(|each| store.begin()?.read(&plan, each));
+    let owner = see(memory);
+    assert_eq!(owner, see(sqlite), "owners: {plan:?}");
+    for reader in readers {
+        assert_eq!(owner, meanings(|each| reader.read(&plan, each)), "readers: {plan:?}");
+    }
     for plan in [keys(some.into_iter()), range()] {
         let see = |store: &mut dyn Store| shelves(|each| store.begin()?.read(&plan, each));
         assert_eq!(see(memory), see(sqlite), "owners: {plan:?}");
@@ -196,7 +244,7 @@ fn live(
             write(store, &plan).unwrap();
             *known = after;
             store.between().unwrap();
-            compare([&mut twin, store], &mut readers, random);
+            compare([&mut twin, store], &mut readers, (random, known.codes));
             for _ in 0..random.below(3) {
                 store.between().unwrap();
             }
@@ -307,6 +355,32 @@ fn a_stale_owner_is_found_out_in_memory_and_in_the_places() {
             file.execute("UPDATE shelf SET version = 77", []).unwrap();
             let carried: Result<Vec<()>, Fault> = (0..3).map(|_| store.between()).collect();
             assert!(matches!(carried, Err(Fault::Fatal(_) | Fault::LostEpoch(_))), "{carried:?}");
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_new_row_that_is_there_already_is_refused_before_it_has_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    sqlite(dir.path())
+        .with(&mut |store| {
+            let mut plan = WritePlan::default();
+            for code in 0..20 {
+                row(&mut plan, &CODE, Mode::Insert, &[hash(code)]).int(code);
+            }
+            write(store, &plan).unwrap();
+            let again = write(store, &plan);
+            assert!(matches!(again, Err(CommitError::Failed(Fault::Item(_)))), "{again:?}");
+            let mut one = WritePlan::default();
+            row(&mut one, &CODE, Mode::Insert, &[hash(7)]).int(7);
+            let again = write(store, &one);
+            assert!(matches!(again, Err(CommitError::Failed(Fault::Item(_)))), "{again:?}");
+            for _ in 0..3 {
+                store.between().unwrap();
+            }
+            assert_eq!(logged(dir.path()), 0);
+            let again = write(store, &one);
+            assert!(matches!(again, Err(CommitError::Failed(Fault::Item(_)))), "{again:?}");
         })
         .unwrap();
 }

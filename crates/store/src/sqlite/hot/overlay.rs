@@ -72,31 +72,46 @@ fn twin(table: &Table) -> String {
     )
 }
 
-/// What a row of the twin is to the row in its place.
-fn newer(table: &Table) -> String {
-    let same: Vec<_> = table.key.iter().map(|key| format!("h.{key} = s.{key}")).collect();
-    format!("{} AND h.version > s.version", same.join(" AND "))
+/// When a row of the twin is that in its place.
+fn same(table: &Table) -> String {
+    let parts = table.key.iter().map(|key| format!("h.{key} = s.{key}"));
+    parts.collect::<Vec<_>>().join(" AND ")
 }
 
 fn view(table: &Table) -> String {
-    let (name, newer) = (table.name, newer(table));
+    let (name, same) = (table.name, same(table));
     let cols =
         |of: &str| columns(table).map(|c| format!("{of}.{c}")).collect::<Vec<_>>().join(", ");
-    format!(
-        "CREATE TEMP VIEW \"{name}\" AS
-         SELECT {} FROM main.\"{name}\" s WHERE NOT EXISTS (SELECT 1 FROM temp.\"hot_{name}\" h WHERE {newer})
-         UNION ALL SELECT {} FROM temp.\"hot_{name}\" h JOIN main.\"{name}\" s ON {newer};",
-        cols("s"),
-        cols("h"),
-    )
+    let (placed, new) = (cols("s"), cols("h"));
+    let (twin, place) = (format!("temp.\"hot_{name}\" h"), format!("main.\"{name}\" s"));
+    let rows = if table.versioned {
+        let newer = format!("{same} AND h.version > s.version");
+        format!(
+            "SELECT {placed} FROM {place} WHERE NOT EXISTS (SELECT 1 FROM {twin} WHERE {newer})
+             UNION ALL SELECT {new} FROM {twin} JOIN {place} ON {newer}"
+        )
+    } else {
+        format!(
+            "SELECT {placed} FROM {place}
+             UNION ALL SELECT {new} FROM {twin} WHERE NOT EXISTS (SELECT 1 FROM {place} WHERE {same})"
+        )
+    };
+    format!("CREATE TEMP VIEW \"{name}\" AS {rows};")
 }
 
 fn put(table: &Table) -> String {
-    let sets = columns(table).skip(table.key.len()).map(|c| format!("{c} = h.{c}"));
+    let (name, cols) = (table.name, columns(table).collect::<Vec<_>>());
+    if !table.versioned {
+        let cols = cols.join(", ");
+        return format!(
+            "INSERT OR IGNORE INTO main.\"{name}\" ({cols}) SELECT {cols} FROM temp.\"hot_{name}\";"
+        );
+    }
+    let sets: Vec<_> = cols[table.key.len()..].iter().map(|c| format!("{c} = h.{c}")).collect();
     format!(
-        "UPDATE main.\"{0}\" AS s SET {1} FROM temp.\"hot_{0}\" h WHERE {2};",
-        table.name,
-        sets.collect::<Vec<_>>().join(", "),
-        newer(table),
+        "UPDATE main.\"{name}\" AS s SET {} FROM temp.\"hot_{name}\" h
+         WHERE {} AND h.version > s.version;",
+        sets.join(", "),
+        same(table),
     )
 }
