@@ -59,7 +59,8 @@ impl SqliteReader {
         let shows = overlay::show(&self.conn, &self.tables).map_err(wrap)?;
         let done = self.run_all(plan, &Seen::default(), each);
         let hidden = if shows { overlay::hide(&self.conn, &self.tables) } else { Ok(()) };
-        done.and(hidden.map_err(wrap))
+        let hidden = hidden.map_err(wrap);
+        done.and(hidden)
     }
 
     fn control(&self, sql: &str) -> Result<(), Fault> {
