@@ -221,7 +221,7 @@ async fn params(parts: &mut Parts) -> Result<Vec<Box<str>>, Problem> {
 pub(crate) fn reason(value: Option<&HeaderValue>) -> Result<Box<str>, Problem> {
     let Some(value) = value else { return Ok(Box::default()) };
     let text = unescaped(value.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
-    let short = text.filter(|text| text.chars().count() <= REASON_MAX);
+    let short = text.filter(|text| jangbu_kernel::words::is_prose(text, REASON_MAX));
     short.map(String::into_boxed_str).ok_or_else(|| {
         let detail = "X-Reason is at most 500 characters of UTF-8, percent-encoded where needed";
         Problem::of(Own::InvalidParameter, detail).at("X-Reason", detail)

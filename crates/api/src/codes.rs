@@ -133,6 +133,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("SKU_CODE_INVALID", 422, "A SKU code is 1 to 64 visible ASCII characters"),
     row("SKU_CODE_TAKEN", 409, "The merchant has another SKU of that code"),
     row("CATEGORY_INVALID", 422, "A category cannot have that code there"),
+    row("CATEGORY_EXISTS", 409, "The category has another name"),
     row("CATEGORY_TOO_DEEP", 422, "The tree of categories has five levels"),
     row("CATEGORY_UNKNOWN", 404, "There is no such category"),
     row("PRICE_PLANS_FULL", 409, "Twenty prices of the SKU wait already"),

@@ -191,8 +191,12 @@ fn inventory(reject: &inventory::command::Reject) -> Option<Told> {
 fn catalog(reject: &catalog::command::Reject) -> Option<Told> {
     use catalog::command::Reject as R;
     Some(match reject {
-        R::NameInvalid => told("name", "names and merchantId have 1 to 200 characters"),
-        R::DescriptionInvalid => told("description", "has at most 4000 characters"),
+        R::NameInvalid => {
+            told("name", "names and merchantId have 1 to 200 characters, no control ones")
+        }
+        R::DescriptionInvalid => {
+            told("description", "has at most 4000 characters, no control ones but line breaks")
+        }
         R::PriceInvalid => told("price.amount", "is out of range"),
         R::SkuCountInvalid => told("skus", "must be 1 to 100"),
         R::CurrencyMixed => told("price.currency", "must be that of the product's other prices"),
@@ -206,6 +210,10 @@ fn catalog(reject: &catalog::command::Reject) -> Option<Told> {
         R::CategoryInvalid => {
             told("code", "1 to 60 characters without `/`, unique below its parent")
         }
+        R::CategoryNamed { category, name } => told(
+            "name",
+            format!("{category} is called `{name}`: leave the name out, or rename it by PUT"),
+        ),
         R::CategoryTooDeep => told("parentId", "the tree has five levels"),
         R::PricePlansFull => told("from", "20 prices wait already"),
         R::CategoryUnknown
@@ -296,7 +304,7 @@ fn merchant(reject: &merchant::command::Reject) -> Option<Told> {
     use merchant::command::Reject as R;
     Some(match reject {
         R::CodeInvalid => told("merchantId", "must be 1 to 32 of A-Z a-z 0-9 _ -"),
-        R::NameInvalid => told("name", "must have 1 to 100 characters"),
+        R::NameInvalid => told("name", "must have 1 to 100 characters, no control ones"),
         R::FeesInvalid { at, why } => told(&format!("fees[{at}]"), *why),
         R::FeesPast => told("fees[0].from", "what the schedule says of the past stays"),
         R::Exists | R::Unknown | R::KeysFull | R::KeyUnknown => return None,

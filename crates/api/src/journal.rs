@@ -125,7 +125,7 @@ fn currency(at: usize, text: &str, before: Option<Currency>) -> Result<Currency,
 /// Reads a journal, and the meaning of its body.
 fn draft(call: &Call, id: JournalId) -> Result<(Draft, Canon), Problem> {
     let body: JournalIn<'_> = call.json()?;
-    if !(1..=REASON).contains(&body.reason.chars().count()) {
+    if body.reason.is_empty() || !jangbu_kernel::words::is_prose(&body.reason, REASON) {
         return Err(Problem::field("reason", format!("must have 1 to {REASON} characters")));
     }
     let mut draft = Draft::new(id, Arc::clone(&call.caller.name), &body.reason);
@@ -135,7 +135,7 @@ fn draft(call: &Call, id: JournalId) -> Result<(Draft, Canon), Problem> {
         let currency = currency(at, &posting.currency, before)?;
         before = Some(currency);
         let memo = posting.memo.as_deref();
-        if memo.is_some_and(|memo| !(1..=MEMO).contains(&memo.chars().count())) {
+        if memo.is_some_and(|memo| !jangbu_kernel::words::is_line(memo, MEMO)) {
             let message = format!("must have 1 to {MEMO} characters");
             return Err(Problem::field(&place(at, "memo"), message));
         }

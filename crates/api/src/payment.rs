@@ -115,7 +115,7 @@ pub(crate) async fn find(api: &Arc<Api>, id: PaymentId) -> Result<Payment, Probl
 async fn resolve(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: ResolveIn<'_> = call.json()?;
     let payment = payment_id(call)?;
-    if !(1..=REASON).contains(&body.evidence.chars().count()) {
+    if body.evidence.is_empty() || !jangbu_kernel::words::is_prose(&body.evidence, REASON) {
         let message = format!("must have 1 to {REASON} characters: who looked where");
         return Err(Problem::field("evidence", message));
     }

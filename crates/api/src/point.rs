@@ -215,7 +215,7 @@ async fn grant(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 
 /// An operator's words.
 fn reason(text: &str) -> Result<Box<str>, Problem> {
-    if !(1..=REASON).contains(&text.chars().count()) {
+    if text.is_empty() || !jangbu_kernel::words::is_prose(text, REASON) {
         let message = format!("must have 1 to {REASON} characters");
         return Err(Problem::field("reason", message));
     }

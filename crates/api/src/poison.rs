@@ -205,7 +205,7 @@ async fn close(
 ) -> Result<Reply, Problem> {
     let CloseIn { reason } = call.json()?;
     let id = number(call)?;
-    if !(1..=REASON).contains(&reason.chars().count()) {
+    if reason.is_empty() || !jangbu_kernel::words::is_prose(&reason, REASON) {
         return Err(Problem::field("reason", format!("must have 1 to {REASON} characters")));
     }
     match api.at_the_desk(call, command(id), &reason).await? {

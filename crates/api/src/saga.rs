@@ -102,7 +102,7 @@ struct OperateIn<'a> {
 
 /// A reason that an operator gives: it must be there.
 pub(crate) fn why(reason: &str) -> Result<&str, Problem> {
-    if (1..=REASON).contains(&reason.chars().count()) {
+    if !reason.is_empty() && jangbu_kernel::words::is_prose(reason, REASON) {
         return Ok(reason);
     }
     Err(Problem::field("reason", format!("must have 1 to {REASON} characters")))

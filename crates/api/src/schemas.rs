@@ -59,7 +59,12 @@ pub(crate) fn list(schema: &str) -> Value {
 }
 
 pub(crate) fn page(schema: &str) -> Value {
-    object(&json!({ "items": list(schema), "nextCursor": nullable("string") }))
+    let next = json!({
+        "type": ["string", "null"],
+        "description": "Where the next page begins. Null on the last page, and only there: a page \
+                        may be short or empty although more follows.",
+    });
+    object(&json!({ "items": list(schema), "nextCursor": next }))
 }
 
 pub(crate) fn nullable(kind: &str) -> Value {

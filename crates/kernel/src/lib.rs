@@ -7,6 +7,7 @@
 //! | [`money`] | [`Money`] in minor units with its [`Currency`] |
 //! | [`time`] | [`Time`] in microseconds |
 //! | [`secret`] | values that cannot be printed |
+//! | [`words`] | what may stand in names and reasons |
 //! | [`rows`], [`appends`] | the rows a unit holds in memory: overlay, roll-back, dirty tracking |
 //! | [`domain`] | the contract of a bounded context: want, decide, recall, wake |
 //! | [`envelope`] | a command on its way, and the effects of one |
@@ -20,6 +21,7 @@ pub mod money;
 pub mod rows;
 pub mod secret;
 pub mod time;
+pub mod words;
 
 pub use appends::Appends;
 pub use domain::{Coded, Ctx, Domain, Out};

@@ -73,11 +73,11 @@ pub(super) async fn create(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let body: CreateIn<'_> = call.json()?;
     let parent = body.parent_id.as_deref().map(|text| category_id(text, "parentId"));
     let parent = parent.transpose()?;
-    let name = body.name.as_deref().unwrap_or(&body.code);
     let canon = Canon::new(call.name).int(parent.map_or(0, |parent| parent.0));
-    let canon = canon.text(&body.code).text(name);
+    let canon = canon.text(&body.code).text(body.name.as_deref().unwrap_or(&body.code));
+    let name = body.name.as_deref().map(Into::into);
     let (category, code) = (id_of(parent, &body.code), (&*body.code).into());
-    let command = Command::CreateCategory { category, parent, code, name: name.into() };
+    let command = Command::CreateCategory { category, parent, code, name };
     change(api, call, command, canon, 201).await
 }
 

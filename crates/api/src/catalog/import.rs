@@ -91,7 +91,10 @@ fn column(reject: &Reject) -> &'static str {
         Reject::PriceInvalid => "price",
         Reject::CurrencyMixed => "currency",
         Reject::OptionsInvalid | Reject::VariantTaken => "options",
-        Reject::CategoryInvalid | Reject::CategoryTooDeep | Reject::CategoryUnknown => "category",
+        Reject::CategoryInvalid
+        | Reject::CategoryTooDeep
+        | Reject::CategoryUnknown
+        | Reject::CategoryNamed { .. } => "category",
         Reject::SkusMissing => "published",
         Reject::ProductUnknown | Reject::ProductDiffers | Reject::SkuCountInvalid => "product",
         Reject::SkuCodeInvalid

@@ -229,6 +229,7 @@ pub(crate) const ROUTES: &[Route] = &[
             body: Some(("CreateCategory", CATEGORY)),
             answers: &[(201, "Category", "The category")],
             codes: &[
+                "CATEGORY_EXISTS",
                 "CATEGORY_INVALID",
                 "CATEGORY_UNKNOWN",
                 "CATEGORY_TOO_DEEP",

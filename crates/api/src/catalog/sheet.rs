@@ -24,6 +24,7 @@ use jangbu_domain::catalog::command::NewSku;
 use jangbu_domain::catalog::import::{By, Entry, Item};
 use jangbu_domain::catalog::{category, option};
 use jangbu_domain::inventory::model::LIMIT;
+use jangbu_kernel::words::{is_line, is_prose};
 use jangbu_kernel::{Currency, Money, ProductId, SkuId};
 use serde::Serialize;
 
@@ -178,10 +179,10 @@ impl<'r> Row<'r> {
                 wrong.push(self.wrong(column, message));
             }
         };
-        let named = |text: &str, most| !text.trim().is_empty() && text.chars().count() <= most;
+        let named = is_line;
         must(named(self.get("merchant"), 200), "merchant", "must have 1 to 200 characters");
         must(named(self.get("name"), 200), "name", "must have 1 to 200 characters");
-        let described = self.get("description").chars().count() <= 4_000;
+        let described = is_prose(self.get("description"), 4_000);
         must(described, "description", "must have at most 4000 characters");
         let path = self.get("category");
         let placed = path.is_empty() || path.split('/').all(category::is_code);
@@ -245,7 +246,7 @@ impl<'r> Row<'r> {
             "" => values.join(" / "),
             variant => variant.to_owned(),
         };
-        if variant.trim().is_empty() || variant.chars().count() > 200 {
+        if !is_line(&variant, 200) {
             wrong.push(self.wrong("variant", "must have at most 200 characters"));
         }
         let price = Money::new(price.unwrap_or(0), currency.unwrap_or(Currency::KRW));

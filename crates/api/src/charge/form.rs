@@ -93,7 +93,7 @@ impl Refund {
     pub(super) fn read(call: &Call) -> Result<Self, Problem> {
         let body: RefundIn<'_> = call.json()?;
         let merchant = merchant(&body.merchant_id)?;
-        if !(1..=REASON).contains(&body.reason.chars().count()) {
+        if body.reason.is_empty() || !jangbu_kernel::words::is_prose(&body.reason, REASON) {
             return Err(Problem::field("reason", format!("must have 1 to {REASON} characters")));
         }
         let key = key(call, body.idempotency_key.as_deref())?;

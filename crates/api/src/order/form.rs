@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jangbu_domain::order::command::{Command, Units};
 use jangbu_domain::order::model::PayMode;
+use jangbu_kernel::words::{is_line, is_prose};
 use jangbu_kernel::{CouponId, Money, OrderId, Secret, SkuId, UserId};
 use serde::Deserialize;
 
@@ -222,8 +223,7 @@ pub(crate) fn secret(field: &str, text: &str) -> Result<Secret, Problem> {
 
 /// The name of a carrier, or its number of a parcel.
 pub(super) fn words(field: &str, text: &str) -> Result<Box<str>, Problem> {
-    let fits = (1..=WORDS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fits {
+    if is_line(text, WORDS) {
         return Ok(text.into());
     }
     Err(Problem::field(field, format!("must be 1 to {WORDS} characters, without control ones")))
@@ -231,8 +231,8 @@ pub(super) fn words(field: &str, text: &str) -> Result<Box<str>, Problem> {
 
 /// A reason in an operator's or a buyer's words.
 pub(crate) fn reason(text: &str) -> Result<Box<str>, Problem> {
-    if text.chars().count() <= REASON {
+    if is_prose(text, REASON) {
         return Ok(text.into());
     }
-    Err(Problem::field("reason", format!("must have at most {REASON} characters")))
+    Err(Problem::field("reason", format!("must have at most {REASON} characters, no control ones")))
 }

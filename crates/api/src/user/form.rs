@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jangbu_domain::user::command::Change;
+use jangbu_kernel::words::is_line;
 use jangbu_kernel::{Secret, UserId};
 use serde::{Deserialize, Deserializer};
 
@@ -135,8 +136,7 @@ pub(super) fn password(text: &str) -> Result<Secret, Problem> {
 }
 
 fn line<'a>(field: &str, text: &'a str, most: usize) -> Result<&'a str, Problem> {
-    let fits = (1..=most).contains(&text.chars().count()) && !text.contains(char::is_control);
-    if fits && text.trim() == text {
+    if is_line(text, most) && text.trim() == text {
         return Ok(text);
     }
     let message = format!("must be a line of 1 to {most} characters without blanks around it");

@@ -250,3 +250,46 @@ async fn a_bad_line_is_told_and_the_others_are_done() {
     let none = world.post("/api/v1/catalog/import", "any", &json!({ "csv": "a,b\n1,2\n" })).await;
     assert_eq!(none.problem(), (422, "MALFORMED_CSV"));
 }
+
+#[tokio::test]
+async fn a_category_that_is_there_keeps_its_name_and_says_so() {
+    let world = World::new();
+    let path = "/api/v1/categories";
+    let made = world.post(path, "c1", &json!({ "code": "tops", "name": "Tops" })).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    for same in [json!({ "code": "tops", "name": "Tops" }), json!({ "code": "tops" })] {
+        let found = world.post(path, &same.to_string().len().to_string(), &same).await;
+        assert_eq!((found.status, &found.json), (201, &made.json), "{}", found.text);
+    }
+    let other = world.post(path, "c2", &json!({ "code": "tops", "name": "Shirts" })).await;
+    assert_eq!((other.problem(), other.field()), ((409, "CATEGORY_EXISTS"), "name"));
+    assert!(other.text.contains("is called `Tops`"), "{}", other.text);
+}
+
+#[tokio::test]
+async fn control_characters_are_no_part_of_a_name() {
+    let world = World::new();
+    let sku = json!({ "name": "one", "price": { "amount": 1, "currency": "KRW" }, "stock": 0 });
+    let product = json!({ "merchantId": "m-1", "name": "Mug", "publish": true, "skus": [sku] });
+    let person = json!({ "email": "kim@example.com", "password": "correct horse", "name": "Kim" });
+    let campaign = json!({
+        "name": "Spring", "discount": { "type": "FIXED", "amount": 500 }, "currency": "KRW",
+        "total": 1, "perUser": 1,
+    });
+    for (path, body, place) in [
+        ("/api/v1/products", &product, "/name"),
+        ("/api/v1/products", &product, "/skus/0/name"),
+        ("/api/v1/categories", &json!({ "code": "c", "name": "C" }), "/name"),
+        ("/api/v1/merchants", &json!({ "merchantId": "m-7", "name": "Kim" }), "/name"),
+        ("/api/v1/users", &person, "/name"),
+        ("/api/v1/campaigns", &campaign, "/name"),
+    ] {
+        for bad in ["a\0b", "a\nb", "\u{1b}[31m", "a\u{9b}b"] {
+            let mut body = body.clone();
+            *body.pointer_mut(place).unwrap() = json!(bad);
+            let refused = world.post(path, "k", &body).await;
+            assert_eq!(refused.status, 422, "{path} {place} {bad:?}: {}", refused.text);
+            assert!(refused.field().ends_with("name"), "{path} {place}: {}", refused.text);
+        }
+    }
+}

@@ -49,16 +49,17 @@ pub fn along<'a>(path: impl IntoIterator<Item = &'a str>) -> Vec<CategoryId> {
     path.into_iter().map(step).collect()
 }
 
-/// Makes a category, or finds it made.
+/// Makes a category, or finds it made; not under another name than it was asked for.
 pub(super) fn create(
     id: CategoryId,
-    (parent, code, name): (Option<CategoryId>, &str, &str),
+    (parent, code, wish): (Option<CategoryId>, &str, Option<&str>),
     rows: &mut Rows,
     out: &mut Out<Event>,
 ) -> Result<Reply, Reject> {
     if !is_code(code) {
         return Err(Reject::CategoryInvalid);
     }
+    let name = wish.unwrap_or(code);
     if !is_name(name) {
         return Err(Reject::NameInvalid);
     }
@@ -70,9 +71,13 @@ pub(super) fn create(
         return Err(Reject::CategoryTooDeep);
     }
     if let Some(old) = rows.category.get(id) {
-        let same = old.parent == parent && *old.code == *code;
-        let reply = Reply::Category { id, category: old.clone() };
-        return if same { Ok(reply) } else { Err(Reject::CategoryInvalid) };
+        if old.parent != parent || *old.code != *code {
+            return Err(Reject::CategoryInvalid);
+        }
+        if wish.is_some_and(|wish| *old.name != *wish) {
+            return Err(Reject::CategoryNamed { category: id, name: old.name.clone() });
+        }
+        return Ok(Reply::Category { id, category: old.clone() });
     }
     let (code, name) = (code.into(), name.into());
     let category = Category { parent, code, name, depth: above.saturating_add(1) };

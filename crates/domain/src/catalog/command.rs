@@ -98,12 +98,13 @@ pub enum Command {
     UnplanPrice { sku: SkuId, from: Time },
     /// The timer: a planned price is due.
     Ripen { sku: SkuId },
-    /// Make a category; `category` is the [`id_of`](super::category::id_of) its place.
+    /// Make a category; `category` is the [`id_of`](super::category::id_of) its place. Without a
+    /// name it is called as its code, and whatever it is called, it is found.
     CreateCategory {
         category: CategoryId,
         parent: Option<CategoryId>,
         code: Box<str>,
-        name: Box<str>,
+        name: Option<Box<str>>,
     },
     /// Give a category another name.
     RenameCategory { category: CategoryId, name: Box<str> },
@@ -174,6 +175,13 @@ pub enum Reject {
     SkusMissing,
     /// What an import did not do, or what it would do.
     Import(Vec<Verdict>),
+    /// The category is there, and is called otherwise.
+    CategoryNamed {
+        /// Which.
+        category: CategoryId,
+        /// What it is called.
+        name: Box<str>,
+    },
 }
 
 impl Coded for Reject {
@@ -197,6 +205,7 @@ impl Coded for Reject {
             Self::ProductDiffers => "PRODUCT_DIFFERS",
             Self::SkusMissing => "SKUS_MISSING",
             Self::Import(_) => "IMPORT_REFUSED",
+            Self::CategoryNamed { .. } => "CATEGORY_EXISTS",
         }
     }
 }

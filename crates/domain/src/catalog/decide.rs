@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jangbu_kernel::words::{is_line, is_prose};
 use jangbu_kernel::{CategoryId, Ctx, Domain, Out, ProductId, SkuId, UnitId};
 
 use super::code::{CodeKey, SkuCode, is_code};
@@ -97,7 +98,7 @@ impl Domain for Catalog {
             Command::UnplanPrice { sku, from } => price::unplan(*sku, *from, to.0),
             Command::Ripen { sku } => price::ripen(*sku, ctx, to.0, to.1),
             Command::CreateCategory { category, parent, code, name } => {
-                category::create(*category, (*parent, code, name), to.0, to.1)
+                category::create(*category, (*parent, code, name.as_deref()), to.0, to.1)
             }
             Command::RenameCategory { category, name } => {
                 category::rename(*category, name, to.0, to.1)
@@ -212,7 +213,7 @@ fn want_new(skus: &[NewSku], merchant: &str, rows: &mut Rows) {
 }
 
 pub(super) fn is_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.chars().count() <= NAME
+    is_line(name, NAME)
 }
 
 /// What must be true of any text about a product.
@@ -220,7 +221,7 @@ pub(super) fn check_text(names: [&str; 2], description: &str) -> Result<(), Reje
     if !names.into_iter().all(is_name) {
         return Err(Reject::NameInvalid);
     }
-    if description.chars().count() > DESCRIPTION {
+    if !is_prose(description, DESCRIPTION) {
         return Err(Reject::DescriptionInvalid);
     }
     Ok(())

@@ -102,7 +102,7 @@ fn command(text: &str) -> Command {
                 category,
                 parent,
                 code: code.into(),
-                name: name_of(name).into(),
+                name: Some(name_of(name).into()),
             }
         }
         ["rename", path, name] => {
@@ -387,7 +387,7 @@ tables! {
         events => category Beta
         rename a/b Beta => b called Beta on level 2
         events => 
-        category a/b Other => b called Beta on level 2
+        category a/b Other => CATEGORY_EXISTS
         rename a/b BLANK => NAME_INVALID
         rename q X => CATEGORY_UNKNOWN
     "
@@ -482,6 +482,7 @@ fn every_code_has_a_line() {
         Reject::ProductDiffers,
         Reject::SkusMissing,
         Reject::Import(Vec::new()),
+        Reject::CategoryNamed { category: CategoryId(1), name: "x".into() },
     ];
     for (at, reject) in all.iter().enumerate() {
         assert_eq!(ordinal(reject), at, "{reject:?} is not where it belongs in `all`");
@@ -492,7 +493,7 @@ fn every_code_has_a_line() {
     }
     assert_eq!(
         all.len(),
-        ordinal(&Reject::Import(Vec::new())) + 1,
+        ordinal(&Reject::CategoryNamed { category: CategoryId(1), name: "x".into() }) + 1,
         "`all` lacks the last variants"
     );
 }
@@ -518,6 +519,7 @@ fn ordinal(reject: &Reject) -> usize {
         Reject::ProductDiffers => 15,
         Reject::SkusMissing => 16,
         Reject::Import(_) => 17,
+        Reject::CategoryNamed { .. } => 18,
     }
 }
 

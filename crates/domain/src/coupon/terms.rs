@@ -98,10 +98,10 @@ impl Terms {
             Valid::Until(until) => until >= self.ends,
             Valid::For(span) => span > Span(0) && span <= SPAN_MAX,
         };
-        let name = (1..=NAME_MAX).contains(&self.name.chars().count());
+        let name = jangbu_kernel::words::is_line(&self.name, NAME_MAX);
         let scoped = self.funding == Funding::Platform || self.scope.is_some();
         for (holds, field, must) in [
-            (name, "name", "must be 1 to 200 characters"),
+            (name, "name", "must be 1 to 200 characters, no control ones"),
             (kind, "discount", "must be 1 or more; a percentage is 1 to 10000 basis points"),
             (money.contains(&self.minimum), "minimum", "must be 0 to 1000000000000000"),
             (self.starts < self.ends, "ends", "must be after starts"),

@@ -88,7 +88,7 @@ fn create(code: &Arc<str>, name: &str, ctx: &Ctx) -> Result<Merchant, Reject> {
     if !(1..=CODE).contains(&code.len()) || !code.bytes().all(plain) {
         return Err(Reject::CodeInvalid);
     }
-    if !(1..=NAME).contains(&name.chars().count()) {
+    if !jangbu_kernel::words::is_line(name, NAME) {
         return Err(Reject::NameInvalid);
     }
     Ok(Merchant {

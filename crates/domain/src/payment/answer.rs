@@ -9,7 +9,9 @@ use jangbu_kernel::{Ctx, Out, PaymentId, Time};
 
 use super::command::{Ask, Event, Reject, Said};
 use super::decide::{Hands, call, change, found};
-use super::model::{AMOUNT_MISMATCH, FENCING, NOT_FOUND, Op, Payment, Rules, State, after};
+use super::model::{
+    AMOUNT_MISMATCH, FENCING, NOT_FOUND, Op, Payment, Rules, State, WITHDRAWN, after,
+};
 
 /// What an answer does to the payment.
 #[derive(Debug, PartialEq, Eq)]
@@ -171,7 +173,11 @@ fn take(
             out.emit(Event::Authorized { about: p.about(id), amount: p.amount, again });
         }
         Turn::Voided => {
-            settle(p, State::Voided, None);
+            // Only its order has a payment voided, also one whose void brought no answer at first.
+            let lost = p.order.is_some() && p.state == State::Unknown && p.pending_op == Op::Void;
+            let withdrawn = lost || p.reason.as_deref() == Some(WITHDRAWN);
+            let why = withdrawn.then(|| WITHDRAWN.into());
+            settle(p, State::Voided, why);
             out.emit(Event::Voided { about: p.about(id) });
         }
         Turn::Declined { code } => declined(p, id, code, out),

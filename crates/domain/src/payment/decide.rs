@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jangbu_kernel::{Ctx, Money, Out, PaymentId, Secret, Time};
 
 use super::command::{Ask, Call, Command, Event, Intent, Reject, Reply, Verdict};
-use super::model::{Mode, OPERATOR, Op, Payment, State, after};
+use super::model::{Mode, OPERATOR, Op, Payment, State, WITHDRAWN, after};
 use super::part::{Purpose, card_of};
 use super::refund::Claim;
 use super::{Rows, Rules, answer, aside, inquiry, points, refund};
@@ -190,14 +190,20 @@ fn void(id: PaymentId, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<()
     Ok(())
 }
 
-/// An intent that would be refused for its amounts is no payment whenever it comes.
+/// An intent that would be refused for its amounts is no payment whenever it comes. Why it is voided
+/// stands in the row, for whoever looks at the payment.
 fn withdraw(intent: &Intent, deadline: Time, (ctx, rows, out): Hands<'_>) -> Result<(), Reject> {
     let id = intent.payment;
     if rows.payment.get(id).is_none() && adds_up(intent) {
         let payment = Payment::new(intent, Arc::clone(&rows.rules.psp), ctx.now);
         rows.payment.insert(id, payment);
     }
-    void(id, deadline, (ctx, rows, out))
+    void(id, deadline, (ctx, rows, out))?;
+    let voids = |p: &Payment| matches!(p.state, State::Voided | State::VoidSent);
+    if rows.payment.get(id).is_some_and(|p| voids(p) && p.reason.as_deref() != Some(WITHDRAWN)) {
+        change(rows, id, ctx.now, |payment, _| payment.reason = Some(WITHDRAWN.into()));
+    }
+    Ok(())
 }
 
 fn resolve(

@@ -16,6 +16,8 @@ pub const AMOUNT_MISMATCH: &str = "amount_mismatch";
 pub const FENCING: &str = "fencing";
 /// Code of a payment that the gateway never saw and has promised to refuse.
 pub const NOT_FOUND: &str = "not_found";
+/// Reason of a payment that was voided because its order was undone.
+pub const WITHDRAWN: &str = "withdrawn_by_order";
 /// Code of an operator's verdict; the row's reason is `operator:` and the evidence.
 pub const OPERATOR: &str = "operator";
 
@@ -182,7 +184,7 @@ pub struct Payment {
     pub psp: Arc<str>,
     /// The gateway's name of the payment.
     pub psp_ref: Option<Box<str>>,
-    /// Why it was declined or is unknown.
+    /// Why it was declined or voided, or is unknown.
     pub reason: Option<Box<str>>,
     /// How often an inquiry found nothing.
     pub not_found: i64,

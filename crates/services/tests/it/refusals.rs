@@ -86,7 +86,7 @@ fn fill_the_catalog(bench: &mut Bench) {
 /// A category on the level after `level`.
 fn category_below(level: usize, code: &str) -> Envelope {
     let parent = along(vec!["deep"; level]).pop();
-    let (category, code, name) = (id_of(parent, code), code.into(), "x".into());
+    let (category, code, name) = (id_of(parent, code), code.into(), Some("x".into()));
     shelf(Shelf::CreateCategory { category, parent, code, name })
 }
 

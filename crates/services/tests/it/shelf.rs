@@ -287,7 +287,7 @@ fn the_shelf_follows_what_is_said_of_a_product() {
     assert_eq!(shown(&bench, &derived, &wish([Some(7_000), None], None, "")), [one.0]);
     let (root, below) = (id_of(0), id_of(1));
     for (category, parent, code) in [(root, None, "a"), (below, Some(root), "b")] {
-        let (code, name) = (code.into(), "x".into());
+        let (code, name) = (code.into(), Some("x".into()));
         assert!(
             bench.run(shelf(Command::CreateCategory { category, parent, code, name })).is_done()
         );

@@ -45,7 +45,7 @@ fn some_command() -> impl Strategy<Value = Command> {
             let (above, code) = PATHS[at].rsplit_once('/').unwrap_or(("", PATHS[at]));
             let parent = (!above.is_empty()).then(|| category::along(above.split('/'))).and_then(|mut ids| ids.pop());
             let category = category::id_of(parent, code);
-            Command::CreateCategory { category, parent, code: code.into(), name: "n".into() }
+            Command::CreateCategory { category, parent, code: code.into(), name: Some("n".into()) }
         }),
         2 => (1_i64..5, 0_i64..3, some_price(), 5_i64..12).prop_map(|(product, nth, price, from)|
             Command::PlanPrice { sku: SkuId(product * 10 + nth), price, from: Time(from) }),

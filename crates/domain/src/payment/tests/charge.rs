@@ -125,31 +125,33 @@ fn held_money_is_captured_or_let_go_but_not_both() {
 fn an_intent_that_its_void_has_overtaken_charges_nothing() {
     check(
         "
-        withdraw a=60 b=40              => VOIDED +voided
-        withdraw a=60 b=40              => VOIDED
-        intend a=60 b=40 token          => VOIDED
-        intend a=60 b=40                => VOIDED
-        authorize                       => VOIDED
+        withdraw a=60 b=40              => VOIDED:withdrawn_by_order +voided
+        withdraw a=60 b=40              => VOIDED:withdrawn_by_order
+        intend a=60 b=40 token          => VOIDED:withdrawn_by_order
+        intend a=60 b=40                => VOIDED:withdrawn_by_order
+        authorize                       => VOIDED:withdrawn_by_order
         intend a=61 b=40 token          => PAYMENT_DIFFERS
         capture                         => NOT_AUTHORIZED
-        inquire                         => VOIDED
+        inquire                         => VOIDED:withdrawn_by_order
         money                           => 0/0/0/0
         ",
     );
-    check("withdraw a=0,30 => VOIDED +voided \n intend a=0,30 token => VOIDED");
+    check(
+        "withdraw a=0,30 => VOIDED:withdrawn_by_order +voided \n intend a=0,30 token => VOIDED:withdrawn_by_order",
+    );
     check("withdraw a=1 total=2 => PAYMENT_UNKNOWN \n intend a=1 total=2 => AMOUNT_INVALID");
 }
 
 #[test]
 fn the_void_of_an_order_is_a_void_wherever_the_payment_stands() {
-    check("intend a=100 => INTENT \n withdraw a=100 => VOIDED +voided");
+    check("intend a=100 => INTENT \n withdraw a=100 => VOIDED:withdrawn_by_order +voided");
     check(
         "
         intend later a=100 token        => SENT >authorize:100
         withdraw later a=100            => OPERATION_IN_FLIGHT
         said authorize authorized 100   => AUTHORIZED +authorized:100
-        withdraw later a=100            => VOID_SENT >void:100
-        said void voided                => VOIDED +voided
+        withdraw later a=100            => VOID_SENT:withdrawn_by_order >void:100
+        said void voided                => VOIDED:withdrawn_by_order +voided
         ",
     );
     check(

@@ -106,8 +106,8 @@ fn an_open_capture_or_void_is_inquired_and_may_be_asked_again() {
         void                            => VOID_SENT >void:100
         at 10s
         inquire                         => UNKNOWN:deadline +unknown:deadline >inquire:100
-        said inquire voided             => VOIDED +voided
-        said void voided                => VOIDED
+        said inquire voided             => VOIDED:withdrawn_by_order +voided
+        said void voided                => VOIDED:withdrawn_by_order
         ",
     );
 }
