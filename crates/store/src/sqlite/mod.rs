@@ -17,7 +17,8 @@
 //!
 //! *Invariants.* 1. One writer: begin is immediate, and an update that finds another version is a
 //! lost epoch. 2. A failed flush is never tried again: after a fatal fault every later `begin` is
-//! refused. 3. A commit is reported as failed only when it surely did not happen.
+//! refused. 3. A commit is reported as failed only when it surely did not happen. 4. Where a hot row
+//! stands is nobody's business outside (`hot`).
 
 mod checkpoint;
 mod copy;
