@@ -121,9 +121,8 @@ impl Shop {
         db.execute_batch(SCHEMA).unwrap();
         let columns = columns(&db);
         db.execute_batch(LATER).unwrap();
-        // The store makes it itself.
         let log = "CREATE TABLE hot_log (no INTEGER PRIMARY KEY, rows TEXT NOT NULL)";
-        db.execute_batch(log).unwrap();
+        db.execute_batch(log).unwrap(); // by the store itself
         db.execute_batch("BEGIN").unwrap();
         let mut psp = b"JBPSPLOG\x01\0\0\0".to_vec();
         psp.extend(crc32fast::hash(&psp).to_le_bytes());

@@ -22,19 +22,23 @@
 
 pub(super) mod overlay;
 mod packed;
+mod shown;
 
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
-    sync::Arc,
 };
 
-use jangbu_engine::port::{By, Each, Fields, Key, Mode, Read, ReadPlan, Table, Values, WritePlan};
-use parking_lot::Mutex;
+use jangbu_engine::port::{By, Mode, Read, Table, Values, WritePlan};
 use rusqlite::{Connection, Result, Statement};
 
-use self::packed::Unpacked;
+use self::{
+    packed::Unpacked,
+    shown::{Newest, Place, Row},
+};
 use super::held::{key_of, prepare};
+
+pub(super) use self::shown::{Seen, Shown};
 
 /// A commit that changes fewer hot rows puts them in their places at once.
 const MANY: usize = 16;
@@ -51,21 +55,6 @@ const IDLE: usize = 512;
 /// Rows of the log that a commit drops at most: more than the one that it adds.
 const DROP: i64 = 4;
 
-/// Where a row belongs: rank of its table, and key.
-type Place = (u16, Key);
-
-/// The newest state of a row that is not in its place.
-#[derive(Clone, Debug)]
-struct Row {
-    /// The version in its place.
-    placed: i64,
-    version: i64,
-    /// Its values as a JSON array.
-    values: Arc<str>,
-}
-
-type Newest = BTreeMap<Place, Row>;
-
 /// Why a row is not taken in.
 #[derive(Debug)]
 pub(super) enum Refused {
@@ -73,69 +62,6 @@ pub(super) enum Refused {
     Stale,
     /// It is there already.
     Exists,
-}
-
-/// What the owner shows its readers: the rows in memory; `None` while no owner is at work.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shown(Arc<Mutex<Option<Newest>>>);
-
-impl Shown {
-    /// What is newer than the places of the wanted rows may say; `None`: only the log can tell.
-    pub(super) fn newest(&self, plan: &ReadPlan) -> Option<Seen> {
-        let hot = plan.iter().filter(|read| read.table.hot);
-        let mut seen = Seen::default();
-        if hot.clone().next().is_none() {
-            return Some(seen);
-        }
-        let shown = self.0.lock();
-        let rows = shown.as_ref()?;
-        for Read { table, by } in hot {
-            let By::Keys(keys) = by else { return None };
-            for key in keys {
-                let place = (table.rank, *key);
-                seen.0.extend(rows.get(&place).map(|row| (place, row.clone())));
-            }
-        }
-        Some(seen)
-    }
-}
-
-/// Rows that were found in memory.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Newest);
-
-impl Seen {
-    /// Runs a read of places with `run`, and passes on each row, or what is newer, or not there yet.
-    pub(super) fn over<E>(
-        &self,
-        Read { table, by }: &Read,
-        (at, each): (usize, &mut Each<'_>),
-        run: impl FnOnce(&mut Each<'_>) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        if self.0.is_empty() || !table.hot {
-            return run(each);
-        }
-        let mut placed = Vec::new();
-        run(&mut |at, row| {
-            let place = (table.rank, key(table, row));
-            let newer =
-                |newer: &&Row| table.versioned && newer.version > row.int(table.width() - 1);
-            match self.0.get(&place).filter(newer) {
-                Some(newer) => each(at, &Unpacked::of(&newer.values)),
-                None => each(at, row),
-            }
-            placed.push(place);
-        })?;
-        if !table.versioned
-            && let By::Keys(keys) = by
-        {
-            let new = keys.iter().map(|key| (table.rank, *key)).filter(|key| !placed.contains(key));
-            for row in new.filter_map(|place| self.0.get(&place)) {
-                each(at, &Unpacked::of(&row.values));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The owner's side.
@@ -389,14 +315,6 @@ fn is_change(table: &Table, mode: Mode) -> bool {
     let change =
         if table.versioned { matches!(mode, Mode::Update { .. }) } else { mode == Mode::Insert };
     table.hot && change
-}
-
-fn key(table: &Table, row: &dyn Fields) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        *part = row.int(at);
-    }
-    key
 }
 
 fn held<'s, 'c>(

@@ -185,7 +185,7 @@ fn shelves(run: impl FnOnce(&mut jangbu_engine::port::Each<'_>) -> Result<(), Fa
     seen
 }
 
-/// What owner and readers see of both stores is the same.
+/// Owner and readers see the same of both stores.
 fn compare(
     stores: [&mut dyn Store; 2],
     readers: &mut [Box<dyn Reader>; 2],
@@ -245,9 +245,7 @@ fn live(
             *known = after;
             store.between().unwrap();
             compare([&mut twin, store], &mut readers, (random, known.codes));
-            for _ in 0..random.below(3) {
-                store.between().unwrap();
-            }
+            (0..random.below(3)).for_each(|_| store.between().unwrap());
             used |= logged(dir) > 0;
         }
         let crashed = tempfile::tempdir().unwrap();
@@ -310,9 +308,7 @@ fn the_log_is_short_under_load_and_empty_when_nobody_writes() {
                 longest = longest.max(logged(dir.path()));
             }
             assert!((2..900).contains(&longest), "{longest}");
-            for _ in 0..4 {
-                store.between().unwrap();
-            }
+            (0..4).for_each(|_| store.between().unwrap());
             assert_eq!(logged(dir.path()), 0);
         })
         .unwrap();
@@ -375,9 +371,7 @@ fn a_new_row_that_is_there_already_is_refused_before_it_has_its_place() {
             row(&mut one, &CODE, Mode::Insert, &[hash(7)]).int(7);
             let again = write(store, &one);
             assert!(matches!(again, Err(CommitError::Failed(Fault::Item(_)))), "{again:?}");
-            for _ in 0..3 {
-                store.between().unwrap();
-            }
+            (0..3).for_each(|_| store.between().unwrap());
             assert_eq!(logged(dir.path()), 0);
             let again = write(store, &one);
             assert!(matches!(again, Err(CommitError::Failed(Fault::Item(_)))), "{again:?}");
