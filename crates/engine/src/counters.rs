@@ -102,6 +102,11 @@ impl Counters {
         Self::add(&self.sizes[bucket], 1);
         Self::add(&self.items, items);
     }
+
+    /// Items of all batches so far.
+    pub fn items(&self) -> u64 {
+        self.items.load(Ordering::Relaxed)
+    }
 }
 
 impl Snapshot {

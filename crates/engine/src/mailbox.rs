@@ -1,6 +1,6 @@
 //! A cell's mailbox: what waits for its owner. Posting never blocks; a full mailbox refuses at
-//! once; what gathers while a batch commits is the next batch, so there is no linger. A user who
-//! sends very much waits for a share of the queue, and others do not wait for that user (`line`).
+//! once; what gathers while a batch commits is the next batch. A user who sends very much waits for a
+//! share of the queue, and others do not wait for that user (`line`).
 
 mod line;
 #[cfg(test)]

@@ -18,6 +18,19 @@ const NAP: Duration = Duration::from_millis(20);
 /// Sleep after the store was busy or full.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
+/// Under load a batch begins not sooner than this after the one before: what a commit costs whatever is in
+/// it (a flush, the last page of each table) is then shared by more orders, and no order is later for
+/// it, since the processors have more time for the rest. See crates/bench/README.md for what it brought.
+const LINGER: Duration = Duration::from_millis(3);
+
+/// A batch of so many items is load.
+const LOAD: u64 = 32;
+
+/// How long to leave the mailbox alone after a batch of `items` that took so long.
+fn pause(items: u64, took: Duration) -> Duration {
+    if items < LOAD { Duration::ZERO } else { LINGER.saturating_sub(took) }
+}
+
 /// A running owner.
 #[derive(Debug)]
 pub struct Owner {
@@ -92,11 +105,17 @@ fn drive(
 ) -> Result<(), Fault> {
     let copying = cell.copies();
     loop {
+        let (mut whole, before) = (Stopwatch::start(), counters.items());
         match cell.step(store, clock.now())? {
             Step::Worked => {
                 let mut watch = Stopwatch::start();
                 store.between()?;
                 Counters::add(&counters.between_ns, watch.lap());
+                let took = Duration::from_nanos(whole.lap());
+                let pause = pause(counters.items() - before, took);
+                if !pause.is_zero() {
+                    mailbox.rest(pause);
+                }
             }
             Step::BackOff => mailbox.rest(BACK_OFF),
             Step::Idle if mailbox.is_closed() => return Ok(()),
@@ -117,5 +136,19 @@ fn drive(
             cell.end_copy(&to, &copied);
             ended?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_batch_that_was_quick_is_followed_by_a_pause() {
+        let ms = Duration::from_millis;
+        assert_eq!(pause(LOAD - 1, ms(0)), ms(0));
+        assert_eq!(pause(LOAD, ms(1)), ms(2));
+        assert_eq!(pause(512, ms(3)), ms(0));
+        assert_eq!(pause(512, ms(30)), ms(0));
     }
 }
