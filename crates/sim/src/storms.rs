@@ -29,6 +29,10 @@ impl Plan {
 
 impl World {
     /// Decides what the store does to the next step; true: the process dies after it.
+    ///
+    /// Where there are several cells, a store has one fault at a time: if the answer of a commit is
+    /// lost and the cell dies before it can ask, the facts of that commit for other cells stand in the
+    /// outbox alone, from which no cell is served yet.
     pub(crate) fn draw_store_fate(&mut self, cell: usize) -> bool {
         let risks = self.plan.store.clone();
         if self.dice.chance(risks.crash) {
@@ -40,19 +44,21 @@ impl World {
         let times = u32::try_from(self.dice.between(1, 3)).unwrap_or(1);
         let planned = |what: &str| format!("{what}, as planned");
         let faults = self.stations[cell].faults().clone();
-        if self.dice.chance(risks.transient) {
+        let alone = self.stations.len() == 1;
+        let free = || alone || faults.is_spent();
+        if self.dice.chance(risks.transient) && free() {
             self.tally.add("store: busy");
             faults.fail_after(skip, on, times, Fault::Transient(planned("busy")));
         }
-        if self.dice.chance(risks.full) {
+        if self.dice.chance(risks.full) && free() {
             self.tally.add("store: full");
             faults.fail_after(skip, On::Write, times, Fault::Full(planned("full")));
         }
-        if self.dice.chance(risks.fatal) {
+        if self.dice.chance(risks.fatal) && free() {
             self.tally.add("store: failed");
             faults.fail_after(skip, on, 1, Fault::Fatal(planned("failed")));
         }
-        if self.dice.chance(risks.lost) {
+        if self.dice.chance(risks.lost) && free() {
             if self.dice.chance(500) {
                 self.tally.add("store: commit done, answer lost");
                 faults.lose_answers(skip, 1);

@@ -27,6 +27,7 @@ mod shown;
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    time::{Duration, Instant},
 };
 
 use jangbu_engine::port::{By, Mode, Read, Table, Values, WritePlan};
@@ -78,8 +79,9 @@ pub(super) struct Hot<'c> {
     next: Rounds,
     insert: Option<Statement<'c>>,
     drop: Option<Statement<'c>>,
-    /// Nothing was committed since the last look.
-    idle: bool,
+    /// When the last transaction was sealed, and how long after it nobody is held to write any more.
+    sealed: Instant,
+    idle: Duration,
     /// Whether the last commit happened is not known: memory may be behind the log.
     unsure: bool,
 }
@@ -106,7 +108,11 @@ struct Rounds {
 }
 
 impl<'c> Hot<'c> {
-    pub(super) fn new(conn: &'c Connection, tables: &[&'static Table], shown: &Shown) -> Self {
+    pub(super) fn new(
+        conn: &'c Connection,
+        tables: &[&'static Table],
+        (shown, idle): (&Shown, Duration),
+    ) -> Self {
         let tables: Vec<_> = tables.iter().copied().filter(|table| table.hot).collect();
         *shown.0.lock() = Some(Newest::new());
         Self {
@@ -119,7 +125,8 @@ impl<'c> Hot<'c> {
             next: Rounds::default(),
             insert: None,
             drop: None,
-            idle: false,
+            sealed: Instant::now(),
+            idle,
             unsure: false,
         }
     }
@@ -139,6 +146,8 @@ impl<'c> Hot<'c> {
         many: bool,
     ) -> std::result::Result<bool, Refused> {
         if !is_change(table, mode) {
+            let kept = !table.hot || mode == Mode::Insert;
+            assert!(kept, "a hot row of {} is neither replaced nor deleted", table.name);
             return Ok(false);
         }
         let place = (table.rank, key_of(table, values));
@@ -188,7 +197,7 @@ impl<'c> Hot<'c> {
 
     /// Before the commit: writes the log, and carries the next rows to their places with `put`.
     pub(super) fn seal(&mut self, put: &mut Put<'_>) -> Result<()> {
-        self.idle = false;
+        self.sealed = Instant::now();
         self.next = self.rounds;
         if !self.staged.is_empty() {
             self.next.last += 1;
@@ -276,10 +285,10 @@ impl<'c> Hot<'c> {
         self.unsure = false;
     }
 
-    /// Whether there is something to carry and nobody else writes.
-    pub(super) fn is_idle(&mut self) -> bool {
-        let waits = self.rounds.dropped < self.rounds.last;
-        waits && std::mem::replace(&mut self.idle, true)
+    /// Whether there is something to carry and nobody else writes. A moment without work is none
+    /// without load: the rows that came since the last one would get a page each again.
+    pub(super) fn is_idle(&self) -> bool {
+        self.rounds.dropped < self.rounds.last && self.sealed.elapsed() >= self.idle
     }
 
     /// In a transaction of its own: carries rows while nothing else is written; the last one empties

@@ -75,7 +75,8 @@ pub struct Options {
     /// The owner finishes the checkpoint itself when the log has so many frames, so that the next
     /// commit starts it from the beginning.
     pub finish_frames: u32,
-    /// The checkpoint thread empties a log that nobody wrote to for so long.
+    /// When nobody has written for so long, the checkpoint thread empties the log, and the owner puts hot
+    /// rows in their places.
     pub idle: Duration,
     /// How long to wait for a lock that somebody else holds.
     pub busy: Duration,

@@ -58,7 +58,7 @@ impl<'c> Session<'c> {
                 progress,
                 finisher: Finisher::new(conn, config.options, progress)?,
                 held: Held::new(conn, &config.tables),
-                hot: Hot::new(conn, &config.tables, &config.shown),
+                hot: Hot::new(conn, &config.tables, (&config.shown, config.options.idle)),
                 begin: prepare(conn, "BEGIN IMMEDIATE")?,
                 commit: prepare(conn, "COMMIT")?,
                 rollback: prepare(conn, "ROLLBACK")?,
