@@ -11,8 +11,8 @@
 //! | `ver` | the user's generation when it was made; none is 0 |
 //!
 //! The newest key signs, all keys verify, so that a key can be replaced while its tokens live. A
-//! token that was verified is remembered with its caller: the next request with it costs one
-//! look-up by the token itself. Nothing else is asked of the store, so a session works as long as
+//! token that was verified is remembered by its SHA-256 with its caller: the next request with it
+//! costs a hash and one look-up. Nothing else is asked of the store, so a session works as long as
 //! the server does; what ends it early is the user's *bar*: the least generation that is still
 //! good. A new password raises it, and a deactivated user has none that is good enough. Bars are
 //! read at the start and follow every commit that changes them.
@@ -25,6 +25,7 @@ use jangbu_kernel::{Secret, Time, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Caller, Role, hs256};
 
@@ -72,9 +73,12 @@ pub(crate) struct Sessions {
 /// young half is full it becomes the old one, and who is found there moves.
 #[derive(Default)]
 struct Known {
-    young: HashMap<Box<[u8]>, Session>,
-    old: HashMap<Box<[u8]>, Session>,
+    young: HashMap<Print, Session>,
+    old: HashMap<Print, Session>,
 }
+
+/// The SHA-256 of a token: a sixth of its size, and of no use to whoever reads the memory.
+type Print = [u8; 32];
 
 impl std::fmt::Debug for Sessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,7 +120,11 @@ impl Sessions {
 
     /// Who shows `token`, if it is good now.
     pub(super) fn caller(&self, token: &[u8], now: Time) -> Option<Caller> {
-        let session = self.remembered(token).or_else(|| self.verified(token, now))?;
+        if token.len() > TOKEN_MAX {
+            return None;
+        }
+        let print = print(token);
+        let session = self.remembered(print).or_else(|| self.verified(token, print, now))?;
         let bars = self.bars.read();
         let barred = !bars.is_empty() && bars.get(&session.user).is_some_and(|b| session.ver < *b);
         let refused = barred || self.refused.load(Ordering::Relaxed);
@@ -135,29 +143,26 @@ impl Sessions {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    fn remembered(&self, token: &[u8]) -> Option<Session> {
+    fn remembered(&self, print: Print) -> Option<Session> {
         let known = self.known.read();
-        if let Some(session) = known.young.get(token) {
+        if let Some(session) = known.young.get(&print) {
             return Some(session.clone());
         }
-        let session = known.old.get(token)?.clone();
+        let session = known.old.get(&print)?.clone();
         drop(known);
-        self.remember(token, &session);
+        self.remember(print, &session);
         Some(session)
     }
 
-    fn remember(&self, token: &[u8], session: &Session) {
+    fn remember(&self, print: Print, session: &Session) {
         let mut known = self.known.write();
         if known.young.len() >= HALF {
             known.old = std::mem::take(&mut known.young);
         }
-        known.young.insert(token.into(), session.clone());
+        known.young.insert(print, session.clone());
     }
 
-    fn verified(&self, token: &[u8], now: Time) -> Option<Session> {
-        if token.len() > TOKEN_MAX {
-            return None;
-        }
+    fn verified(&self, token: &[u8], print: Print, now: Time) -> Option<Session> {
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let key = self.keys.iter().find(|key| *key.id == *kid)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.verify, &self.validation);
@@ -168,7 +173,7 @@ impl Sessions {
         let session = Session { caller, user, exp, ver };
         // What has ended would only take room.
         if second(now) < exp {
-            self.remember(token, &session);
+            self.remember(print, &session);
         }
         Some(session)
     }
@@ -178,6 +183,10 @@ impl Sessions {
 /// operators who look at something with a customer's eyes. None without a session key.
 pub fn session_token(keys: &super::Keys, user: UserId, now: Time, until: Time) -> Option<Secret> {
     Sessions::new(keys.sessions()).issue(user, 0, now, until)
+}
+
+fn print(token: &[u8]) -> Print {
+    Sha256::digest(token).into()
 }
 
 fn second(time: Time) -> i64 {

@@ -158,7 +158,11 @@ impl Account {
                     add(&mut found.amount, lot.amount);
                 }
             }
-            Err(at) => self.lots.insert(at, lot),
+            Err(at) => {
+                // Most accounts have one lot and one movement, and there are very many accounts.
+                self.lots.reserve_exact(1);
+                self.lots.insert(at, lot);
+            }
         }
         self.left.add(Both::of(lot.kind, lot.amount));
     }
@@ -212,6 +216,7 @@ impl Account {
             self.moves.clear();
             self.moved_in = commit;
         }
+        self.moves.reserve_exact(1);
         self.moves.push(Move { balance: self.left.sum(), ..note });
         self.assert_lawful(note.user);
     }

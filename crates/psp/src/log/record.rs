@@ -50,7 +50,7 @@ const CAUSES: [Op; 6] = [Op::Charge, Op::Authorize, Op::Capture, Op::Void, Op::R
 /// One thing that the gateway did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// Microseconds since 1970; set by [`Log::append`].
+    /// Microseconds since 1970; set by [`Log::append`](super::Log::append).
     pub at_us: i64,
     /// Our payment id.
     pub payment: i64,
@@ -66,7 +66,7 @@ pub struct Record {
     pub op: Op,
     /// Why, in declines and refusals.
     pub code: u8,
-    /// How many records of the same write stand before it; set by [`Log::append`].
+    /// How many records of the same write stand before it; set by [`Log::append`](super::Log::append).
     pub place: u16,
 }
 
