@@ -278,6 +278,13 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+fn until_projected(server: &Server) {
+    until("the lists", || {
+        let events = metric(server, "jangbu_outbox_seq");
+        metric(server, "jangbu_projection_seq{name=\"derived\"}") >= events
+    });
+}
+
 fn metric(server: &Server, name: &str) -> i64 {
     let page = server.get("/metrics").body;
     let line = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name));
@@ -368,6 +375,8 @@ fn a_kill_in_the_middle_of_trimming_loses_nothing() {
     }
     assert!(trimmed > 0);
     let server = Server::start(&data, &settings);
+    // A server is ready before its lists have what was committed just before a kill.
+    until_projected(&server);
     let orders = server.get("/api/v1/orders?userId=usr_0000000000001&limit=100").body;
     assert!(server.stop().success());
     // A backup of it has the lists; without them they come from the rows.
@@ -380,6 +389,7 @@ fn a_kill_in_the_middle_of_trimming_loses_nothing() {
     assert!(code == 0 && said.contains("rows up to event"), "{said}");
     std::fs::remove_file(new.join("derived.db")).unwrap();
     let server = Server::start(&new, &settings);
+    until_projected(&server);
     let again = server.get("/api/v1/orders?userId=usr_0000000000001&limit=100").body;
     let ids = |list: &Value| {
         let items = list["items"].as_array().unwrap().iter();
