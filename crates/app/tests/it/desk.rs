@@ -172,7 +172,7 @@ fn damage(data: &std::path::Path) {
     let db = rusqlite::Connection::open(data.join("jangbu.db")).unwrap();
     db.execute_batch(
         "INSERT INTO poison (id, at, unit, command, error, owner, origin) VALUES \
-         (1, 1000000, 'order', 'Hear { .. }', 'a row was refused', 'operator', 'EVENT'); \
+         (1, unixepoch() * 1000000, 'order', 'Hear { .. }', 'a row was refused', 'operator', 'EVENT'); \
          UPDATE outbox SET payload = x'ff' WHERE topic = 'order.placed' \
          AND key = (SELECT min(id) FROM orders);",
     )
