@@ -90,6 +90,11 @@ fn category_below(level: usize, code: &str) -> Envelope {
     shelf(Shelf::CreateCategory { category, parent, code, name })
 }
 
+fn category_called(code: &str, name: &str) -> Envelope {
+    let (category, code, name) = (id_of(None, code), code.into(), Some(name.into()));
+    shelf(Shelf::CreateCategory { category, parent: None, code, name })
+}
+
 fn plan(n: i64) -> Envelope {
     let from = Time(LATER.0 - n);
     shelf(Shelf::PlanPrice { sku: sku(0), price: won(n), from })
@@ -156,6 +161,7 @@ fn catalog_refusals() -> Vec<(&'static str, Envelope)> {
         ("PRODUCT_UNKNOWN", shelf(Shelf::Unpublish { product: ProductId(NOBODY) })),
         ("CATEGORY_INVALID", category_below(0, "a/b")),
         ("CATEGORY_TOO_DEEP", category_below(5, "sixth")),
+        ("CATEGORY_EXISTS", category_called("deep", "another")),
         ("PRICE_PLANS_FULL", plan(20)),
         ("VARIANT_TAKEN", twins(|new| new.values = vec!["M".into()])),
         ("SKU_CODE_TAKEN", twins(|new| new.code = Some("T-1".into()))),
