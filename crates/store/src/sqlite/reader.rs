@@ -55,12 +55,9 @@ impl SqliteReader {
 
     /// Reads hot rows as the log has them within the snapshot.
     fn run_exactly(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
-        let wrap = |e| fault_of(&e, "reading the log of hot rows");
-        let shows = overlay::show(&self.conn, &self.tables).map_err(wrap)?;
-        let done = self.run_all(plan, &Seen::default(), each);
-        let hidden = if shows { overlay::hide(&self.conn, &self.tables) } else { Ok(()) };
-        let hidden = hidden.map_err(wrap);
-        done.and(hidden)
+        overlay::show(&self.conn, &self.tables)
+            .map_err(|e| fault_of(&e, "reading the log of hot rows"))?;
+        self.run_all(plan, &Seen::default(), each)
     }
 
     fn control(&self, sql: &str) -> Result<(), Fault> {
@@ -92,8 +89,8 @@ impl SqliteReader {
     fn snapshot(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         self.control("BEGIN")?;
         let done = work(self);
-        // Nothing was written: both ends are the same, and this one cannot fail half-way.
-        let ended = if self.conn.is_autocommit() { Ok(()) } else { self.control("COMMIT") };
+        // Nothing was written but what `overlay::show` made for this snapshot, which goes with it.
+        let ended = if self.conn.is_autocommit() { Ok(()) } else { self.control("ROLLBACK") };
         done.and(ended)
     }
 }

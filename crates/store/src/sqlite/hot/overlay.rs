@@ -27,20 +27,13 @@ pub(in crate::sqlite) fn settle(conn: &Connection, tables: &[&'static Table]) ->
     done
 }
 
-/// Within a snapshot: from now on the names of hot tables stand for their newest rows. Gives
-/// whether [`hide`] has something to do.
-pub(in crate::sqlite) fn show(conn: &Connection, tables: &[&'static Table]) -> Result<bool> {
+/// Within a snapshot, and until it is rolled back: the names of hot tables stand for their newest rows.
+pub(in crate::sqlite) fn show(conn: &Connection, tables: &[&'static Table]) -> Result<()> {
     if is_empty(conn)? {
-        return Ok(false);
+        return Ok(());
     }
     let sql: String = hot(tables).map(|table| twin(table) + &view(table)).collect();
-    conn.execute_batch(&sql).map(|()| true)
-}
-
-/// Takes back what [`show`] did.
-pub(in crate::sqlite) fn hide(conn: &Connection, tables: &[&'static Table]) -> Result<()> {
-    let drop = |name| format!("DROP VIEW temp.\"{name}\"; DROP TABLE temp.\"hot_{name}\";");
-    conn.execute_batch(&hot(tables).map(|table| drop(table.name)).collect::<String>())
+    conn.execute_batch(&sql)
 }
 
 fn hot<'a>(tables: &'a [&'static Table]) -> impl Iterator<Item = &'static Table> + 'a {
