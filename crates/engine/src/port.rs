@@ -116,6 +116,15 @@ impl Table {
         at.unwrap_or_else(|| panic!("table {} has no list {name}", self.name))
     }
 
+    /// The key of a row that was read.
+    pub fn key_of(&self, row: &dyn Fields) -> Key {
+        let mut key = [0; 3];
+        for (at, part) in key.iter_mut().enumerate().take(self.key.len()) {
+            *part = row.int(at);
+        }
+        key
+    }
+
     /// Number of values in a row, key and version included.
     pub fn width(&self) -> usize {
         self.key.len() + self.cols.len() + usize::from(self.versioned)
@@ -324,6 +333,17 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// The key of this row of `table`.
+    pub fn key(&self, table: &Table) -> Key {
+        let mut key = [0; 3];
+        for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
+            if let Value::Int(n) = self.get(at) {
+                *part = n;
+            }
+        }
+        key
+    }
+
     /// The value at position `at`.
     pub fn get(&self, at: usize) -> Value<'a> {
         let text = |from: usize, to: usize| std::str::from_utf8(&self.bytes[from..to]);

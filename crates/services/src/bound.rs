@@ -160,11 +160,7 @@ impl<R: Stored> Bound for Rows<R::Key, R> {
     }
 
     fn absorb(&mut self, row: &dyn Fields) {
-        let width = R::TABLE.key.len();
-        let mut key = [0; 3];
-        for (at, part) in key.iter_mut().enumerate().take(width) {
-            *part = row.int(at);
-        }
+        let key = R::TABLE.key_of(row);
         let version = if R::TABLE.versioned { row.int(R::TABLE.width() - 1) } else { 1 };
         self.load(R::Key::from_parts(key), Some((R::read(row), version)));
     }

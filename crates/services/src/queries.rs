@@ -141,11 +141,7 @@ impl Queries {
     pub(crate) fn many<R: Stored>(&self, read: Read) -> Result<Vec<(R::Key, R)>, Fault> {
         let mut found = Vec::new();
         self.truth.read(&[read], &mut |_, row| {
-            let mut key = [0; 3];
-            for (at, part) in key.iter_mut().enumerate().take(R::TABLE.key.len()) {
-                *part = row.int(at);
-            }
-            found.push((R::Key::from_parts(key), R::read(row)));
+            found.push((R::Key::from_parts(R::TABLE.key_of(row)), R::read(row)));
         })?;
         Ok(found)
     }

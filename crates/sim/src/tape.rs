@@ -4,9 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use jangbu_engine::port::{
-    CommitError, Each, Fault, Key, ReadPlan, Store, Table, Tx, Value, Values, WritePlan,
-};
+use jangbu_engine::port::{CommitError, Each, Fault, Key, ReadPlan, Store, Table, Tx, WritePlan};
 use jangbu_store::{Memory, MemoryStore};
 
 /// Rows that may have changed: position in the list of tables, and key.
@@ -51,7 +49,7 @@ impl Tx for TapedTx<'_> {
         for (table, _, values) in plan.iter() {
             let at = self.tables.iter().position(|known| known.name == table.name);
             let at = at.unwrap_or_else(|| panic!("{} is not in the registry", table.name));
-            touched.insert((at, key_of(table, values)));
+            touched.insert((at, values.key(table)));
         }
         self.tx.write(plan)
     }
@@ -59,14 +57,4 @@ impl Tx for TapedTx<'_> {
     fn commit(self: Box<Self>) -> Result<(), CommitError> {
         self.tx.commit()
     }
-}
-
-fn key_of(table: &Table, values: Values<'_>) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        if let Value::Int(n) = values.get(at) {
-            *part = n;
-        }
-    }
-    key
 }

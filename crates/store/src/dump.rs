@@ -46,17 +46,9 @@ pub fn dump(reader: &mut dyn Reader, tables: &[&'static Table]) -> Result<Dump, 
     let mut rows = Dump::new();
     reader.read(&plan, &mut |at, row| {
         let table = tables[at];
-        rows.insert((table.name, key_of(table, row)), values_of(table, row));
+        rows.insert((table.name, table.key_of(row)), values_of(table, row));
     })?;
     Ok(rows)
-}
-
-fn key_of(table: &Table, row: &dyn Fields) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        *part = row.int(at);
-    }
-    key
 }
 
 fn values_of(table: &Table, row: &dyn Fields) -> Vec<OwnedValue> {

@@ -145,7 +145,7 @@ impl MemoryTx<'_> {
         mode: Mode,
         values: Values<'_>,
     ) -> Result<(), Fault> {
-        let key = key_of(table, values);
+        let key = values.key(table);
         self.store.memory.faults.check_row(table, key)?;
         let old = self.current(table, key);
         match mode {
@@ -273,16 +273,6 @@ impl Memory {
 
 fn same(a: &Table, b: &Table) -> bool {
     ptr::eq(a, b) || a.name == b.name
-}
-
-fn key_of(table: &Table, values: Values<'_>) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        if let Value::Int(n) = values.get(at) {
-            *part = n;
-        }
-    }
-    key
 }
 
 fn version_of(table: &Table, row: Option<&Row>) -> Option<i64> {

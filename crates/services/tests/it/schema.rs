@@ -30,10 +30,7 @@ fn load<R: Stored>(from: &dyn Backend) -> Vec<(R::Key, R, i64)> {
     let by = By::Range { from: WHOLE.0, to: WHOLE.1, descending: false, limit: u32::MAX };
     let read = [Read { table: R::TABLE, by }];
     let mut take = |_: usize, row: &dyn jangbu_engine::port::Fields| {
-        let mut key = [0; 3];
-        for (at, part) in key.iter_mut().enumerate().take(R::TABLE.key.len()) {
-            *part = row.int(at);
-        }
+        let key = R::TABLE.key_of(row);
         let version = if R::TABLE.versioned { row.int(R::TABLE.width() - 1) } else { 1 };
         found.push((R::Key::from_parts(key), R::read(row), version));
     };

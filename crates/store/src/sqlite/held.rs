@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, fmt, ptr};
 
-use jangbu_engine::port::{By, Each, Fields, Key, Table, Value, Values};
+use jangbu_engine::port::{By, Each, Fields, Table, Value, Values};
 use rusqlite::{
     Connection, PrepFlags, Result, Row, Statement, ffi,
     types::{ToSql, ToSqlOutput, ValueRef},
@@ -178,17 +178,6 @@ fn report(row: &Row<'_>, at: usize, each: &mut Each<'_>) -> Result<()> {
             Err(fault::error(ffi::SQLITE_CORRUPT, text))
         }
     }
-}
-
-/// The key of a row in a plan, for messages.
-pub(super) fn key_of(table: &Table, values: Values<'_>) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        if let Value::Int(n) = values.get(at) {
-            *part = n;
-        }
-    }
-    key
 }
 
 /// A row as the port shows it. A value of the wrong type, which only damage can explain, is

@@ -37,7 +37,7 @@ use self::{
     packed::Unpacked,
     shown::{Newest, Place, Row},
 };
-use super::held::{key_of, prepare};
+use super::held::prepare;
 
 pub(super) use self::shown::{Seen, Shown};
 
@@ -150,7 +150,7 @@ impl<'c> Hot<'c> {
             assert!(kept, "a hot row of {} is neither replaced nor deleted", table.name);
             return Ok(false);
         }
-        let place = (table.rank, key_of(table, values));
+        let place = (table.rank, values.key(table));
         let held = self.newest(place).map(|row| (row.placed, row.version));
         if held.is_none() && !many {
             return Ok(false);

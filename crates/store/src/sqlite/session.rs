@@ -13,7 +13,7 @@ use super::{
     checkpoint::{Finisher, Progress},
     copy, diagnose,
     fault::{fault_of, is_damage},
-    held::{Held, bind, bind_all, key_of, op_of, prepare, select},
+    held::{Held, bind, bind_all, op_of, prepare, select},
     hot::{Hot, Refused},
     text::Op,
 };
@@ -335,5 +335,5 @@ fn reading(table: &Table) -> String {
 }
 
 fn writing(table: &Table, values: Values<'_>) -> String {
-    format!("{} {:?}", table.name, &key_of(table, values)[..table.key.len()])
+    format!("{} {:?}", table.name, &values.key(table)[..table.key.len()])
 }

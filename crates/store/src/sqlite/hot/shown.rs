@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jangbu_engine::port::{By, Each, Fields, Key, Read, ReadPlan, Table};
+use jangbu_engine::port::{By, Each, Key, Read, ReadPlan};
 use parking_lot::Mutex;
 
 use super::packed::Unpacked;
@@ -65,7 +65,7 @@ impl Seen {
         }
         let mut placed = Vec::new();
         run(&mut |at, row| {
-            let place = (table.rank, key(table, row));
+            let place = (table.rank, table.key_of(row));
             let newer =
                 |newer: &&Row| table.versioned && newer.version > row.int(table.width() - 1);
             match self.0.get(&place).filter(newer) {
@@ -84,12 +84,4 @@ impl Seen {
         }
         Ok(())
     }
-}
-
-fn key(table: &Table, row: &dyn Fields) -> Key {
-    let mut key = [0; 3];
-    for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
-        *part = row.int(at);
-    }
-    key
 }
