@@ -17,8 +17,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["services", "kernel", "engine", "domain"]),
     ("audit", &[]),
     ("bench", &["audit"]),
+    ("cluster", &[]),
     ("sim", &["domain", "engine", "kernel", "services", "store"]),
-    ("app", &["api", "audit", "bench", "domain", "engine", "kernel", "psp", "services", "store"]),
+    (
+        "app",
+        &[
+            "api", "audit", "bench", "cluster", "domain", "engine", "kernel", "psp", "services",
+            "store",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
