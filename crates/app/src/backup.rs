@@ -15,7 +15,8 @@ use crate::exit::{self, Exit, Usage};
 use crate::operate::Client;
 use crate::prove;
 use crate::rebuild;
-use crate::serve::{truth, whole};
+use crate::serve::whole;
+use crate::stores::{Stores, truth};
 
 /// How often the server is asked how far it is.
 const LOOK: Duration = Duration::from_millis(100);
@@ -77,8 +78,10 @@ pub(crate) fn restore(args: &args::Restore) -> Result<Exit> {
 fn restored(from: &Path, data: &Path) -> Result<Manifest> {
     let manifest = backup::restore(from, data)?;
     let dir = DataDir::open(data)?;
-    let config = Config::load(None, None)?;
-    rebuild::catch_up(&dir, &truth(&dir, &config), &crate::serve::derived(&dir))?;
+    let mut config = Config::load(None, None)?;
+    // What is restored is a directory, wherever the shop lives else.
+    config.store.url.clear();
+    rebuild::catch_up(&dir, &Stores::of(&dir, &config)?)?;
     Ok(manifest)
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn bench(args: &Args) -> Result<Exit> {
         durability: own.then(|| "SQLite WAL, synchronous=FULL, fsync on every commit".to_owned()),
         psp_latency_ms: own.then(|| [f64::from(latency.min_ms), f64::from(latency.max_ms)]),
     };
-    let hooks = Hooks { facts, prove: Box::new(prove) };
+    let hooks = Hooks { facts, settings: Vec::new(), prove: Box::new(prove) };
     let done = jangbu_bench::run(args, &hooks).map_err(Failed)?;
     jangbu_bench::publish(args, &done)?;
     Ok(Exit::Code(done.verdict.exit_code(args.strict)))

@@ -66,6 +66,9 @@ impl Log {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Store {
+    pub url: String,
+    pub schema: String,
+    pub lease_ms: u64,
     pub cache_kib: u32,
     pub max_pages: u32,
 }
@@ -211,6 +214,10 @@ impl Config {
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
         ensure!(server.body_bytes >= 1_024, "server.body_bytes must be at least 1024");
+        ensure!(
+            (1_000..=60_000).contains(&self.store.lease_ms),
+            "store.lease_ms must be 1000 to 60000"
+        );
         ensure!(self.store.cache_kib >= 1_000, "store.cache_kib must be at least 1000");
         ensure!(self.limits.batch > 0, "limits.batch must be above 0");
         ensure!(self.limits.waiting > 0, "limits.waiting must be above 0");

@@ -11,6 +11,7 @@ mod operate;
 mod prove;
 mod rebuild;
 mod serve;
+mod stores;
 
 use std::process::ExitCode;
 

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use jangbu_engine::clock::SystemClock;
-use jangbu_engine::port::Backend;
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
 use jangbu_store::DataDir;
 
 use crate::args;
+use crate::config::Config;
 use crate::exit::{self, Exit};
-use crate::serve::{derived, truth, whole};
+use crate::serve::whole;
+use crate::stores::Stores;
 
 pub(crate) fn rebuild(args: &args::Rebuild) -> Result<Exit> {
     let dir = DataDir::open(&args.data)?;
@@ -29,12 +30,11 @@ pub(crate) fn rebuild(args: &args::Rebuild) -> Result<Exit> {
 
 /// Makes the projections of a directory anew; gives the last event, and the last that is trimmed.
 pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
-    let config = crate::config::Config::load(None, None)?;
-    let truth: Arc<dyn Backend> = Arc::new(truth(dir, &config));
-    // Brings the schema up to date, so that a directory of an older version can be read.
-    truth.with(&mut |_| {})?;
-    remove(dir)?;
-    let derived: Arc<dyn Backend> = Arc::new(derived(dir));
+    let stores = Stores::of(dir, &Config::load(None, None)?)?;
+    // Brings the schema up to date, so that a shop of an older version can be read.
+    stores.truth.with(&mut |_| {})?;
+    stores.remove_derived(dir)?;
+    let Stores { truth, derived, .. } = stores;
     let trimmed = refill(&*truth, &*derived)?;
     let queries = Queries::new(Arc::clone(&truth), Arc::clone(&derived));
     let (events, _) = queries.progress()?;
@@ -52,7 +52,8 @@ pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
 }
 
 /// Fills new projections with what trimmed events said; those that missed some are made anew.
-pub(crate) fn catch_up(dir: &DataDir, truth: &dyn Backend, derived: &dyn Backend) -> Result<()> {
+pub(crate) fn catch_up(dir: &DataDir, stores: &Stores) -> Result<()> {
+    let (truth, derived) = (&*stores.truth, &*stores.derived);
     // Their schemas are brought up to date.
     truth.with(&mut |_| {})?;
     match standing(truth, derived)? {
@@ -60,22 +61,10 @@ pub(crate) fn catch_up(dir: &DataDir, truth: &dyn Backend, derived: &dyn Backend
         Standing::New => {}
         Standing::Behind => {
             tracing::warn!("derived.db has missed events that are trimmed: it is made anew");
-            remove(dir)?;
+            stores.remove_derived(dir)?;
         }
     }
     let trimmed = refill(truth, derived)?;
     tracing::info!(trimmed, "derived.db begins with what the rows tell");
-    Ok(())
-}
-
-fn remove(dir: &DataDir) -> Result<()> {
-    for name in ["derived.db", "derived.db-wal", "derived.db-shm"] {
-        match std::fs::remove_file(dir.file(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {name}"));
-            }
-            _ => {}
-        }
-    }
     Ok(())
 }

@@ -10,14 +10,13 @@ use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
-use jangbu_engine::port::Backend;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
-use jangbu_services::projections::{self, Projections};
+use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
-use jangbu_services::registry::{self, Rules};
+use jangbu_services::registry::Rules;
 use jangbu_services::shop::{Delivery, Layout, Shop};
-use jangbu_store::{DataDir, Durability, Options, Sqlite};
+use jangbu_store::DataDir;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +27,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::keys::KeyFiles;
 use crate::rebuild;
+use crate::stores::Stores;
 
 /// How long a stop waits for answers of the gateway.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,20 +72,6 @@ fn threads(wanted: usize) -> usize {
     if wanted > 0 { wanted } else { (cores / 2).max(1) }
 }
 
-/// The truth of a data directory.
-pub(crate) fn truth(dir: &DataDir, config: &Config) -> Sqlite {
-    let max_pages = Some(config.store.max_pages).filter(|pages| *pages > 0);
-    let options = Options { cache_kib: config.store.cache_kib, max_pages, ..Options::default() };
-    Sqlite::new(dir.file("jangbu.db"), registry::TABLES, registry::MIGRATIONS).with_options(options)
-}
-
-/// Its projections.
-pub(crate) fn derived(dir: &DataDir) -> Sqlite {
-    let options = Options { durability: Durability::Normal, ..Options::default() };
-    Sqlite::new(dir.file("derived.db"), projections::TABLES, projections::MIGRATIONS)
-        .with_options(options)
-}
-
 /// Everything that lives as long as the server.
 struct House {
     api: Arc<Api>,
@@ -103,10 +89,10 @@ impl House {
     ) -> Result<Self> {
         let files = KeyFiles::of(dir.path());
         let keys = files.open().map_err(Usage)?;
-        let truth: Arc<dyn Backend> = Arc::new(truth(dir, config));
-        let derived: Arc<dyn Backend> = Arc::new(derived(dir));
+        let stores = Stores::of(dir, config)?;
         // Lists can be asked for as soon as the server is ready: their tables must be there.
-        rebuild::catch_up(dir, &*truth, &*derived)?;
+        rebuild::catch_up(dir, &stores)?;
+        let Stores { truth, derived, .. } = stores;
         let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
         let gateway = gateway(dir, config, &webhooks)?;
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));

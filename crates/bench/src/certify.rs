@@ -105,7 +105,7 @@ fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured
         coupons: 0,
         sessions: false,
         server_args: args.server_arg.clone(),
-        settings: stage.settings(args),
+        settings: stage.settings(args, hooks),
         binary_mb: stage.binary_mb,
         start: stage.started.clone(),
     }

@@ -83,6 +83,8 @@ pub type Prover<'a> = Box<dyn Fn(&Path, &Path) -> anyhow::Result<Proof> + 'a>;
 pub struct Hooks<'a> {
     /// What it knows about its own server.
     pub facts: Facts,
+    /// Settings for its own server, as environment variables.
+    pub settings: Vec<(&'static str, String)>,
     /// Data directory and journal to proof.
     pub prove: Prover<'a>,
 }

@@ -33,7 +33,7 @@ const MANY: u64 = 1_000_000;
 pub fn run(args: &Args, hooks: &Hooks<'_>) -> Result<Done, Error> {
     args.check()?;
     let mut signer = None;
-    let mut stage = Stage::open(args, &mut |keys| {
+    let mut stage = Stage::open(args, hooks, &mut |keys| {
         if args.signed {
             signer = Some(Signer::create(args.seed, MERCHANTS, keys)?);
         }

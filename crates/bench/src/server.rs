@@ -42,7 +42,7 @@ impl Server {
         binary: &Path,
         data: &Path,
         extra: &[String],
-        settings: &[(&str, &str)],
+        settings: &[(&str, String)],
     ) -> Result<Self, Error> {
         let log = data.with_extension("log");
         let fail = |why: String| Error::Server(format!("{}: {why}", binary.display()));
@@ -52,7 +52,7 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(extra)
-            .envs(settings.iter().copied())
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -22,12 +22,13 @@ const PROOF_LIMIT: Duration = Duration::from_mins(10);
 /// Puts keys into the directory of keys before the server starts.
 pub(crate) type PutKeys<'a> = &'a mut dyn FnMut(&Path) -> io::Result<()>;
 
-/// What a preset needs of the server's settings, as environment variables.
-fn settings(args: &Args) -> &'static [(&'static str, &'static str)] {
-    match args.preset {
-        Preset::Payments if !args.signed => &[("JANGBU__PAYMENTS__UNSIGNED", "true")],
-        _ => &[],
+/// The server's settings, as environment variables: what the application wants, and what a preset needs.
+fn settings(args: &Args, hooks: &Hooks<'_>) -> Vec<(&'static str, String)> {
+    let mut settings = hooks.settings.clone();
+    if args.preset == Preset::Payments && !args.signed {
+        settings.push(("JANGBU__PAYMENTS__UNSIGNED", "true".to_owned()));
     }
+    settings
 }
 
 /// A server that is ready for load.
@@ -55,22 +56,23 @@ struct Home {
 impl Stage {
     /// Starts the own server, or finds the target. `keys` may put keys where the own server will
     /// look for them.
-    pub(crate) fn open(args: &Args, put: PutKeys<'_>) -> Result<Self, Error> {
+    pub(crate) fn open(args: &Args, hooks: &Hooks<'_>, put: PutKeys<'_>) -> Result<Self, Error> {
         let home = Home::make(args)?;
         match &args.target {
             Some(url) => Self::target(args, home, url),
-            None => Self::own(args, home, put),
+            None => Self::own(args, hooks, home, put),
         }
     }
 
-    fn own(args: &Args, home: Home, put: PutKeys<'_>) -> Result<Self, Error> {
+    fn own(args: &Args, hooks: &Hooks<'_>, home: Home, put: PutKeys<'_>) -> Result<Self, Error> {
         let disk = Disk::under(&home.path)?;
         put(&home.data().join("keys")).map_err(Error::io("writing keys"))?;
         let binary = match &args.server_bin {
             Some(binary) => binary.clone(),
             None => std::env::current_exe().map_err(Error::io("finding the own binary"))?,
         };
-        let server = Server::start(&binary, &home.data(), &args.server_arg, settings(args))?;
+        let settings = settings(args, hooks);
+        let server = Server::start(&binary, &home.data(), &args.server_arg, &settings)?;
         let keys = home.data().join("keys");
         let client_key = read_key(&keys.join("client.key"))?;
         let operator_key = read_key(&keys.join("operator.key"))?;
@@ -131,9 +133,9 @@ impl Stage {
     }
 
     /// Settings with which the own server was started, besides the defaults.
-    pub(crate) fn settings(&self, args: &Args) -> Vec<String> {
+    pub(crate) fn settings(&self, args: &Args, hooks: &Hooks<'_>) -> Vec<String> {
         let own = self.server.is_some();
-        let settings = settings(args).iter().filter(|_| own);
+        let settings = settings(args, hooks).into_iter().filter(|_| own);
         settings.map(|(name, value)| format!("{name}={value}")).collect()
     }
 

@@ -12,6 +12,7 @@ mod walk;
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::time::Duration;
 
 use jangbu_kernel::Time;
 
@@ -137,7 +138,7 @@ pub type Key = [i64; 3];
 /// Which rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// Those of these keys. Missing ones are simply not reported.
+    /// Those of these keys, in any order. Missing ones are simply not reported.
     Keys(Vec<Key>),
     /// Those whose `next_at` is not null and `<= before`, earliest first, then by key.
     Due {
@@ -467,6 +468,8 @@ pub struct StoreCounters {
     pub fsyncs: u64,
     /// Checkpoints, by whichever thread.
     pub checkpoints: u64,
+    /// Questions to a server that were waited for; 0 where there is no server.
+    pub round_trips: u64,
 }
 
 /// How far a copy is.
@@ -529,6 +532,23 @@ pub trait Reader: Send {
     fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault>;
 }
 
+/// Whose a cell is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenure {
+    /// This process's, for the length of a lease from now on.
+    Mine {
+        /// Rises with each new owner.
+        epoch: i64,
+    },
+    /// Another process's.
+    Theirs {
+        /// Where it can be reached; empty: nowhere.
+        address: String,
+        /// How long its lease still runs.
+        left: Duration,
+    },
+}
+
 /// A database that can be opened: by its one owner, and by readers.
 pub trait Backend: Send + Sync + Debug {
     /// Opens the store on this thread, runs `body` on it and closes it.
@@ -536,4 +556,20 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Opens one more reader.
     fn reader(&self) -> Result<Box<dyn Reader>, Fault>;
+
+    /// At most so many readers should be open in a process.
+    fn most_readers(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Takes the cell for this process, which can be reached at `address`, or renews its lease. A database
+    /// that only one process can open is always its own.
+    fn claim(&self, _address: &str) -> Result<Tenure, Fault> {
+        Ok(Tenure::Mine { epoch: 0 })
+    }
+
+    /// Gives the cell up, so that another process can take it at once.
+    fn release(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

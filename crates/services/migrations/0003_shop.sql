@@ -70,7 +70,7 @@ ALTER TABLE orders ADD COLUMN shipments TEXT /* null, or JSON [[no,[[line,from,q
 CREATE TABLE users   (id INTEGER PRIMARY KEY, state INTEGER NOT NULL CHECK (state IN (1,2)) /* 1 ACTIVE 2 DEACTIVATED */,
                       index_high INTEGER NOT NULL, index_low INTEGER NOT NULL /* blind index of the e-mail address: 16 bytes of HMAC-SHA-256, big-endian */,
                       email BLOB NOT NULL /* sealed */, name BLOB NOT NULL /* sealed */, phone BLOB /* sealed */, address BLOB /* sealed */, password BLOB NOT NULL /* sealed Argon2id hash */,
-                      generation INTEGER NOT NULL CHECK (generation >= 0) /* of sessions: rises with each new password */, barred INTEGER NOT NULL CHECK (barred = (state = 2 OR generation > 0)),
+                      generation INTEGER NOT NULL CHECK (generation >= 0) /* of sessions: rises with each new password */, barred INTEGER NOT NULL CHECK (barred IN (0, 1) AND (barred = 1) = (state = 2 OR generation > 0)),
                       failures INTEGER NOT NULL CHECK (failures BETWEEN 0 AND 4), locked_until INTEGER, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL, version INTEGER NOT NULL);
 CREATE INDEX users_barred ON users (id) WHERE barred = 1;
 CREATE TABLE user_email (index_high INTEGER NOT NULL, index_low INTEGER NOT NULL, user INTEGER /* null: given up */, version INTEGER NOT NULL, PRIMARY KEY (index_high, index_low)) WITHOUT ROWID;

@@ -17,7 +17,7 @@ use jangbu_domain::payment::model::Payment;
 use jangbu_engine::port::{Backend, By, Fault, Fields, Key, Read, Reader, Table, Walk};
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::bound::{Keyed, Stored};
 use crate::ledger::ENTRY;
@@ -28,26 +28,31 @@ use crate::projections::{OFFSET, TIMELINE, USER_ORDER};
 pub use books::{AccountEntry, Booked, Source};
 pub use points::Movement as PointMovement;
 
-/// Readers of one database, opened as they are needed and used again.
+/// Readers of one database, opened as they are needed and used again; no more than it has room for.
 #[derive(Debug)]
 pub struct Readers {
     backend: Arc<dyn Backend>,
-    idle: Mutex<Idle>,
+    pool: Mutex<Pool>,
+    freed: Condvar,
 }
 
 #[derive(Default)]
-struct Idle(Vec<Box<dyn Reader>>);
+struct Pool {
+    idle: Vec<Box<dyn Reader>>,
+    /// Those that are idle, and those that are at work.
+    open: usize,
+}
 
-impl std::fmt::Debug for Idle {
+impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Idle({})", self.0.len())
+        write!(f, "Pool({} of {} idle)", self.idle.len(), self.open)
     }
 }
 
 impl Readers {
     /// Readers of `backend`.
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, idle: Mutex::default() }
+        Self { backend, pool: Mutex::default(), freed: Condvar::new() }
     }
 
     pub(crate) fn read(
@@ -67,16 +72,44 @@ impl Readers {
     }
 
     fn with(&self, work: impl FnOnce(&mut dyn Reader) -> Result<(), Fault>) -> Result<(), Fault> {
-        let idle = self.idle.lock().0.pop();
-        let mut reader = match idle {
+        let mut place = self.place();
+        let mut reader = match place.reader.take() {
             Some(reader) => reader,
             None => self.backend.reader()?,
         };
         let result = work(&mut *reader);
-        if result.is_ok() {
-            self.idle.lock().0.push(reader);
-        }
+        place.reader = result.is_ok().then_some(reader);
         result
+    }
+
+    /// Waits for a place in the pool; it may have a reader already.
+    fn place(&self) -> Place<'_> {
+        let mut pool = self.pool.lock();
+        while pool.idle.is_empty() && pool.open >= self.backend.most_readers() {
+            self.freed.wait(&mut pool);
+        }
+        let reader = pool.idle.pop();
+        pool.open += usize::from(reader.is_none());
+        drop(pool);
+        Place { readers: self, reader }
+    }
+}
+
+/// A place in the pool, given back when it is dropped, also by a panic.
+struct Place<'r> {
+    readers: &'r Readers,
+    reader: Option<Box<dyn Reader>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.readers.pool.lock();
+        match self.reader.take() {
+            Some(reader) => pool.idle.push(reader),
+            None => pool.open -= 1,
+        }
+        drop(pool);
+        self.readers.freed.notify_one();
     }
 }
 

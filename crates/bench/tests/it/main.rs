@@ -46,7 +46,7 @@ fn against(toy: &Toy, dir: &Path, line: &str) -> Done {
         if line.contains("--plain") { "" } else { " --coupons 330" }
     );
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("a target proves itself"));
-    run(&args(&line), &Hooks { facts: Facts::default(), prove }).unwrap()
+    run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap()
 }
 
 /// Runs a command line against a toy of its own and checks what holds for every run.

@@ -61,7 +61,7 @@ fn with_server(dir: &Path, lost: u64) -> (jangbu_bench::Done, PathBuf, String) {
         Ok(Proof { sums, report: json!({ "orders": 100 }) })
     });
     let facts = Facts { profile: Some("test".to_owned()), ..Facts::default() };
-    let done = run(&args(&line), &Hooks { facts, prove }).unwrap();
+    let done = run(&args(&line), &Hooks { facts, settings: Vec::new(), prove }).unwrap();
     let (data, acks) = seen.into_inner().unwrap().unwrap();
     (done, data, acks)
 }
@@ -103,7 +103,7 @@ fn a_server_that_does_not_start_is_said_so() {
     let dir = tempfile::tempdir().unwrap();
     let line = format!("spread --rate 10 --dir {} --server-bin /bin/false", dir.path().display());
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-    let error = run(&args(&line), &Hooks { facts: Facts::default(), prove }).unwrap_err();
+    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error}");
     assert_eq!(error.exit_code(), 4);
     assert!(error.to_string().contains("did not get ready"), "{error}");
@@ -118,7 +118,7 @@ fn memory_is_no_disk() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let line = format!("spread --rate 10 --dir {}", dir.path().display());
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-    let error = run(&args(&line), &Hooks { facts: Facts::default(), prove }).unwrap_err();
+    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("tmpfs"), "{error}");
 }
@@ -135,7 +135,7 @@ fn nonsense_is_refused() {
         "overload --peak 0",
     ] {
         let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-        let error = run(&args(line), &Hooks { facts: Facts::default(), prove }).unwrap_err();
+        let error = run(&args(line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}: {error}");
     }
 }

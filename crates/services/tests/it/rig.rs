@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point, user};
@@ -18,7 +18,7 @@ use jangbu_engine::unit::Signal;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Envelope, Job, Origin, Time, UnitId};
 use jangbu_services::registry::{self, Rules, TABLES, UNITS};
-use jangbu_store::{Dump, Faults, Memory, Sqlite, dump};
+use jangbu_store::{Dump, Faults, Memory, Postgres, Sqlite, dump};
 use parking_lot::Mutex;
 
 use crate::gateway::Gateway;
@@ -445,6 +445,26 @@ pub(crate) fn files(n: usize, dir: &Path) -> Vec<Arc<dyn Backend>> {
         file
     };
     (0..n).map(file).collect()
+}
+
+/// A new schema of the tests' PostgreSQL.
+pub(crate) fn schema() -> Arc<Postgres> {
+    static URL: OnceLock<String> = OnceLock::new();
+    static NEXT: AtomicI64 = AtomicI64::new(1);
+    let url =
+        URL.get_or_init(|| jangbu_cluster::shared::postgres().database("services").unwrap());
+    let name = format!("shop_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    Arc::new(Postgres::new(url, &name, TABLES, registry::MIGRATIONS).unwrap())
+}
+
+/// `n` new schemas.
+pub(crate) fn schemas(n: usize) -> Vec<Arc<dyn Backend>> {
+    let made = |_| {
+        let schema: Arc<dyn Backend> = schema();
+        found(&*schema);
+        schema
+    };
+    (0..n).map(made).collect()
 }
 
 /// One cell on one store in memory that can be told to fail.

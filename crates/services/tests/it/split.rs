@@ -11,7 +11,7 @@ use jangbu_store::{Dump, OwnedValue};
 use proptest::prelude::*;
 
 use crate::history::{Sent, compile, everything, history};
-use crate::rig::{ONE, Rig, Seen, files, memories, open_all, rows, same_rows};
+use crate::rig::{ONE, Rig, Seen, files, memories, open_all, rows, same_rows, schemas};
 
 /// Everything that may depend on how commands were grouped into commits: whole tables, columns,
 /// and the folded events. Nothing else may.
@@ -115,7 +115,7 @@ proptest! {
     #![proptest_config(crate::rig::cases(6))]
 
     #[test]
-    fn both_stores_give_the_same_answers_and_rows(
+    fn all_stores_give_the_same_answers_and_rows(
         ops in history(everything(), 20..60),
         sizes in prop::collection::vec(1..12_usize, 0..4),
     ) {
@@ -123,5 +123,6 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let memory = run(&sent, &sizes, &memories(1));
         compare(&memory, &run(&sent, &sizes, &files(1, dir.path())));
+        compare(&memory, &run(&sent, &sizes, &schemas(1)));
     }
 }

@@ -40,7 +40,7 @@ use std::{
 use jangbu_engine::port::{Backend, Fault, Reader, Store, Table};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi};
 
-pub use self::migrate::Migration;
+use crate::migration::Migration;
 use self::{
     checkpoint::{Checkpointer, Progress},
     fault::fault_of,

@@ -5,6 +5,7 @@ mod copying;
 mod dir;
 mod faults;
 mod hot;
+mod postgres;
 mod shop;
 mod sqlite;
 mod story;

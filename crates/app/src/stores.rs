@@ -1,0 +1,99 @@
+//! The databases of a shop: two files in its data directory, or two schemas of a PostgreSQL database. The
+//! data directory stays in either case: it has the keys, the gateway's log, and the lock that makes sure that
+//! one process uses it.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jangbu_engine::port::Backend;
+use jangbu_services::projections;
+use jangbu_services::registry::{MIGRATIONS, TABLES};
+use jangbu_store::{DataDir, Durability, Options, Postgres, PostgresOptions, Sqlite};
+
+use crate::config::Config;
+use crate::exit::Usage;
+
+/// What the projections' schema is called beside that of the truth.
+const DERIVED: &str = "_derived";
+
+/// The truth and what is derived from it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stores {
+    pub(crate) truth: Arc<dyn Backend>,
+    pub(crate) derived: Arc<dyn Backend>,
+    /// The schema of the projections, if they are not a file.
+    schema: Option<Postgres>,
+}
+
+impl Stores {
+    /// Those of `dir`, or where the settings say.
+    pub(crate) fn of(dir: &DataDir, config: &Config) -> Result<Self> {
+        if config.store.url.is_empty() {
+            let (truth, derived) = (Arc::new(truth(dir, config)), Arc::new(derived(dir)));
+            return Ok(Self { truth, derived, schema: None });
+        }
+        let name = name(dir)?;
+        let lease = Duration::from_millis(config.store.lease_ms);
+        let open = |schema: &str, tables: &_, migrations: &_, durable| {
+            let made = Postgres::new(&config.store.url, schema, tables, migrations);
+            let options = PostgresOptions { durable, lease };
+            made.map(|made| made.with_options(options).known_as(&name)).map_err(Usage)
+        };
+        let truth = open(&config.store.schema, &TABLES.to_vec(), &MIGRATIONS.to_vec(), true)?;
+        let schema = format!("{}{DERIVED}", config.store.schema);
+        let (tables, steps) = (projections::TABLES.to_vec(), projections::MIGRATIONS.to_vec());
+        let derived = open(&schema, &tables, &steps, false)?;
+        let schema = Some(derived.clone());
+        Ok(Self { truth: Arc::new(truth), derived: Arc::new(derived), schema })
+    }
+
+    /// Removes the projections, which can be made anew.
+    pub(crate) fn remove_derived(&self, dir: &DataDir) -> Result<()> {
+        if let Some(schema) = &self.schema {
+            return Ok(schema.remove()?);
+        }
+        for name in ["derived.db", "derived.db-wal", "derived.db-shm"] {
+            match fs::remove_file(dir.file(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {name}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the process that holds `dir` is called among owners of a schema: who comes back after a crash takes
+/// its cell at once. Whoever copies a directory must not copy this file.
+fn name(dir: &DataDir) -> Result<String> {
+    let path = dir.file("owner");
+    match fs::read_to_string(&path) {
+        Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| path.display().to_string());
+        }
+        _ => {}
+    }
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).context("no random number")?;
+    let name = format!("{:032x}", u128::from_be_bytes(id));
+    fs::write(&path, &name).with_context(|| path.display().to_string())?;
+    Ok(name)
+}
+
+/// The truth of a data directory.
+pub(crate) fn truth(dir: &DataDir, config: &Config) -> Sqlite {
+    let max_pages = Some(config.store.max_pages).filter(|pages| *pages > 0);
+    let options = Options { cache_kib: config.store.cache_kib, max_pages, ..Options::default() };
+    Sqlite::new(dir.file("jangbu.db"), TABLES, MIGRATIONS).with_options(options)
+}
+
+/// Its projections.
+fn derived(dir: &DataDir) -> Sqlite {
+    let options = Options { durability: Durability::Normal, ..Options::default() };
+    Sqlite::new(dir.file("derived.db"), projections::TABLES, projections::MIGRATIONS)
+        .with_options(options)
+}

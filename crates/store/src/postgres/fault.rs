@@ -1,0 +1,61 @@
+//! What an error of PostgreSQL means for the loop, with the remedy in its text.
+
+use std::error::Error as _;
+
+use jangbu_engine::port::Fault;
+use tokio_postgres::{Error, error::SqlState};
+
+/// Translates `error`, which happened while doing `what`.
+pub(super) fn fault_of(error: &Error, what: &str) -> Fault {
+    let Some(cause) = error.as_db_error() else {
+        return match error.is_closed() || is_io(error) {
+            true => Fault::Transient(format!("{what}: {}", text_of(error))),
+            false => Fault::Fatal(format!("{what}: {}", text_of(error))),
+        };
+    };
+    let code = cause.code();
+    let detail = cause.detail().map(|detail| format!(", {detail}")).unwrap_or_default();
+    let said = format!("{what}: {}{detail} (SQLSTATE {})", cause.message(), code.code());
+    if *code == SqlState::DIVISION_BY_ZERO {
+        return Fault::LostEpoch(what.to_owned());
+    }
+    if *code == SqlState::DISK_FULL {
+        return Fault::Full(format!("{said}; free some space on the disk of PostgreSQL"));
+    }
+    match code.code().get(..2).unwrap_or_default() {
+        // Data that does not fit, constraints, and what a trigger refuses.
+        "22" | "23" | "P0" => Fault::Item(said),
+        // Connections, conflicts, resources, time-outs, shutdown and start.
+        "08" | "25" | "40" | "53" | "55" | "57" => Fault::Transient(said),
+        "28" | "3D" | "42" | "3F" => Fault::Fatal(format!(
+            "{said}; the user of store.url must exist, may log in, and owns the schema"
+        )),
+        _ => Fault::Fatal(format!("{said}; look at the log of PostgreSQL")),
+    }
+}
+
+/// Whether the connection broke, or was never made.
+fn is_io(error: &Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<std::io::Error>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// The error with its causes.
+pub(super) fn text_of(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

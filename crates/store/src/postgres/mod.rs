@@ -1,0 +1,281 @@
+//! PostgreSQL behind the port: the same tables, the same rows, for a shop that has outgrown a file.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `session` | the owner's store: one connection on the owner's thread, a constant number of flights for each batch |
+//! | `flight` · `text` · `param` · `row` | statements that leave together, made from a table's const description; how values travel |
+//! | `lease` | who owns the cell: lease, epoch, and the fence that keeps a stale owner from writing |
+//! | `reader` | more connections, read-only, each call in one snapshot |
+//! | `migrate` · `translate` | the schema, step by step, from the one text that SQLite has too |
+//! | `link` · `fault` | a connection, and what an error means |
+//!
+//! *Invariants.* 1. One writer: every transaction takes a lock and compares the epoch before it reads, and an
+//! update that finds another version fails. 2. A commit is reported as failed only when it surely did not
+//! happen. 3. The number of flights of a batch does not depend on its size. 4. Nothing waits for ever: connections,
+//! answers, locks and idle transactions have time-outs.
+//!
+//! The owner's connection must be its own: PgBouncer between them must be in session mode.
+
+mod fault;
+mod flight;
+mod lease;
+mod link;
+mod migrate;
+mod param;
+mod reader;
+mod row;
+mod session;
+mod text;
+mod translate;
+
+use std::{
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use jangbu_engine::port::{Backend, Fault, Reader, Store, Table, Tenure};
+use parking_lot::Mutex;
+use tokio_postgres::{Config, config::SslMode};
+
+pub use self::link::Link;
+use self::{
+    link::Setup,
+    reader::{Io, PgReader},
+    session::Session,
+};
+use crate::{
+    dump::{Dump, dump},
+    migration::Migration,
+};
+
+/// Connections of a process for reading: a server has 100 for all.
+const READERS: usize = 12;
+
+/// How a database is used.
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresOptions {
+    /// Whether a commit waits until it is durable. Not for what can be rebuilt.
+    pub durable: bool,
+    /// How long the cell stays this process's without a sign of it.
+    pub lease: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self { durable: true, lease: Duration::from_secs(5) }
+    }
+}
+
+/// A schema of a PostgreSQL database. Clones are the same owner.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    setup: Setup,
+    tables: Vec<&'static Table>,
+    migrations: Vec<Migration>,
+    options: PostgresOptions,
+    /// What this process is called among owners.
+    holder: Arc<str>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    io: OnceLock<Arc<Io>>,
+    claims: Mutex<Claims>,
+}
+
+/// What is known of the lease.
+#[derive(Debug, Default)]
+struct Claims {
+    link: Option<Link>,
+    address: String,
+    /// The epoch, if the cell is ours, and when the lease was last renewed.
+    held: Option<(i64, Instant)>,
+}
+
+impl Postgres {
+    /// The schema `schema` of the database at `url` (`postgres://user@host:port/database`, several hosts
+    /// separated by commas), made by `migrations` with at least `tables`.
+    pub fn new(
+        url: &str,
+        schema: &str,
+        tables: &[&'static Table],
+        migrations: &[Migration],
+    ) -> Result<Self, Fault> {
+        let setup = setup(url, schema)?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|e| Fault::Fatal(format!("no random number: {e}")))?;
+        let id = u128::from_be_bytes(id);
+        let holder = format!("{id:032x}/{id:032x}");
+        Ok(Self {
+            setup,
+            tables: tables.to_vec(),
+            migrations: migrations.to_vec(),
+            options: PostgresOptions::default(),
+            holder: holder.into(),
+            shared: Arc::default(),
+        })
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn with_options(mut self, options: PostgresOptions) -> Self {
+        self.setup.durable = options.durable;
+        Self { options, ..self }
+    }
+
+    /// The same, called `name` among owners. Two processes must never have one name at a time, as those that
+    /// lock a data directory: then who comes back under its name need not wait for its old lease.
+    #[must_use]
+    pub fn known_as(self, name: &str) -> Self {
+        let own = self.holder.rsplit('/').next().unwrap_or_default();
+        Self { holder: format!("{name}/{own}").into(), ..self }
+    }
+
+    /// Every committed row of its tables.
+    pub fn dump(&self) -> Result<Dump, Fault> {
+        dump(&mut *self.reader()?, &self.tables)
+    }
+
+    /// Refuses a schema that is not the one of this program.
+    pub fn check(&self) -> Result<(), Fault> {
+        migrate::check(&Link::open(&self.setup)?, &self.migrations)
+    }
+
+    /// Removes the schema with everything in it: for what can be made anew.
+    pub fn remove(&self) -> Result<(), Fault> {
+        let link = Link::open(&self.setup)?;
+        let sql = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.setup.schema);
+        *self.shared.claims.lock() = Claims::default();
+        link.execute(&sql, "removing the schema")
+    }
+
+    fn owner_setup(&self) -> Setup {
+        Setup { name: lease::owner_name(&self.setup.schema), ..self.setup.clone() }
+    }
+
+    /// Renews the lease when a third of it has passed; the epoch that is ours.
+    fn renew(&self, epoch: i64) -> Result<(), Fault> {
+        let mut claims = self.shared.claims.lock();
+        let third = self.options.lease / 3;
+        if claims.held.is_some_and(|(held, at)| held == epoch && at.elapsed() < third) {
+            return Ok(());
+        }
+        let address = std::mem::take(&mut claims.address);
+        match self.claim_with(&mut claims, &address)? {
+            Tenure::Mine { epoch: now } if now == epoch => Ok(()),
+            _ => Err(Fault::LostEpoch("another process owns the cell now".to_owned())),
+        }
+    }
+
+    /// Claims the cell, and waits for the end of a lease whose owner has perhaps died.
+    fn wait(&self) -> Result<i64, Fault> {
+        let begun = Instant::now();
+        loop {
+            match self.claim("")? {
+                Tenure::Mine { epoch } => return Ok(epoch),
+                Tenure::Theirs { left, .. } if begun.elapsed() < 2 * self.options.lease => {
+                    thread::sleep(left.min(Duration::from_millis(200)));
+                }
+                Tenure::Theirs { address, .. } => {
+                    let whose = if address.is_empty() { "another process" } else { &address };
+                    let text = format!("{whose} owns {}, and goes on", self.setup.schema);
+                    return Err(Fault::Transient(text));
+                }
+            }
+        }
+    }
+
+    fn claim_with(&self, claims: &mut Claims, address: &str) -> Result<Tenure, Fault> {
+        address.clone_into(&mut claims.address);
+        let link = match claims.link.take().filter(|link| !link.client().is_closed()) {
+            Some(link) => link,
+            None => {
+                let link = Link::open(&self.setup)?;
+                migrate::found(&link, &self.setup.schema)?;
+                link
+            }
+        };
+        // The lease runs from before the question: the server's clock began it later.
+        let asked = Instant::now();
+        let tenure = lease::claim(&link, &self.holder, address, self.options.lease)?;
+        claims.link = Some(link);
+        claims.held = match &tenure {
+            Tenure::Mine { epoch } => Some((*epoch, asked)),
+            Tenure::Theirs { .. } => None,
+        };
+        Ok(tenure)
+    }
+}
+
+fn setup(url: &str, schema: &str) -> Result<Setup, Fault> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if schema.is_empty() || schema.len() > 40 || !schema.chars().all(plain) {
+        let rule = "must be 1 to 40 of a-z, 0-9 and _";
+        return Err(Fault::Fatal(format!("the schema {schema:?} {rule}: set store.schema")));
+    }
+    let mut config = Config::from_str(url).map_err(|error| {
+        Fault::Fatal(format!("store.url is not postgres://user@host:port/database: {error}"))
+    })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        let why = "store.url asks for TLS, which this program does not speak";
+        return Err(Fault::Fatal(format!("{why}: use a private network, or a local proxy")));
+    }
+    config
+        .connect_timeout(Duration::from_secs(3))
+        .tcp_user_timeout(Duration::from_secs(10))
+        .keepalives_idle(Duration::from_secs(5))
+        .keepalives_interval(Duration::from_secs(2))
+        .keepalives_retries(3)
+        .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+    Ok(Setup { config, schema: schema.to_owned(), name: format!("jangbu {schema}"), durable: true })
+}
+
+/// A connection for tools that work on whole tables.
+pub fn connect(url: &str, schema: &str) -> Result<Link, Fault> {
+    Link::open(&setup(url, schema)?)
+}
+
+impl Backend for Postgres {
+    fn with(&self, body: &mut dyn FnMut(&mut dyn Store)) -> Result<(), Fault> {
+        let held = self.shared.claims.lock().held;
+        let epoch = held.map_or_else(|| self.wait(), |(epoch, _)| Ok(epoch))?;
+        let link = Link::open(&self.setup)?;
+        migrate::run(&link, &self.setup.schema, &self.migrations, &self.tables)?;
+        drop(link);
+        let mut session = Session::open(self, epoch)?;
+        body(&mut session);
+        drop(session);
+        if held.is_none() { self.release() } else { Ok(()) }
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
+        let io = match self.shared.io.get() {
+            Some(io) => Arc::clone(io),
+            None => {
+                let io = Arc::new(Io::start()?);
+                Arc::clone(self.shared.io.get_or_init(|| io))
+            }
+        };
+        Ok(Box::new(PgReader::new(io, self.setup.clone())))
+    }
+
+    fn most_readers(&self) -> usize {
+        READERS
+    }
+
+    fn claim(&self, address: &str) -> Result<Tenure, Fault> {
+        self.claim_with(&mut self.shared.claims.lock(), address)
+    }
+
+    fn release(&self) -> Result<(), Fault> {
+        let mut claims = self.shared.claims.lock();
+        claims.held = None;
+        match &claims.link {
+            Some(link) => lease::release(link, &self.holder),
+            None => Ok(()),
+        }
+    }
+}
