@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::load::{Journal, buy, essence, storm};
-use crate::server::{Server, prove};
+use crate::server::{Server, prove_with};
 
 const BUYERS: usize = 16;
 
@@ -32,6 +32,17 @@ fn rounds() -> u64 {
 
 #[test]
 fn a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
+    survive(&[]);
+}
+
+#[test]
+fn a_process_on_postgresql_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
+    let url = jangbu_cluster::shared::postgres().database("kills").unwrap();
+    survive(&[("STORE__URL", &url)]);
+}
+
+/// Kills a server with these settings, round by round.
+fn survive(settings: &[(&str, &str)]) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (data, acks) = (dir.path().join("data"), dir.path().join("acks.csv"));
     let journal = Journal::create(&acks);
@@ -39,7 +50,8 @@ fn a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
     let mut skus = Vec::new();
     let mut random = u64::from(std::process::id()) | 1;
     for round in 0..rounds() {
-        let server = Server::start(&data, &[("SERVER__WAIT_MS", "1000")]);
+        let hasty = [&[("SERVER__WAIT_MS", "1000")], settings].concat();
+        let server = Server::start(&data, &hasty);
         if skus.is_empty() {
             skus = server.seed(50, 10_000);
         }
@@ -47,14 +59,14 @@ fn a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
         let moment = Duration::from_millis(200 + (random >> 33) % 800);
         kill_during_storm(server, &skus, &journal, &next, moment);
-        let report = assert_sound(&data, Some(&acks), round);
+        let report = assert_sound(&data, &acks, settings, round);
         tell(round, journal.told().len(), &report);
     }
-    let server = Server::start(&data, &[]);
+    let server = Server::start(&data, settings);
     check_replays(&server, &skus, &journal, u64::MAX);
     wait_until_settled(&server);
     assert!(server.stop().success());
-    let report = assert_sound(&data, Some(&acks), u64::MAX);
+    let report = assert_sound(&data, &acks, settings, u64::MAX);
     assert_eq!(report["in_flight"]["orders_open"], 0, "every saga ends: {report}");
     assert!(journal.told().len() > 100, "the storm was a breeze: {}", journal.told().len());
 }
@@ -78,7 +90,7 @@ fn kill_during_storm(
 }
 
 /// A sample of the keys that were answered is sent again: same order, same outcome.
-fn check_replays(server: &Server, skus: &[String], journal: &Journal, round: u64) {
+pub(crate) fn check_replays(server: &Server, skus: &[String], journal: &Journal, round: u64) {
     let told = journal.told();
     let step = (told.len() / 20).max(1);
     for (key, plan, first) in told.iter().step_by(step).filter(|(_, _, first)| first.status != 202)
@@ -90,7 +102,7 @@ fn check_replays(server: &Server, skus: &[String], journal: &Journal, round: u64
 }
 
 /// Nothing is in flight any more, as the running server proves itself.
-fn wait_until_settled(server: &Server) {
+pub(crate) fn wait_until_settled(server: &Server) {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let report = server.operate("/api/v1/admin/prove", "none", &serde_json::json!({})).body;
@@ -102,8 +114,8 @@ fn wait_until_settled(server: &Server) {
     }
 }
 
-fn assert_sound(data: &Path, acks: Option<&Path>, round: u64) -> Value {
-    let (code, report) = prove(data, acks);
+fn assert_sound(data: &Path, acks: &Path, settings: &[(&str, &str)], round: u64) -> Value {
+    let (code, report) = prove_with(data, Some(acks), settings);
     assert_eq!(code, 0, "round {round}: {report:#}");
     report
 }

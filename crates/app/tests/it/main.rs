@@ -10,5 +10,6 @@ mod desk;
 mod disk;
 mod durable;
 mod load;
+mod outages;
 mod secrets;
 mod server;

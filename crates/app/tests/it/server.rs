@@ -183,7 +183,16 @@ fn reply(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Optio
 
 /// Runs `jangbu prove` over a directory: exit code and report.
 pub(crate) fn prove(data: &Path, acks: Option<&Path>) -> (i32, Value) {
-    let mut command = jangbu(&["prove", "--json", "--data", data.to_str().unwrap()], &[]);
+    prove_with(data, acks, &[])
+}
+
+/// The same, where the settings say that the books are.
+pub(crate) fn prove_with(
+    data: &Path,
+    acks: Option<&Path>,
+    settings: &[(&str, &str)],
+) -> (i32, Value) {
+    let mut command = jangbu(&["prove", "--json", "--data", data.to_str().unwrap()], settings);
     if let Some(acks) = acks {
         command.arg("--acks").arg(acks);
     }
