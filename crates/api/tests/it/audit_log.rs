@@ -60,7 +60,7 @@ async fn every_write_of_an_operator_leaves_a_line_and_every_refusal_none() {
 
 #[tokio::test]
 async fn the_log_says_who_why_and_what_it_changed_and_can_be_filtered() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("seed", 1_000, 4).await;
         let body = json!({ "delta": -1, "reason": "broken" });
         let path = format!("/api/v1/stock/{sku}/adjust");

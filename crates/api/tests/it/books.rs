@@ -13,7 +13,7 @@ async fn accounts(world: &World) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_books_balance_and_tell_every_entry() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 50).await;
         for n in 0..3 {
             let sold = world.place(&format!("o{n}"), &order(&sku, 2, 2_000, "tok_visa")).await;
@@ -78,7 +78,7 @@ async fn accounts_are_named_by_code_and_currency() {
 
 #[tokio::test]
 async fn a_payment_is_seen_and_resolved_only_when_its_outcome_is_unknown() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let sold = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
         let path = format!("/api/v1/payments/{}", sold.json["paymentId"].as_str().unwrap());

@@ -69,7 +69,7 @@ fn given((status, body): &(u16, Value)) -> Option<(i64, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_requests_in_one_packet_get_no_coupon_too_many() {
-    for world in World::both() {
+    for world in World::all() {
         let served = Served::by(&world, Connections::default()).await;
         for round in 0..5 {
             let id = campaign(&world, &format!("c{round}"), 7, 1).await;

@@ -39,7 +39,7 @@ pub(crate) async fn look(world: &World, id: &str) -> Value {
 
 #[tokio::test]
 async fn a_payment_is_authorised_captured_and_given_back() {
-    for world in World::both() {
+    for world in World::all() {
         let held = send(&world, "authorize", &wish("a", 10_000, "")).await;
         let id = held.json["paymentId"].as_str().unwrap().to_owned();
         assert_eq!((held.status, &held.json["status"]), (200, &json!("AUTHORIZED")));

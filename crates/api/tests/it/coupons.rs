@@ -42,7 +42,7 @@ async fn shown(world: &World, campaign: &str) -> Value {
 
 #[tokio::test]
 async fn a_campaign_is_made_once_and_says_where_its_coupons_are() {
-    for world in World::both() {
+    for world in World::all() {
         let body = json!({
             "name": "Spring", "discount": { "type": "PERCENT", "basisPoints": 1_000, "cap": 500 },
             "currency": "KRW", "minimum": 1_000, "total": 2, "funding": "MERCHANT",
@@ -103,7 +103,7 @@ async fn terms_that_make_no_sense_name_their_field() {
 
 #[tokio::test]
 async fn exactly_so_many_are_issued_and_what_is_told_to_be_left_is_left() {
-    for world in World::both() {
+    for world in World::all() {
         let id = campaign(&world, "c", 3, 1).await;
         let mut positions = BTreeSet::new();
         for n in 0..3 {
@@ -157,7 +157,7 @@ async fn gated(world: &World) -> u64 {
 
 #[tokio::test]
 async fn what_is_exhausted_is_refused_before_the_mailbox_and_owners_get_their_first_answer() {
-    for world in World::both() {
+    for world in World::all() {
         let id = campaign(&world, "c", 2, 1).await;
         let first = issue(&world, &id, "a", USER).await;
         assert_eq!(issue(&world, &id, "b", OTHER).await.json["remaining"], 0);
@@ -196,7 +196,7 @@ async fn what_has_not_begun_or_was_ended_is_refused_before_the_mailbox() {
 
 #[tokio::test]
 async fn a_grant_gives_all_or_none_and_its_repeat_the_same_coupons() {
-    for world in World::both() {
+    for world in World::all() {
         let id = campaign(&world, "c", 4, 2).await;
         let path = format!("/api/v1/campaigns/{id}/grants");
         let body = json!({ "userIds": [USER, OTHER, USER], "reason": "a late parcel" });
@@ -260,7 +260,7 @@ async fn users_see_their_own_coupons_newest_first() {
 #[tokio::test]
 async fn the_proof_lists_every_place_and_can_be_computed_again() {
     use sha2::{Digest as _, Sha256};
-    for world in World::both() {
+    for world in World::all() {
         let id = campaign(&world, "c", 3, 1).await;
         for n in 0..3 {
             issue(&world, &id, &format!("k{n}"), &user(n)).await;

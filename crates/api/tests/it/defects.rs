@@ -47,7 +47,7 @@ fn merchant() -> Value {
 #[tokio::test]
 async fn defect_a3_many_authorisations_with_one_key_are_one_charge() {
     for count in [20, 64] {
-        for world in World::both() {
+        for world in World::all() {
             let world = Arc::new(world);
             let wishes = vec![("authorize".to_owned(), wish("one", 7_000, "")); count];
             let answers = at_once(&world, wishes).await;
@@ -163,7 +163,7 @@ async fn defect_13_an_open_breaker_is_told_before_anything_is_stored_and_closes_
 
 #[tokio::test]
 async fn defect_8_two_captures_are_one_capture_and_one_posting() {
-    for world in World::both() {
+    for world in World::all() {
         let world = Arc::new(world);
         let id = authorized(&world, "a", 9_000).await;
         let answers = at_once(&world, vec![(format!("capture/{id}"), merchant()); 20]).await;
@@ -179,7 +179,7 @@ async fn defect_8_two_captures_are_one_capture_and_one_posting() {
 
 #[tokio::test]
 async fn a_capture_and_a_void_exclude_each_other() {
-    for world in World::both() {
+    for world in World::all() {
         let world = Arc::new(world);
         for round in 0..8 {
             let id = authorized(&world, &format!("a-{round}"), 1_000).await;
@@ -201,7 +201,7 @@ async fn a_capture_and_a_void_exclude_each_other() {
 
 #[tokio::test]
 async fn parallel_partial_refunds_never_exceed_what_was_captured() {
-    for world in World::both() {
+    for world in World::all() {
         let world = Arc::new(world);
         let id = captured(&world, "a", 10_000).await;
         let body = |n| {

@@ -16,7 +16,7 @@ fn product(publish: bool, stock: &Value) -> Value {
 
 #[tokio::test]
 async fn a_product_is_made_once_with_its_first_stock() {
-    for world in World::both() {
+    for world in World::all() {
         let body = product(true, &json!(100));
         let made = world.post("/api/v1/products", "p", &body).await;
         assert_eq!((made.status, &made.json["state"]), (201, &json!("PUBLISHED")));
@@ -80,7 +80,7 @@ async fn products_are_listed_in_pages() {
 
 #[tokio::test]
 async fn stock_is_received_and_corrected() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 10).await;
         let path = format!("/api/v1/stock/{sku}");
         let body = json!({ "quantity": 5, "reason": "delivery" });

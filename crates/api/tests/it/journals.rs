@@ -18,7 +18,7 @@ fn journal(postings: &[Value]) -> Value {
 
 #[tokio::test]
 async fn a_journal_is_booked_once_and_seen_among_the_entries() {
-    for world in World::both() {
+    for world in World::all() {
         let mut second = posting(&[("suspense", 1_000), ("merchant:m-1:payable", -1_000)]);
         second["memo"] = json!("line 18");
         let body = journal(&[posting(&[("bank", 1_000), ("suspense", -1_000)]), second.clone()]);

@@ -65,7 +65,7 @@ async fn newest(world: &World) -> Value {
 
 #[tokio::test]
 async fn a_backup_is_begun_listed_and_counted() {
-    let [memory, file] = World::both();
+    let [memory, file, _] = World::all();
     let begin = async |world: &World| world.post("/api/v1/backups", "", &Value::Null).await;
     let begun = begin(&file).await;
     assert_eq!(begun.status, 202, "{}", begun.text);

@@ -11,7 +11,7 @@ fn fields(answer: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_key_that_comes_with_another_order_says_which_fields_differ() {
-    for world in World::both() {
+    for world in World::all() {
         let (sku, other) = (world.sku("p", 1_000, 5).await, world.sku("q", 1_000, 5).await);
         let first = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
         let more = world.place("o", &order(&sku, 2, 2_000, "tok_visa")).await;
@@ -31,7 +31,7 @@ async fn a_key_that_comes_with_another_order_says_which_fields_differ() {
 
 #[tokio::test]
 async fn the_first_request_its_replays_and_what_differed_are_shown() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let first = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
         world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;

@@ -46,7 +46,7 @@ fn signer(made: &Answer) -> Signer {
 
 #[tokio::test]
 async fn a_key_of_the_store_signs_at_once_and_its_secret_is_shown_once() {
-    for world in World::both() {
+    for world in World::all() {
         assert_eq!(world.merchant("tees").await.status, 201);
         let made = world.merchants_key("tees", "k1").await;
         let first = signer(&made);

@@ -11,7 +11,7 @@ use crate::world::{CLIENT, USER, World, order, post, unpaid};
 
 #[tokio::test]
 async fn an_order_is_sold_and_the_books_know_it() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 12_000, 5).await;
         let sold = world.place("o", &order(&sku, 2, 24_000, "tok_visa")).await;
         assert_eq!(sold.status, 201, "{}", sold.text);
@@ -32,7 +32,7 @@ async fn an_order_is_sold_and_the_books_know_it() {
 
 #[tokio::test]
 async fn the_same_request_again_gets_the_first_answer() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let body = order(&sku, 1, 1_000, "tok_visa");
         let first = world.place("o", &body).await;
@@ -93,7 +93,7 @@ async fn refusals_say_why() {
 
 #[tokio::test]
 async fn the_client_pays_later() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let held = world.place("o", &unpaid(&sku, 2, 2_000)).await;
         assert_eq!((held.status, &held.json["state"]), (201, &json!("AWAIT_PAY")), "{}", held.text);
@@ -149,7 +149,7 @@ async fn an_unpaid_order_is_cancelled_and_a_sold_one_refunded() {
 
 #[tokio::test]
 async fn refunds_are_full_or_of_some_units() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let sold = world.place("o", &order(&sku, 3, 3_000, "tok_visa")).await;
         let path = format!("/api/v1/orders/{}", sold.json["id"].as_str().unwrap());
@@ -185,7 +185,7 @@ async fn refunds_are_full_or_of_some_units() {
 
 #[tokio::test]
 async fn the_timeline_tells_the_story() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 5).await;
         let sold = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
         let path = format!("/api/v1/orders/{}/timeline", sold.json["id"].as_str().unwrap());
@@ -202,7 +202,7 @@ async fn the_timeline_tells_the_story() {
 
 #[tokio::test]
 async fn lists_go_on_where_the_page_before_ended() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 50).await;
         let mut placed = Vec::new();
         for n in 0..5 {

@@ -41,7 +41,7 @@ fn won(amount: i64) -> Value {
 
 #[tokio::test]
 async fn coupon_and_points_pay_and_come_back_unit_by_unit() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 10).await;
         let coupon = coupon(&world, "c").await;
         points(&world, 700).await;
@@ -79,7 +79,7 @@ async fn coupon_and_points_pay_and_come_back_unit_by_unit() {
 
 #[tokio::test]
 async fn what_cannot_be_used_ends_the_order_and_says_why() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 10).await;
         let coupon = coupon(&world, "c").await;
         points(&world, 100).await;
@@ -113,7 +113,7 @@ async fn what_cannot_be_used_ends_the_order_and_says_why() {
 
 #[tokio::test]
 async fn what_is_sent_arrives_and_comes_back() {
-    for world in World::both() {
+    for world in World::all() {
         let sku = world.sku("p", 1_000, 10).await;
         let sold = world.place("o", &order(&sku, 3, 3_000, "tok_visa")).await;
         let path = format!("/api/v1/orders/{}", sold.json["id"].as_str().unwrap());

@@ -36,7 +36,7 @@ async fn history(world: &World, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_operator_gives_points_until_the_end_of_a_day() {
-    for world in World::both() {
+    for world in World::all() {
         let none = world.get_as(&session(USER), &path(USER, "")).await;
         assert_eq!((none.status, &none.json["balance"]), (200, &json!(0)), "{}", none.text);
         assert_eq!((&none.json["lots"], &none.json["nextExpiry"]), (&json!([]), &Value::Null));
@@ -87,7 +87,7 @@ async fn an_operator_gives_points_until_the_end_of_a_day() {
 
 #[tokio::test]
 async fn points_are_bought_by_card_and_are_there_with_the_answer() {
-    for world in World::both() {
+    for world in World::all() {
         let bought = charge(&world, "c1", 5_000, "tok_visa").await;
         assert_eq!(bought.status, 201, "{}", bought.text);
         assert_eq!(
@@ -159,7 +159,7 @@ async fn give_back(world: &World, key: &str, id: &str, amount: Option<i64>) -> A
 
 #[tokio::test]
 async fn a_charge_is_given_back_and_the_points_are_gone() {
-    for world in World::both() {
+    for world in World::all() {
         let bought = charge(&world, "c1", 5_000, "tok_visa").await;
         let id = bought.json["paymentId"].as_str().unwrap();
         let more = give_back(&world, "r0", id, Some(5_001)).await;
@@ -202,7 +202,7 @@ async fn a_charge_is_given_back_and_the_points_are_gone() {
 
 #[tokio::test]
 async fn a_refund_that_the_gateway_refuses_brings_the_points_back() {
-    for world in World::both() {
+    for world in World::all() {
         let bought = charge(&world, "c1", 700, "tok_refund_refused").await;
         let id = bought.json["paymentId"].as_str().unwrap();
         let refused = give_back(&world, "r1", id, Some(300)).await;

@@ -49,7 +49,7 @@ impl World {
 
 #[tokio::test]
 async fn a_user_registers_logs_in_and_changes() {
-    for world in World::both() {
+    for world in World::all() {
         let user = world.register("Kim@Example.com").await;
         let token = world.token("kim@example.COM", PASSWORD).await;
         let path = format!("/api/v1/users/{user}");
@@ -135,7 +135,7 @@ async fn a_deactivated_user_is_refused_at_once() {
 /// Another server on the same rows: what was ended is known from them.
 #[tokio::test]
 async fn a_session_that_was_ended_stays_so_after_a_restart() {
-    for world in World::both() {
+    for world in World::all() {
         let (user, kept) =
             (world.register("kim@example.com").await, world.register("lee@example.com").await);
         let changed = world.register("park@example.com").await;

@@ -1,8 +1,8 @@
 //! A shop with its interface, and short words to talk to it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request};
 use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router, session_token};
 use jangbu_engine::books::SHARD;
 use jangbu_engine::clock::{Clock as _, SystemClock};
-use jangbu_engine::port::{Backend, Mode, WritePlan};
+use jangbu_engine::port::{Backend, Mode, Table, WritePlan};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
@@ -22,8 +22,9 @@ use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::{Layout, Shop};
 use jangbu_services::{projections, registry};
-use jangbu_store::{Memory, Sqlite};
+use jangbu_store::{Memory, Migration, Postgres, Sqlite};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::schema;
@@ -39,7 +40,7 @@ pub(crate) struct World {
     pub(crate) shop: Arc<Shop>,
     pub(crate) memory: Option<Memory>,
     pub(crate) gateway: Arc<Simulator>,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: TempDir,
     pub(crate) queries: Arc<Queries>,
     stores: [Arc<dyn Backend>; 2],
     projections: Projections,
@@ -119,6 +120,38 @@ fn in_memory() -> Memory {
     memory
 }
 
+/// Where a world keeps its books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    Memory,
+    File,
+    Server,
+}
+
+impl From<bool> for On {
+    fn from(memory: bool) -> Self {
+        if memory { Self::Memory } else { Self::File }
+    }
+}
+
+fn file(
+    dir: &TempDir,
+    name: &str,
+    tables: &[&'static Table],
+    steps: &[Migration],
+) -> Arc<dyn Backend> {
+    Arc::new(Sqlite::new(dir.path().join(name), tables, steps))
+}
+
+/// A new schema of the tests' PostgreSQL.
+fn fresh(tables: &[&'static Table], steps: &[Migration]) -> Arc<dyn Backend> {
+    static URL: OnceLock<String> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let url = URL.get_or_init(|| jangbu_cluster::shared::postgres().database("api").unwrap());
+    let name = format!("world_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    Arc::new(Postgres::new(url, &name, tables, steps).unwrap())
+}
+
 fn backups(shop: &Arc<Shop>, dir: &Path) -> Arc<Backups> {
     let schedule = Schedule { to: dir.join("backups"), every: None, keep: 3, keys: false };
     Arc::new(Backups::new(Arc::clone(shop), dir, schedule))
@@ -130,36 +163,38 @@ impl World {
     }
 
     /// One on each store.
-    pub(crate) fn both() -> [Self; 2] {
-        [Self::with(Settings::default(), true), Self::with(Settings::default(), false)]
+    pub(crate) fn all() -> [Self; 3] {
+        [On::Memory, On::File, On::Server].map(|on| Self::with(Settings::default(), on))
     }
 
-    pub(crate) fn with(settings: Settings, memory: bool) -> Self {
-        Self::made(settings, memory, |_| {})
+    pub(crate) fn with(settings: Settings, on: impl Into<On>) -> Self {
+        Self::made(settings, on, |_| {})
     }
 
     /// One whose gateway does what a test tells it.
-    pub(crate) fn with_gateway(gateway: Arc<dyn Gateway>, memory: bool) -> Self {
-        Self::made(Settings::default(), memory, |layout| layout.gateway = gateway)
+    pub(crate) fn with_gateway(gateway: Arc<dyn Gateway>, on: impl Into<On>) -> Self {
+        Self::made(Settings::default(), on, |layout| layout.gateway = gateway)
     }
 
     /// With a layout of its own.
-    pub(crate) fn made(settings: Settings, memory: bool, how: impl FnOnce(&mut Layout)) -> Self {
+    pub(crate) fn made(
+        settings: Settings,
+        on: impl Into<On>,
+        how: impl FnOnce(&mut Layout),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let kept = memory.then(in_memory);
-        let truth: Arc<dyn Backend> = match &kept {
-            Some(memory) => Arc::new(memory.clone()),
-            None => Arc::new(Sqlite::new(
-                dir.path().join("jangbu.db"),
-                registry::TABLES,
-                registry::MIGRATIONS,
-            )),
+        let (on, mut kept) = (on.into(), None);
+        let truth: Arc<dyn Backend> = match on {
+            On::Memory => Arc::new(kept.insert(in_memory()).clone()),
+            On::File => file(&dir, "jangbu.db", registry::TABLES, registry::MIGRATIONS),
+            On::Server => fresh(registry::TABLES, registry::MIGRATIONS),
         };
-        let derived: Arc<dyn Backend> = Arc::new(Sqlite::new(
-            dir.path().join("derived.db"),
-            projections::TABLES,
-            projections::MIGRATIONS,
-        ));
+        let derived = match on {
+            On::Server => fresh(projections::TABLES, projections::MIGRATIONS),
+            On::Memory | On::File => {
+                file(&dir, "derived.db", projections::TABLES, projections::MIGRATIONS)
+            }
+        };
         let latency = Latency { min_ms: 1, max_ms: 2, ..Latency::default() };
         let config = SimConfig { latency, slow_ms: 1_200, ..SimConfig::default() };
         let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
