@@ -36,15 +36,15 @@ impl Stores {
         }
         let name = name(dir)?;
         let lease = Duration::from_millis(config.store.lease_ms);
-        let open = |schema: &str, tables: &_, migrations: &_, durable| {
-            let made = Postgres::new(&config.store.url, schema, tables, migrations);
+        let open = |schema: &str, (tables, steps): (&_, &_), durable| {
+            let made = Postgres::new(&config.store.url, schema, tables, steps);
             let options = PostgresOptions { durable, lease };
-            made.map(|made| made.with_options(options).known_as(&name)).map_err(Usage)
+            let made = made.map(|made| made.with_options(options).known_as(&name));
+            made.map_err(|fault| Usage(fault.into()))
         };
-        let truth = open(&config.store.schema, &TABLES.to_vec(), &MIGRATIONS.to_vec(), true)?;
+        let truth = open(&config.store.schema, (TABLES, MIGRATIONS), true)?;
         let schema = format!("{}{DERIVED}", config.store.schema);
-        let (tables, steps) = (projections::TABLES.to_vec(), projections::MIGRATIONS.to_vec());
-        let derived = open(&schema, &tables, &steps, false)?;
+        let derived = open(&schema, (projections::TABLES, projections::MIGRATIONS), false)?;
         let schema = Some(derived.clone());
         Ok(Self { truth: Arc::new(truth), derived: Arc::new(derived), schema })
     }

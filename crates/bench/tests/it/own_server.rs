@@ -103,7 +103,8 @@ fn a_server_that_does_not_start_is_said_so() {
     let dir = tempfile::tempdir().unwrap();
     let line = format!("spread --rate 10 --dir {} --server-bin /bin/false", dir.path().display());
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
+    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove })
+        .unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error}");
     assert_eq!(error.exit_code(), 4);
     assert!(error.to_string().contains("did not get ready"), "{error}");
@@ -118,7 +119,8 @@ fn memory_is_no_disk() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let line = format!("spread --rate 10 --dir {}", dir.path().display());
     let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
+    let error = run(&args(&line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove })
+        .unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains("tmpfs"), "{error}");
 }
@@ -135,7 +137,9 @@ fn nonsense_is_refused() {
         "overload --peak 0",
     ] {
         let prove = Box::new(|_: &Path, _: &Path| anyhow::bail!("never asked"));
-        let error = run(&args(line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove }).unwrap_err();
+        let error =
+            run(&args(line), &Hooks { facts: Facts::default(), settings: Vec::new(), prove })
+                .unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}: {error}");
     }
 }

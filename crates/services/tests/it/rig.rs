@@ -3,8 +3,8 @@
 
 use std::any::Any;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jangbu_domain::{catalog, coupon, inventory, ledger, merchant, order, payment, point, user};
 use jangbu_engine::books::SHARD;
@@ -451,8 +451,7 @@ pub(crate) fn files(n: usize, dir: &Path) -> Vec<Arc<dyn Backend>> {
 pub(crate) fn schema() -> Arc<Postgres> {
     static URL: OnceLock<String> = OnceLock::new();
     static NEXT: AtomicI64 = AtomicI64::new(1);
-    let url =
-        URL.get_or_init(|| jangbu_cluster::shared::postgres().database("services").unwrap());
+    let url = URL.get_or_init(|| jangbu_cluster::shared::postgres().database("services").unwrap());
     let name = format!("shop_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     Arc::new(Postgres::new(url, &name, TABLES, registry::MIGRATIONS).unwrap())
 }

@@ -82,7 +82,13 @@ impl Ask {
         let table = reads[0].table;
         let bound = |upper: bool, part: usize| {
             Param::ints(reads.iter().map(move |read| match &read.by {
-                By::Range { from, to, .. } => if upper { to[part] } else { from[part] },
+                By::Range { from, to, .. } => {
+                    if upper {
+                        to[part]
+                    } else {
+                        from[part]
+                    }
+                }
                 By::Keys(_) | By::Due { .. } | By::Listed { .. } => 0,
             }))
         };
@@ -133,7 +139,8 @@ impl Ask {
     /// The statements of a plan, in its order: neighbours that are written alike are one statement.
     pub(super) fn writes(plan: &WritePlan) -> Vec<Self> {
         let rows: Vec<_> = plan.iter().collect();
-        let alike = |a: &(&'static Table, Mode, Values<'_>), b: &(&'static Table, Mode, Values<'_>)| {
+        let alike = |a: &(&'static Table, Mode, Values<'_>),
+                     b: &(&'static Table, Mode, Values<'_>)| {
             ptr::eq(a.0, b.0) && op_of(a.1) == op_of(b.1) && a.1 != Mode::Trim
         };
         rows.chunk_by(alike).map(Self::write).collect()
@@ -199,7 +206,7 @@ fn last_of_each<'r, 'v>(table: &Table, rows: &'r [Written<'v>]) -> Vec<&'r Writt
 
 /// Statements that a connection holds, prepared when they are first needed.
 #[derive(Debug, Default)]
-pub(super) struct Held(HashMap<(*const Table, usize), Statement>);
+pub(super) struct Held(HashMap<(&'static str, usize), Statement>);
 
 /// Where an operation stands among those of a table.
 fn place(op: Op) -> usize {
@@ -221,7 +228,8 @@ fn place(op: Op) -> usize {
 impl Held {
     /// Prepares what these need and is not held, in one flight; says whether there was any.
     pub(super) async fn prepare(&mut self, client: &Client, asks: &[Ask]) -> Result<bool, Error> {
-        let mut missing: Vec<&Ask> = asks.iter().filter(|ask| !self.0.contains_key(&key(ask))).collect();
+        let mut missing: Vec<&Ask> =
+            asks.iter().filter(|ask| !self.0.contains_key(&key(ask))).collect();
         missing.sort_by_key(|ask| key(ask));
         missing.dedup_by_key(|ask| key(ask));
         let prepare = |ask: &&Ask| {
@@ -272,6 +280,6 @@ enum Leg<'a> {
     Held(&'a Ask),
 }
 
-fn key(ask: &Ask) -> (*const Table, usize) {
-    (ptr::from_ref(ask.table), place(ask.op))
+fn key(ask: &Ask) -> (&'static str, usize) {
+    (ask.table.name, place(ask.op))
 }

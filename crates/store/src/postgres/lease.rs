@@ -88,9 +88,7 @@ pub(super) fn evict(link: &Link, schema: &str, epoch: i64) -> Result<(), Fault> 
 }
 
 fn fence_only(epoch: i64) -> String {
-    format!(
-        "SELECT 1 / (COALESCE((SELECT epoch FROM owner WHERE cell = 0), 0) = {epoch})::int"
-    )
+    format!("SELECT 1 / (COALESCE((SELECT epoch FROM owner WHERE cell = 0), 0) = {epoch})::int")
 }
 
 /// What an owner's connection is called; PostgreSQL cuts names at 63 bytes.

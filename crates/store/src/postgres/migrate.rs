@@ -54,7 +54,9 @@ fn steps(link: &Link, migrations: &[Migration], tables: &[&'static Table]) -> Re
     }
     let fill = |table: &&&Table| {
         let name = quoted(table.name);
-        format!("ALTER TABLE {name} SET (fillfactor = {FILL}, autovacuum_vacuum_scale_factor = 0.05)")
+        format!(
+            "ALTER TABLE {name} SET (fillfactor = {FILL}, autovacuum_vacuum_scale_factor = 0.05)"
+        )
     };
     let fills: Vec<_> = tables.iter().filter(|table| table.versioned).map(|t| fill(&t)).collect();
     link.execute(&fills.join("; "), "setting the tables up")

@@ -37,8 +37,7 @@ pub(super) struct Io(Runtime);
 impl Io {
     pub(super) fn start() -> Result<Self, Fault> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime =
-            builder.worker_threads(1).thread_name("jangbu-pg-read").enable_all().build();
+        let runtime = builder.worker_threads(1).thread_name("jangbu-pg-read").enable_all().build();
         runtime.map(Self).map_err(|error| Fault::Fatal(format!("no thread: {error}")))
     }
 

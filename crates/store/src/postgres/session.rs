@@ -41,8 +41,7 @@ impl<'p> Session<'p> {
     pub(super) fn open(config: &'p Postgres, epoch: i64) -> Result<Self, Fault> {
         let held = Held::default();
         let counters = StoreCounters::default();
-        let mut session =
-            Self { config, link: None, held, epoch, abandoned: false, counters };
+        let mut session = Self { config, link: None, held, epoch, abandoned: false, counters };
         session.connect()?;
         Ok(session)
     }
@@ -69,7 +68,8 @@ impl<'p> Session<'p> {
             return Err(Broken::Before(Fault::Transient("not connected".to_owned())));
         };
         let rollback = if mem::take(&mut self.abandoned) { "ROLLBACK; " } else { "" };
-        let fence = begin.then(|| format!("{rollback}{}", lease::fence(&self.config.setup.schema, self.epoch)));
+        let fence = begin
+            .then(|| format!("{rollback}{}", lease::fence(&self.config.setup.schema, self.epoch)));
         let held = &mut self.held;
         let prepared = link.answer(held.prepare(link.client(), asks));
         let prepared = self.heard(prepared, asks)?;
@@ -148,7 +148,9 @@ impl<'p> Session<'p> {
     }
 
     fn roll_back(&mut self) {
-        let Some(link) = self.link.as_ref().filter(|_| mem::take(&mut self.abandoned)) else { return };
+        let Some(link) = self.link.as_ref().filter(|_| mem::take(&mut self.abandoned)) else {
+            return;
+        };
         self.counters.round_trips += 1;
         match link.answer(link.client().batch_execute("ROLLBACK")) {
             Some(Ok(())) => {}

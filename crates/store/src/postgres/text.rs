@@ -190,9 +190,8 @@ fn update(table: &Table) -> String {
 fn range(table: &Table, direction: &str) -> String {
     let n = table.key.len();
     let key = keys(table, "");
-    let marks = |from: usize| {
-        (from..from + n).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
-    };
+    let marks =
+        |from: usize| (from..from + n).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
     let order: Vec<_> = key.iter().map(|c| format!("{c}{direction}")).collect();
     let key = key.join(", ");
     format!(
@@ -208,7 +207,8 @@ fn range(table: &Table, direction: &str) -> String {
 /// Ranges by their first and last keys and their limits, in order.
 fn ranges(table: &Table) -> String {
     let n = table.key.len();
-    let named = |letter: char| (0..n).map(|at| format!("{letter}{at}")).collect::<Vec<_>>().join(", ");
+    let named =
+        |letter: char| (0..n).map(|at| format!("{letter}{at}")).collect::<Vec<_>>().join(", ");
     let (from, to) = (named('f'), named('t'));
     let arrays: Vec<_> = (1..=2 * n + 1).map(|at| format!("${at}::bigint[]")).collect();
     let columns: Vec<_> = columns(table).map(|c| format!("r.{}", quoted(c))).collect();

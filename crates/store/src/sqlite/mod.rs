@@ -40,7 +40,6 @@ use std::{
 use jangbu_engine::port::{Backend, Fault, Reader, Store, Table};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi};
 
-use crate::migration::Migration;
 use self::{
     checkpoint::{Checkpointer, Progress},
     fault::fault_of,
@@ -49,6 +48,7 @@ use self::{
     session::Session,
 };
 use crate::dump::{Dump, dump};
+use crate::migration::Migration;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

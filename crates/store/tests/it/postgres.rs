@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use jangbu_engine::port::{Backend, CommitError, Fault, Mode, Reader, Store, Tenure};
+use jangbu_engine::port::{Backend, CommitError, Fault, Mode, Store, Tenure};
 use jangbu_store::{Migration, Postgres, PostgresOptions, postgres::connect};
 
 use crate::shop::{
@@ -189,7 +189,8 @@ fn ranges_longer_than_a_page_are_read_to_their_end_in_one_snapshot() {
     let shop = shop(&url);
     let many: Vec<i64> = (0..25_000).collect();
     let write = |store: &mut dyn Store, ids: &[i64]| {
-        let each = |plan: &mut _| ids.iter().for_each(|id| _ = row(plan, &MARK, Mode::Insert, &[*id]));
+        let each =
+            |plan: &mut _| ids.iter().for_each(|id| _ = row(plan, &MARK, Mode::Insert, &[*id]));
         commit(store, each).unwrap();
     };
     shop.with(&mut |store| write(store, &many)).unwrap();
@@ -223,7 +224,8 @@ fn a_schema_that_drifted_is_refused() {
     let edited = Migration { sql: "CREATE TABLE mark (id INTEGER PRIMARY KEY, x)", ..SECOND };
     assert!(fatal(with(&[FIRST, edited])).contains("was changed after"));
     assert!(shop(&url).check().is_ok());
-    let broken = Migration { version: 3, name: "half", sql: "CREATE TABLE half (id INTEGER); CREATE" };
+    let broken =
+        Migration { version: 3, name: "half", sql: "CREATE TABLE half (id INTEGER); CREATE" };
     fatal(with(&[FIRST, SECOND, broken]));
     with(&MIGRATIONS).unwrap();
 }

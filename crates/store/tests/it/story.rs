@@ -63,6 +63,7 @@ fn story(backend: &dyn Backend) {
         .unwrap();
     let mut left = Vec::new();
     backend.with(&mut |store| left = store.items(&by_ids(&[1, 2, 3]))).unwrap();
+    left.sort_by_key(|item| item.id);
     assert_eq!(chapters, 1);
     assert_eq!(left.iter().map(|i| (i.id, i.version)).collect::<Vec<_>>(), [(1, 3), (2, 1)]);
 }
