@@ -138,7 +138,7 @@ pub type Key = [i64; 3];
 /// Which rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// Those of these keys, in any order. Missing ones are simply not reported.
+    /// Those of these keys, in their order. Missing ones are simply not reported.
     Keys(Vec<Key>),
     /// Those whose `next_at` is not null and `<= before`, earliest first, then by key.
     Due {

@@ -341,7 +341,7 @@ impl<'q> List<'q> {
             }
             Datum::Int(n) => Some(Span::Values(Datum::Int(n.checked_add(1)?), to)),
             // The next text in the order of bytes.
-            Datum::Text(text) => Some(Span::Values(Datum::Text(format!("{text}\0").into()), to)),
+            Datum::Text(text) => Some(Span::Values(Datum::Text(format!("{text}\u{1}").into()), to)),
         }
     }
 

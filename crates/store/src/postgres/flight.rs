@@ -9,11 +9,12 @@ use std::{
     task::Poll,
 };
 
-use jangbu_engine::port::{By, Mode, Read, Table, Values, WritePlan};
+use jangbu_engine::port::{By, Each, Key, Mode, Read, Table, Values, WritePlan};
 use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 
 use super::{
     param::Param,
+    row::PgRow,
     text::{Op, kind, text, types},
 };
 
@@ -46,6 +47,8 @@ pub(super) struct Ask {
     pub(super) params: Vec<Param>,
     /// Of a read: where it stands in its plan; of many, the first.
     pub(super) at: usize,
+    /// Of a read by keys: the keys, whose order the rows must have.
+    keys: Vec<Key>,
 }
 
 impl Ask {
@@ -99,11 +102,23 @@ impl Ask {
         let parts = 0..table.key.len();
         let from = parts.clone().map(|part| bound(false, part));
         let params = from.chain(parts.map(|part| bound(true, part))).chain([most]).collect();
-        Self { table, op: Op::Ranges, params, at: 0 }
+        Self { table, op: Op::Ranges, params, at: 0, keys: Vec::new() }
+    }
+
+    /// Hands over the rows that came, in the order of the port, with the read that each answers.
+    pub(super) fn deliver(&self, rows: &[Row], each: &mut Each<'_>) {
+        if self.keys.len() < 2 {
+            return rows.iter().for_each(|row| each(self.answers(row), &PgRow(row)));
+        }
+        let key = |row: &Row| self.table.key_of(&PgRow(row));
+        let by_key: HashMap<Key, &Row> = rows.iter().map(|row| (key(row), row)).collect();
+        for row in self.keys.iter().filter_map(|key| by_key.get(key)) {
+            each(self.at, &PgRow(row));
+        }
     }
 
     /// Which read of its plan a row of this one answers.
-    pub(super) fn answers(&self, row: &Row) -> usize {
+    fn answers(&self, row: &Row) -> usize {
         if self.op != Op::Ranges {
             return self.at;
         }
@@ -117,8 +132,12 @@ impl Ask {
             let column = |at: usize| Param::ints(keys.iter().map(move |key| key[at]));
             (0..table.key.len()).map(column).collect()
         };
+        let mut asked = Vec::new();
         let (op, params) = match &read.by {
-            By::Keys(wanted) => (Op::Keys, keys(wanted)),
+            By::Keys(wanted) => {
+                asked.clone_from(wanted);
+                (Op::Keys, keys(wanted))
+            }
             By::Due { before, after, limit } => {
                 let (at, key) = after.map_or((i64::MIN, i64::MIN), |(at, key)| (at.0, key));
                 (Op::Due, ints([before.0, at, key, i64::from(*limit)]))
@@ -133,7 +152,7 @@ impl Ask {
                 (op, ints(bounds.chain([i64::from(*limit)])))
             }
         };
-        Self { table, op, params, at: 0 }
+        Self { table, op, params, at: 0, keys: asked }
     }
 
     /// The statements of a plan, in its order: neighbours that are written alike are one statement.
@@ -151,7 +170,13 @@ impl Ask {
         let op = op_of(mode);
         let rows = if op == Op::Upsert { last_of_each(table, rows) } else { rows.iter().collect() };
         if op == Op::Trim {
-            return Self { table, op, params: ints([rows[0].2.key(table)[0]]), at: 0 };
+            return Self {
+                table,
+                op,
+                params: ints([rows[0].2.key(table)[0]]),
+                at: 0,
+                keys: Vec::new(),
+            };
         }
         let width = if op == Op::Delete { table.key.len() } else { table.width() };
         let column = |at: usize| {
@@ -162,7 +187,7 @@ impl Ask {
             params.push(Param::ints(rows.iter().map(|(_, mode, _)| version_of(*mode))));
             params.extend(ints([i64::try_from(rows.len()).unwrap_or(i64::MAX)]));
         }
-        Self { table, op, params, at: 0 }
+        Self { table, op, params, at: 0, keys: Vec::new() }
     }
 
     /// What it does, for messages.

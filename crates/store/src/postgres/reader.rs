@@ -181,7 +181,7 @@ impl Reader for PgReader {
         };
         let (mut session, found) = self.fly(session, before, asks, after)?;
         for (ask, rows) in found {
-            rows.iter().for_each(|row| each(ask.answers(row), &PgRow(row)));
+            ask.deliver(&rows, each);
             if ask.op != Op::Ranges && is_long(&plan[ask.at]) {
                 let mut each = |row: &Row| each(ask.at, &PgRow(row));
                 session = self.pages(session, plan[ask.at].clone(), &rows, &mut each)?;

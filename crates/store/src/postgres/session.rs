@@ -22,7 +22,6 @@ use super::{
     flight::{Ask, Held},
     lease,
     link::{Link, is_over},
-    row::PgRow,
 };
 
 /// The open store.
@@ -220,7 +219,7 @@ impl Tx for SessionTx<'_, '_> {
         let begin = !mem::replace(&mut self.begun, true);
         let rows = self.session.fly(begin, &asks, None).map_err(Broken::fault)?;
         for (ask, rows) in asks.iter().zip(&rows).skip(written) {
-            rows.iter().for_each(|row| each(ask.answers(row), &PgRow(row)));
+            ask.deliver(rows, each);
         }
         Ok(())
     }
