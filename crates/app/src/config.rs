@@ -73,6 +73,15 @@ pub(crate) struct Store {
     pub max_pages: u32,
 }
 
+impl Store {
+    fn check(&self) -> Result<()> {
+        ensure!(self.cache_kib >= 1_000, "store.cache_kib must be at least 1000");
+        let sound = (1_000..=60_000).contains(&self.lease_ms);
+        ensure!(sound, "store.lease_ms must be 1000 to 60000");
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
@@ -214,11 +223,7 @@ impl Config {
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
         ensure!(server.body_bytes >= 1_024, "server.body_bytes must be at least 1024");
-        ensure!(
-            (1_000..=60_000).contains(&self.store.lease_ms),
-            "store.lease_ms must be 1000 to 60000"
-        );
-        ensure!(self.store.cache_kib >= 1_000, "store.cache_kib must be at least 1000");
+        self.store.check()?;
         ensure!(self.limits.batch > 0, "limits.batch must be above 0");
         ensure!(self.limits.waiting > 0, "limits.waiting must be above 0");
         ensure!(self.limits.calls > 0, "limits.calls must be above 0");

@@ -8,10 +8,9 @@ use tokio_postgres::{Error, error::SqlState};
 /// Translates `error`, which happened while doing `what`.
 pub(super) fn fault_of(error: &Error, what: &str) -> Fault {
     let Some(cause) = error.as_db_error() else {
-        return match error.is_closed() || is_io(error) {
-            true => Fault::Transient(format!("{what}: {}", text_of(error))),
-            false => Fault::Fatal(format!("{what}: {}", text_of(error))),
-        };
+        let said = format!("{what}: {}", text_of(error));
+        let broke = error.is_closed() || is_io(error);
+        return if broke { Fault::Transient(said) } else { Fault::Fatal(said) };
     };
     let code = cause.code();
     let detail = cause.detail().map(|detail| format!(", {detail}")).unwrap_or_default();

@@ -83,25 +83,11 @@ impl Ask {
 
     fn ranges(reads: &[Read]) -> Self {
         let table = reads[0].table;
-        let bound = |upper: bool, part: usize| {
-            Param::ints(reads.iter().map(move |read| match &read.by {
-                By::Range { from, to, .. } => {
-                    if upper {
-                        to[part]
-                    } else {
-                        from[part]
-                    }
-                }
-                By::Keys(_) | By::Due { .. } | By::Listed { .. } => 0,
-            }))
-        };
-        let most = Param::ints(reads.iter().map(|read| match read.by {
-            By::Range { limit, .. } => i64::from(limit),
-            By::Keys(_) | By::Due { .. } | By::Listed { .. } => 0,
-        }));
-        let parts = 0..table.key.len();
-        let from = parts.clone().map(|part| bound(false, part));
-        let params = from.chain(parts.map(|part| bound(true, part))).chain([most]).collect();
+        let ranges: Vec<_> = reads.iter().filter_map(range_of).collect();
+        let from = (0..table.key.len()).map(|part| Param::ints(ranges.iter().map(|r| r.0[part])));
+        let to = (0..table.key.len()).map(|part| Param::ints(ranges.iter().map(|r| r.1[part])));
+        let most = Param::ints(ranges.iter().map(|r| i64::from(r.2)));
+        let params = from.chain(to).chain([most]).collect();
         Self { table, op: Op::Ranges, params, at: 0, keys: Vec::new() }
     }
 
@@ -193,6 +179,14 @@ impl Ask {
     /// What it does, for messages.
     pub(super) fn what(&self) -> String {
         format!("{:?} of {}", self.op, self.table.name).to_lowercase()
+    }
+}
+
+/// First key, last key and limit of a range.
+fn range_of(read: &Read) -> Option<(&Key, &Key, u32)> {
+    match &read.by {
+        By::Range { from, to, limit, .. } => Some((from, to, *limit)),
+        By::Keys(_) | By::Due { .. } | By::Listed { .. } => None,
     }
 }
 

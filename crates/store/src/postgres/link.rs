@@ -8,7 +8,10 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{
+    Client, Config, Error, NoTls,
+    error::{DbError, Severity},
+};
 
 use super::fault::{fault_of, text_of};
 
@@ -117,7 +120,11 @@ impl Link {
     }
 }
 
-/// Whether the error ended the connection.
+/// Whether the error ended the connection. A server that ends it says so with its last words, which may come
+/// after a COMMIT that was carried out.
 pub(super) fn is_over(error: &Error) -> bool {
-    error.is_closed() || error.as_db_error().is_none()
+    let last = |cause: &DbError| {
+        matches!(cause.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    };
+    error.is_closed() || error.as_db_error().is_none_or(last)
 }

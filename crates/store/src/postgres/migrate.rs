@@ -34,7 +34,8 @@ pub(super) fn run(
     link.execute(&begin, "migrating")?;
     let done = steps(link, migrations, tables);
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    done.and(link.execute(end, "migrating"))
+    let ended = link.execute(end, "migrating");
+    done.and(ended)
 }
 
 fn steps(link: &Link, migrations: &[Migration], tables: &[&'static Table]) -> Result<(), Fault> {

@@ -14,7 +14,7 @@
 //! happen. 3. The number of flights of a batch does not depend on its size. 4. Nothing waits for ever: connections,
 //! answers, locks and idle transactions have time-outs.
 //!
-//! The owner's connection must be its own: PgBouncer between them must be in session mode.
+//! The owner's connection must be its own: `PgBouncer` between them must be in session mode.
 
 mod fault;
 mod flight;
@@ -174,30 +174,29 @@ impl Postgres {
     fn wait(&self) -> Result<i64, Fault> {
         let begun = Instant::now();
         loop {
-            match self.claim("")? {
+            let left = match self.claim("")? {
                 Tenure::Mine { epoch } => return Ok(epoch),
-                Tenure::Theirs { left, .. } if begun.elapsed() < 2 * self.options.lease => {
-                    thread::sleep(left.min(Duration::from_millis(200)));
-                }
-                Tenure::Theirs { address, .. } => {
-                    let whose = if address.is_empty() { "another process" } else { &address };
-                    let text = format!("{whose} owns {}, and goes on", self.setup.schema);
-                    return Err(Fault::Transient(text));
-                }
+                Tenure::Theirs { left, .. } => left,
+            };
+            if begun.elapsed() > 2 * self.options.lease {
+                let text = format!("another process owns {}, and goes on", self.setup.schema);
+                return Err(Fault::Transient(text));
             }
+            thread::sleep(left.min(Duration::from_millis(200)));
         }
+    }
+
+    /// A connection to a schema that has the table of owners.
+    fn found(&self) -> Result<Link, Fault> {
+        let link = Link::open(&self.setup)?;
+        migrate::found(&link, &self.setup.schema)?;
+        Ok(link)
     }
 
     fn claim_with(&self, claims: &mut Claims, address: &str) -> Result<Tenure, Fault> {
         address.clone_into(&mut claims.address);
-        let link = match claims.link.take().filter(|link| !link.client().is_closed()) {
-            Some(link) => link,
-            None => {
-                let link = Link::open(&self.setup)?;
-                migrate::found(&link, &self.setup.schema)?;
-                link
-            }
-        };
+        let link = claims.link.take().filter(|link| !link.client().is_closed());
+        let link = link.map_or_else(|| self.found(), Ok)?;
         // The lease runs from before the question: the server's clock began it later.
         let asked = Instant::now();
         let tenure = lease::claim(&link, &self.holder, address, self.options.lease)?;
@@ -252,13 +251,12 @@ impl Backend for Postgres {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
-        let io = match self.shared.io.get() {
-            Some(io) => Arc::clone(io),
-            None => {
-                let io = Arc::new(Io::start()?);
-                Arc::clone(self.shared.io.get_or_init(|| io))
-            }
-        };
+        if self.shared.io.get().is_none() {
+            // Of two threads that come first, one has started it in vain.
+            drop(self.shared.io.set(Arc::new(Io::start()?)));
+        }
+        let io = self.shared.io.get().map(Arc::clone);
+        let io = io.ok_or_else(|| Fault::Fatal("no thread for readers".to_owned()))?;
         Ok(Box::new(PgReader::new(io, self.setup.clone())))
     }
 

@@ -71,6 +71,9 @@ struct Session {
     walks: HashMap<String, Statement>,
 }
 
+/// A question and its rows.
+type Found = (Ask, Vec<Row>);
+
 /// Rows of a range that are fetched at a time: longer ones are read in pages within the snapshot.
 const PAGE: u32 = 10_000;
 
@@ -86,9 +89,10 @@ impl PgReader {
             return Ok(session);
         }
         let setup = self.setup.clone();
+        let driving = self.io.0.handle().clone();
         self.io.run(async move {
             let (client, driver) = setup.connect().await?;
-            tokio::spawn(driver);
+            driving.spawn(driver);
             setup.settle(&client).await?;
             Ok(Session { client, held: Held::default(), walks: HashMap::new() })
         })
@@ -101,7 +105,7 @@ impl PgReader {
         before: Option<&'static str>,
         asks: Vec<Ask>,
         after: Option<&'static str>,
-    ) -> Result<(Session, Vec<(Ask, Vec<Row>)>), Fault> {
+    ) -> Result<(Session, Vec<Found>), Fault> {
         self.io.run(async move {
             let what = asks.first().map_or_else(|| "reading".to_owned(), Ask::what);
             let wrap = |error: Error| fault_of(&error, &what);
@@ -130,7 +134,9 @@ impl PgReader {
             let (back, rows) = self.fly(session, None, vec![Ask::page(&read, PAGE)], None)?;
             session = back;
             let rows = rows.into_iter().flat_map(|(_, rows)| rows).collect::<Vec<_>>();
-            rows.iter().for_each(&mut *each);
+            for row in &rows {
+                each(row);
+            }
             last = rows.last().map(|row| read.table.key_of(&PgRow(row)));
             full = rows.len() == PAGE as usize;
         }
@@ -199,12 +205,12 @@ impl Reader for PgReader {
         let asks: Vec<_> = walks.iter().map(|walk| (text_of(walk), values(walk))).collect();
         let (session, found) = self.io.run(async move {
             let wrap = |error: Error| fault_of(&error, "walking an index");
-            for (text, values) in &asks {
-                if !session.walks.contains_key(text) {
-                    let types: Vec<Type> = values.iter().map(|(kind, _)| kind.clone()).collect();
-                    let held = session.client.prepare_typed(text, &types).await.map_err(wrap)?;
-                    session.walks.insert(text.clone(), held);
-                }
+            let held = |text: &String| session.walks.contains_key(text);
+            let missing: Vec<_> = asks.iter().filter(|(text, _)| !held(text)).collect();
+            for (text, values) in missing {
+                let types: Vec<Type> = values.iter().map(|(kind, _)| kind.clone()).collect();
+                let statement = session.client.prepare_typed(text, &types).await.map_err(wrap)?;
+                session.walks.insert(text.clone(), statement);
             }
             let answers = walked(&session, &asks).await;
             let rows = answers.into_iter().collect::<Result<Vec<_>, _>>().map_err(wrap)?;
@@ -212,7 +218,9 @@ impl Reader for PgReader {
         })?;
         self.session = Some(session);
         for (at, rows) in found.iter().skip(1).take(walks.len()).enumerate() {
-            rows.iter().for_each(|row| each(at, &PgRow(row)));
+            for row in rows {
+                each(at, &PgRow(row));
+            }
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use tokio_postgres::{Error, Row};
 
 use super::{
     Postgres,
-    fault::fault_of,
+    fault::{fault_of, text_of},
     flight::{Ask, Held},
     lease,
     link::{Link, is_over},
@@ -113,33 +113,23 @@ impl<'p> Session<'p> {
     ) -> Result<Vec<Vec<Row>>, Broken> {
         let mut rows = Vec::with_capacity(asks.len());
         for (at, answer) in answers.into_iter().enumerate() {
-            let ask = at.checked_sub(usize::from(begins)).map(|at| asks.get(at));
-            match answer {
-                Ok(found) => rows.push(found),
-                Err(error) => return Err(self.broken(&error, ask)),
-            }
+            let what = match at.checked_sub(usize::from(begins)) {
+                None => "the epoch of this owner".to_owned(),
+                Some(at) => asks.get(at).map_or_else(|| "COMMIT".to_owned(), Ask::what),
+            };
+            rows.push(answer.map_err(|error| self.broken(&error, &what))?);
         }
         rows.drain(..usize::from(begins));
         rows.truncate(asks.len());
         Ok(rows)
     }
 
-    /// `ask` is none at the beginning of the flight, and none within at its end.
-    fn broken(&mut self, error: &Error, ask: Option<Option<&Ask>>) -> Broken {
-        let what = match ask {
-            None => "the epoch of this owner".to_owned(),
-            Some(Some(ask)) => ask.what(),
-            Some(None) => "COMMIT".to_owned(),
-        };
+    fn broken(&mut self, error: &Error, what: &str) -> Broken {
         if is_over(error) {
             self.link = None;
-            return Broken::Silent(format!("{what}: {error}"));
+            return Broken::Silent(format!("{what}: {}", text_of(error)));
         }
-        match fault_of(error, &what) {
-            // A server that goes down says so before or after it has committed.
-            Fault::Transient(text) if self.is_gone() => Broken::Silent(text),
-            fault => Broken::Before(fault),
-        }
+        Broken::Before(fault_of(error, what))
     }
 
     fn is_gone(&self) -> bool {

@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that run on owner threads, apart from tokio.
-const SYNCHRONOUS: &[&str] = &["kernel", "domain", "engine", "store", "services"];
+const SYNCHRONOUS: &[&str] = &["kernel", "domain", "engine", "services"];
 
 /// Crates in which time is a parameter, and the one file of them that reads the real one.
 const TIMELESS: &[&str] = &["kernel", "domain", "engine", "services"];

@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "no-async",
-        why: "kernel, domain, engine, store and services do not depend on tokio",
+        why: "kernel, domain, engine and services do not depend on tokio; a store may, behind its port",
         check: crates::no_async,
     },
     Rule {
