@@ -66,9 +66,7 @@ impl<'p> Session<'p> {
         let Some(link) = &self.link else {
             return Err(Broken::Before(Fault::Transient("not connected".to_owned())));
         };
-        let rollback = if mem::take(&mut self.abandoned) { "ROLLBACK; " } else { "" };
-        let fence = begin
-            .then(|| format!("{rollback}{}", lease::fence(&self.config.setup.schema, self.epoch)));
+        let fence = begin.then(|| lease::fence(&self.config.setup.schema, self.epoch));
         let held = &mut self.held;
         let prepared = link.answer(held.prepare(link.client(), asks));
         let prepared = self.heard(prepared, asks)?;
@@ -169,6 +167,7 @@ impl Broken {
 impl Store for Session<'_> {
     fn begin(&mut self) -> Result<Box<dyn Tx + '_>, Fault> {
         self.config.renew(self.epoch)?;
+        self.roll_back();
         if self.is_gone() {
             self.link = None;
             self.connect()?;
