@@ -180,6 +180,7 @@ fn sum(cells: &[Snapshot]) -> Snapshot {
         all.reruns += cell.reruns;
         all.rows += cell.rows;
         all.rows_read += cell.rows_read;
+        all.reads += cell.reads;
         all.events += cell.events;
         all.pages += cell.pages;
         all.wal_bytes += cell.wal_bytes;
@@ -204,6 +205,7 @@ fn engine(page: &mut Page, all: &Snapshot) {
         ("jangbu_fsyncs_total", "Flushes to stable storage by the owner.", all.fsyncs),
         ("jangbu_rows_written_total", "Rows written.", all.rows),
         ("jangbu_rows_read_total", "Rows read by the owner.", all.rows_read),
+        ("jangbu_reads_total", "Rounds of reads by the owner.", all.reads),
         ("jangbu_pages_written_total", "Pages that went to the log.", all.pages),
         ("jangbu_wal_bytes_total", "Bytes that went to the log.", all.wal_bytes),
         ("jangbu_checkpoints_total", "Checkpoints.", all.checkpoints),

@@ -6,6 +6,8 @@
 //! days; after that it is told that its key has expired, whether its row has lost it yet or not.
 //! Refusals and faults leave no request: they are decided anew.
 
+mod open;
+mod search;
 mod tables;
 
 use std::hash::Hasher;
@@ -15,9 +17,11 @@ use siphasher::sip::SipHasher24;
 
 use crate::keep::KEYS;
 pub use crate::poison::POISON;
-use crate::port::{By, Fault, Fields, Mode, Read, Tx, WritePlan};
+use crate::port::{Fields, Mode, WritePlan};
 use crate::unit::Sink;
 
+pub(crate) use open::Opening;
+pub(crate) use search::{Round, Search};
 pub use tables::{AUDIT, IDEM, OUTBOX, REQUEST, SHARD, TABLES};
 
 /// The shard row.
@@ -114,42 +118,6 @@ pub fn key_of(row: &dyn Fields) -> IdemKey {
 }
 
 impl Books {
-    /// Reads the shard row.
-    pub fn open(tx: &mut dyn Tx) -> Result<Self, Fault> {
-        let mut found = None;
-        let mut audits = 0;
-        let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
-        let last = By::Range { from, to, descending: true, limit: 1 };
-        let read = [
-            Read { table: &SHARD, by: By::Keys(vec![[0, 0, 0]]) },
-            Read { table: &AUDIT, by: last },
-        ];
-        tx.read(&read, &mut |at, row| {
-            if at == 1 {
-                audits = row.int(0);
-                return;
-            }
-            let mut idem_key = [0; 16];
-            let stored = row.blob(5);
-            let n = stored.len().min(16);
-            idem_key[..n].copy_from_slice(&stored[..n]);
-            found = Some(Shard {
-                commits: row.int(1),
-                events: row.int(2),
-                requests: row.int(3),
-                clock: Time(row.int(4)),
-                idem_key,
-                trimmed: row.int(6),
-                purged: row.int(7),
-                version: row.int(8),
-            });
-        })?;
-        let shard = found.ok_or_else(|| Fault::Fatal("the shard row is missing".to_owned()))?;
-        let before = shard.clone();
-        let (new, found, audited) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { shard, before, new, found, audits, audited })
-    }
-
     /// A transaction begins at `now`.
     pub fn begin(&mut self, now: Time) {
         self.forget();
@@ -184,56 +152,6 @@ impl Books {
 
     fn hash(&self, key: &IdemKey) -> i64 {
         slot(&self.before.idem_key, &key.scope, &key.key)
-    }
-
-    /// Finds the earlier requests of `keys`: two reads, whatever their number. Keys that share a
-    /// hash live side by side, the later one under the next free number; only then is there more
-    /// to read. A request that has lost its key speaks for the one whose hash leads to it.
-    pub fn look_up<'a>(
-        &mut self,
-        tx: &mut dyn Tx,
-        keys: impl Iterator<Item = &'a IdemKey>,
-    ) -> Result<(), Fault> {
-        let mut probes: Vec<_> = keys.map(|key| (key, self.hash(key))).collect();
-        while !probes.is_empty() {
-            let slots = probes.iter().map(|(_, slot)| [*slot, 0, 0]).collect();
-            let mut hits = Vec::new();
-            tx.read(&[Read { table: &IDEM, by: By::Keys(slots) }], &mut |_, row| {
-                hits.push((row.int(0), row.int(1)));
-            })?;
-            if hits.is_empty() {
-                return Ok(());
-            }
-            self.load(tx, &hits)?;
-            // A slot that another key holds: this key may stand under the next number.
-            probes.retain_mut(|(key, slot)| self.goes_on(key, slot));
-        }
-        Ok(())
-    }
-
-    /// Whether the search for a key goes on with the next number: another key stands under this one.
-    fn goes_on(&mut self, key: &IdemKey, slot: &mut i64) -> bool {
-        let mut here = self.found.iter().filter(|(at, _)| at == slot).map(|(_, request)| request);
-        if let Some(bare) = here.clone().find(|request| request.is_bare()) {
-            let request = Request { key: key.clone(), ..*bare };
-            self.found.push((*slot, request));
-            return false;
-        }
-        let taken = here.any(|request| !request.key.is_same(key));
-        *slot = slot.wrapping_add(1);
-        taken
-    }
-
-    fn load(&mut self, tx: &mut dyn Tx, hits: &[(i64, i64)]) -> Result<(), Fault> {
-        let ids = hits.iter().map(|(_, id)| [*id, 0, 0]).collect();
-        let found = &mut self.found;
-        tx.read(&[Read { table: &REQUEST, by: By::Keys(ids) }], &mut |_, row| {
-            let (resource, at) = (row.int(4), Time(row.int(5)));
-            let request = Request { key: key_of(row), resource, at };
-            for (slot, _) in hits.iter().filter(|(_, id)| *id == row.int(0)) {
-                found.push((*slot, request.clone()));
-            }
-        })
     }
 
     /// The request that came earlier under the same scope and key, in this batch or before.

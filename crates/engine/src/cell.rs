@@ -6,23 +6,25 @@
 //!   │        │        │         │        └ one fsync for everything in the batch
 //!   │        │        │         └ changed rows by table rank, requests, events, the shard row
 //!   │        │        └ each root command with its whole cascade, in order, in memory
-//!   │        └ idempotency and rows of all roots in a constant number of reads
+//!   │        └ idempotency and rows of all roots in a number of reads that no batch changes
 //!   └ what came in while the last batch committed, and due rows
 //! ```
 //!
 //! A root's cascade runs to its end before the next root is decided. Rounds over the whole batch
 //! would let a later root overtake the second step of an earlier one, and then a batch would not
 //! equal its items in sequence. What a cascade needs beyond the rows of its root is read when it
-//! is missing.
+//! is missing, and, where reading is far away, mostly before it is.
 //!
 //! | part | does |
 //! |---|---|
-//! | `decide` | load and decide: everything before the first write |
+//! | `load` | everything that is read before the first decision |
+//! | `decide` | decisions: everything before the first write |
 //! | `timers` | due rows become commands |
 //! | `mend` | what happens on a fault; the table is at [`Cell::step`] |
 //! | `turns` | a slice of long work when its turn has come |
 
 mod decide;
+mod load;
 mod mend;
 mod timers;
 mod turns;
@@ -38,7 +40,7 @@ use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::{Answer, Item, Mailbox, Waiter, Why};
 use crate::port::{CommitError, Fault, Read, Store, WritePlan};
-use crate::unit::{Signal, Sink, Unit};
+use crate::unit::{Hints, Signal, Sink, Unit};
 use turns::Turns;
 
 pub use mend::Fill;
@@ -104,6 +106,9 @@ pub struct Cell {
     sink: Sink,
     plan: WritePlan,
     reads: Vec<Read>,
+    hints: Hints,
+    /// Whether each read of this transaction waits for a network.
+    far: bool,
     next_poll: Time,
     /// Due rows that could not be processed, and until when they are left alone.
     quarantine: Vec<(UnitId, i64, Time)>,
@@ -147,6 +152,8 @@ impl Cell {
             sink: Sink::default(),
             plan: WritePlan::default(),
             reads: Vec::new(),
+            hints: Hints::default(),
+            far: false,
             next_poll: Time(0),
             quarantine: Vec::new(),
             at: None,
@@ -272,6 +279,7 @@ impl Cell {
         batch: &mut [Item],
         now: Time,
     ) -> Result<Done, Broken> {
+        self.far = store.is_far();
         let mut tx = store.begin()?;
         let caught = catch_unwind(AssertUnwindSafe(|| self.decide_all(&mut *tx, batch, now)));
         let done = match caught {

@@ -55,6 +55,8 @@ counters! {
     rows,
     /// Rows read from the store.
     rows_read,
+    /// Rounds of reads: each waits once for a database behind a network.
+    reads,
     /// Events published.
     events,
     /// Pages that went to the log.

@@ -13,8 +13,8 @@ use jangbu_kernel::domain::Ctx;
 use jangbu_kernel::{Envelope, Origin, Payload, UnitId};
 
 use crate::poison::{Item, POISON, State};
-use crate::port::{By, Fault, Fields, Read, Table, WritePlan};
-use crate::unit::{ReadFn, Refusal, Sink, Unit, Verdict, When};
+use crate::port::{By, Fields, Read, Table, WritePlan};
+use crate::unit::{Refusal, Sink, Unit, Verdict, When};
 
 /// Where the desk's commands go.
 pub const UNIT: UnitId = UnitId("desk");
@@ -171,9 +171,11 @@ impl Unit for Desk {
         &[]
     }
 
-    fn open(&mut self, _read: &mut ReadFn<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
+    fn open(&mut self, _reads: &mut Vec<Read>) {}
+
+    fn opening(&mut self, _at: usize, _row: &dyn Fields) {}
+
+    fn opened(&mut self) {}
 
     fn want(&mut self, body: &dyn Payload) {
         let item = body.expect_ref::<Command>().item();

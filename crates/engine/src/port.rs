@@ -505,6 +505,12 @@ pub trait Store {
         Err(Fault::Fatal("no copy was begun".to_owned()))
     }
 
+    /// Whether each [`Tx::read`] waits for a network. The loop then reads ahead what will probably be
+    /// needed, so that the number of rounds does not depend on the size of a batch.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// What it has done so far.
     fn counters(&self) -> StoreCounters {
         StoreCounters::default()

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use jangbu_kernel::domain::Ctx;
 use jangbu_kernel::{Correlation, Envelope, Job, Payload, Time, UnitId};
 
-use crate::port::{Each, Fault, Fields, Read, ReadPlan, Table, WritePlan};
+use crate::port::{Fields, Read, Table, WritePlan};
 
 /// How a unit decided a command.
 #[derive(Debug)]
@@ -103,8 +103,38 @@ pub enum When {
     After,
 }
 
-/// Runs reads in the transaction under way.
-pub type ReadFn<'a> = dyn FnMut(&ReadPlan, &mut Each<'_>) -> Result<(), Fault> + 'a;
+/// Hints of hints of hints are the last that are followed.
+const DEPTH: u8 = 3;
+
+/// Commands that will probably follow from another in this cell, so that the rows which they want can
+/// be read before they are there. A wrong hint costs a read, a missing one costs a round later;
+/// nothing else depends on them. Of a hint only what it wants counts.
+#[derive(Debug, Default)]
+pub struct Hints {
+    queue: Vec<(u8, UnitId, Box<dyn Payload>)>,
+    depth: u8,
+}
+
+impl Hints {
+    /// Unit `to` will probably be asked `body`, or something that wants the same rows.
+    pub fn add(&mut self, to: UnitId, body: impl Payload) {
+        self.forward(to, Box::new(body));
+    }
+
+    /// The same with a command that is erased already.
+    pub fn forward(&mut self, to: UnitId, body: Box<dyn Payload>) {
+        if self.depth < DEPTH {
+            self.queue.push((self.depth + 1, to, body));
+        }
+    }
+
+    /// The next one; what is added now follows from it.
+    pub(crate) fn next(&mut self) -> Option<(UnitId, Box<dyn Payload>)> {
+        let next = self.queue.pop();
+        self.depth = next.as_ref().map_or(0, |(depth, ..)| *depth);
+        next.map(|(_, to, body)| (to, body))
+    }
+}
 
 /// A domain behind its adapter.
 pub trait Unit {
@@ -114,12 +144,22 @@ pub trait Unit {
     /// The tables whose due rows wake it.
     fn timers(&self) -> &[&'static Table];
 
-    /// Called once before the first batch, and again after [`Unit::clear`]: loads what it must
-    /// always know, such as the highest key of each table.
-    fn open(&mut self, read: &mut ReadFn<'_>) -> Result<(), Fault>;
+    /// Called once before the first batch, and again after [`Unit::clear`]: adds the reads of what it
+    /// must always know, such as the highest key of each table.
+    fn open(&mut self, reads: &mut Vec<Read>);
+
+    /// Takes in a row of the read that it has added in place `at`.
+    fn opening(&mut self, at: usize, row: &dyn Fields);
+
+    /// Those reads are done.
+    fn opened(&mut self);
 
     /// Names the rows that the command needs.
     fn want(&mut self, body: &dyn Payload);
+
+    /// Names commands that will probably follow from this one, as far as the rows that are held tell.
+    /// Asked only when each read is far away.
+    fn ahead(&self, _body: &dyn Payload, _hints: &mut Hints) {}
 
     /// Adds a read for each wanted row that is not held. Nothing added: nothing is missing.
     fn missing(&mut self, reads: &mut Vec<Read>);

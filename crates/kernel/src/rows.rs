@@ -133,6 +133,11 @@ impl<K: Copy + Eq + Hash + Debug, R: Clone> Rows<K, R> {
         self.slots.contains_key(&key)
     }
 
+    /// The row of `key`, if it is held: for guesses, which may know less than there is.
+    pub fn peek(&self, key: K) -> Option<&R> {
+        self.slots.get(&key)?.row.as_ref()
+    }
+
     /// The version of `key`'s row: how many commands have changed it.
     pub fn version(&self, key: K) -> i64 {
         self.slots.get(&key).map_or(0, |slot| slot.version)

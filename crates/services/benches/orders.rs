@@ -113,11 +113,12 @@ fn main() {
     );
     let per = |a: u64, b: u64| (a - b) as f64 / n;
     println!(
-        "per order: commits {:.3} commands {:.1} rows {:.1} read {:.1} events {:.1} pages {:.2} wal {:.0} B",
+        "per order: commits {:.3} commands {:.1} rows {:.1} read {:.1} in {:.3} rounds, events {:.1} pages {:.2} wal {:.0} B",
         per(after.commits, before.commits),
         per(after.commands, before.commands),
         per(after.rows, before.rows),
         per(after.rows_read, before.rows_read),
+        per(after.reads, before.reads),
         per(after.events, before.events),
         per(after.pages, before.pages),
         per(after.wal_bytes, before.wal_bytes),

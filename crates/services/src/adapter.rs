@@ -5,8 +5,8 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use jangbu_engine::port::{By, Fault, Fields, Read, Table, WritePlan};
-use jangbu_engine::unit::{ReadFn, Refusal, Sink, Unit, Verdict, When};
+use jangbu_engine::port::{By, Fields, Read, Table, WritePlan};
+use jangbu_engine::unit::{Hints, Refusal, Sink, Unit, Verdict, When};
 use jangbu_kernel::domain::{Coded, Ctx, Domain, Out};
 use jangbu_kernel::{Envelope, Origin, Payload, UnitId};
 use serde_json::Value;
@@ -23,6 +23,10 @@ pub trait Service: Send + 'static {
 
     /// Hands each of its tables to `each`, always in the same order.
     fn bind(rows: &mut <Self::Domain as Domain>::Rows, each: &mut dyn FnMut(&mut dyn Bound));
+
+    /// Names commands of other units that will probably follow from `command`, as far as the rows
+    /// that are held tell: what they want is read ahead.
+    fn ahead(_command: &Asked<Self>, _rows: &<Self::Domain as Domain>::Rows, _hints: &mut Hints) {}
 
     /// The command that tells saga `parent` the answer to its `step`.
     fn answered(
@@ -118,24 +122,30 @@ impl<S: Service> Unit for DomainUnit<S> {
         S::TIMERS
     }
 
-    fn open(&mut self, read: &mut ReadFn<'_>) -> Result<(), Fault> {
-        let mut reads = Vec::new();
-        self.each(|bound, _| {
+    fn open(&mut self, reads: &mut Vec<Read>) {
+        self.each(|bound, state| {
             let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
             let by = By::Range { from, to, descending: true, limit: 1 };
             reads.push(Read { table: bound.table(), by });
+            *state = TableState { high: i64::MIN, high_after: i64::MIN, asked: Vec::new() };
         });
-        let mut highest = vec![i64::MIN; reads.len()];
-        read(&reads, &mut |at, row| highest[at] = row.int(0))?;
-        for (state, high) in self.tables.iter_mut().zip(&highest) {
-            *state = TableState { high: *high, high_after: *high, asked: Vec::new() };
-        }
-        S::opened(&mut self.rows, &|at| highest[at]);
-        Ok(())
+    }
+
+    fn opening(&mut self, at: usize, row: &dyn Fields) {
+        let state = &mut self.tables[at];
+        (state.high, state.high_after) = (row.int(0), row.int(0));
+    }
+
+    fn opened(&mut self) {
+        S::opened(&mut self.rows, &|at| self.tables[at].high);
     }
 
     fn want(&mut self, body: &dyn Payload) {
         S::Domain::want(body.expect_ref(), &mut self.rows);
+    }
+
+    fn ahead(&self, body: &dyn Payload, hints: &mut Hints) {
+        S::ahead(body.expect_ref(), &self.rows, hints);
     }
 
     fn missing(&mut self, reads: &mut Vec<Read>) {

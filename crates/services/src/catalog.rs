@@ -1,5 +1,7 @@
 //! Catalog's rows, and how its offers reach order.
 
+mod ahead;
+
 use std::sync::Arc;
 
 use jangbu_domain::catalog::Catalog;
@@ -12,7 +14,7 @@ use jangbu_domain::inventory::command as inventory;
 use jangbu_domain::order::command as order;
 use jangbu_domain::order::model::Offer;
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
-use jangbu_engine::unit::Sink;
+use jangbu_engine::unit::{Hints, Sink};
 use jangbu_kernel::{
     CategoryId, Ctx, Envelope, Money, Origin, Payload, ProductId, SkuId, Time, UnitId,
 };
@@ -238,6 +240,10 @@ impl Service for CatalogService {
         each(&mut rows.sku);
         each(&mut rows.code);
         each(&mut rows.price);
+    }
+
+    fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
+        ahead::ahead(command, rows, hints);
     }
 
     fn subject(command: &Command) -> String {

@@ -1,5 +1,7 @@
 //! Coupon's rows, and how its answers reach the order that asked.
 
+mod ahead;
+
 use std::sync::Arc;
 
 use jangbu_domain::coupon::Coupons;
@@ -10,7 +12,7 @@ use jangbu_domain::coupon::model::{
 use jangbu_domain::coupon::terms::{Funding, Kind, Terms, Valid};
 use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
-use jangbu_engine::unit::Sink;
+use jangbu_engine::unit::{Hints, Sink};
 use jangbu_kernel::domain::{Coded, Ctx, Domain};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{CampaignId, CouponId, Envelope, OrderId, Time, UserId};
@@ -286,6 +288,10 @@ impl Service for CouponService {
         each(&mut rows.coupon);
         each(&mut rows.holder);
         each(&mut rows.issue);
+    }
+
+    fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
+        ahead::ahead(command, rows, hints);
     }
 
     fn answered(parent: i64, asked: u16, answer: Result<&Reply, &Reject>) -> Option<Envelope> {

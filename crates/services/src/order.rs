@@ -1,5 +1,6 @@
 //! Order's rows, what it publishes, and what the buyer who waits is told.
 
+mod ahead;
 mod columns;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use jangbu_domain::order::model::{
     CouponUse, Earning, Offer, Order, Outcome, PayMode, PointUse, State, Step,
 };
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
-use jangbu_engine::unit::{Signal, Sink};
+use jangbu_engine::unit::{Hints, Signal, Sink};
 use jangbu_kernel::{
     CouponId, Ctx, Domain, Envelope, OrderId, Origin, Secret, SkuId, Time, UserId,
 };
@@ -224,6 +225,10 @@ impl Service for OrderService {
     fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
         each(&mut rows.offer);
         each(&mut rows.order);
+    }
+
+    fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
+        ahead::ahead(command, rows, hints);
     }
 
     fn subject(command: &Command) -> String {

@@ -1,5 +1,6 @@
 //! Payment's rows, and how its events reach the ledger and the order.
 
+mod ahead;
 mod parts;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use jangbu_domain::payment::command::{About, Command, Event, Purpose, Reject, Re
 use jangbu_domain::payment::model::{Mode, Op, Payment, RefundState, State};
 use jangbu_domain::point::command as point;
 use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
-use jangbu_engine::unit::{Signal, Sink};
+use jangbu_engine::unit::{Hints, Signal, Sink};
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time, UserId};
 use serde_json::{Value, json};
@@ -148,6 +149,10 @@ impl Service for PaymentService {
 
     fn bind(rows: &mut Rows, each: &mut dyn FnMut(&mut dyn Bound)) {
         each(&mut rows.payment);
+    }
+
+    fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
+        ahead::ahead(command, rows, hints);
     }
 
     fn answered(parent: i64, asked: u16, answer: Result<&Reply, &Reject>) -> Option<Envelope> {

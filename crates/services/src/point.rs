@@ -1,5 +1,7 @@
 //! Point's rows, and how its answers reach the order that asked and its movements the ledger.
 
+mod ahead;
+
 use jangbu_domain::order::command::{SagaEvent, step};
 use jangbu_domain::point::Points;
 use jangbu_domain::point::command::{Command, Event, Kind, Move, Reject, Reply};
@@ -9,7 +11,7 @@ use jangbu_domain::point::model::{
 };
 use jangbu_domain::{ledger, payment};
 use jangbu_engine::port::{Col, Fields, RowWriter, Table};
-use jangbu_engine::unit::Sink;
+use jangbu_engine::unit::{Hints, Sink};
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Domain, Envelope, OrderId, Origin, RefundId, Time, UserId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -270,6 +272,10 @@ impl Service for PointService {
         each(&mut rows.timer);
         each(&mut rows.credit);
         each(&mut rows.usage);
+    }
+
+    fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
+        ahead::ahead(command, rows, hints);
     }
 
     fn answered(parent: i64, asked: u16, answer: Result<&Reply, &Reject>) -> Option<Envelope> {

@@ -85,8 +85,9 @@ pub(crate) struct Station {
 }
 
 impl Station {
-    pub(crate) fn new(units: &[UnitId], clock: &Arc<Hand>, exit: &Exit) -> Self {
-        let memory = Memory::new();
+    /// `far`: its store is behind a network, so that it reads ahead.
+    pub(crate) fn new(units: &[UnitId], clock: &Arc<Hand>, exit: &Exit, far: bool) -> Self {
+        let memory = if far { Memory::new().far() } else { Memory::new() };
         found(&memory);
         let codecs = registry::units(units, &rules());
         let tables = codecs.iter().flat_map(|unit| unit.timers());

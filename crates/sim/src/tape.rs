@@ -31,6 +31,10 @@ impl Store for Tape<'_> {
         let Self { store, tables, touched } = self;
         Ok(Box::new(TapedTx { tx: store.begin()?, tables, touched }))
     }
+
+    fn is_far(&self) -> bool {
+        self.store.is_far()
+    }
 }
 
 struct TapedTx<'a> {

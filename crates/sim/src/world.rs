@@ -86,7 +86,9 @@ impl World {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
         let (clock, exit) = (Arc::new(Hand::at(START)), Exit::default());
-        let stations = plan.cut.iter().map(|units| Station::new(units, &clock, &exit));
+        // What is read ahead changes nothing, so it is no part of the plan.
+        let far = seed % 2 == 1;
+        let stations = plan.cut.iter().map(|units| Station::new(units, &clock, &exit, far));
         let (stations, facts): (Vec<_>, Vec<_>) = stations.map(|s| (s, Vec::new())).unzip();
         let (auditor, actions) = (Auditor::new(plan.cut.clone()), plan.actions);
         let mut trace = Trace::new(keep);

@@ -28,6 +28,7 @@ use crate::dump::{Dump, OwnedValue};
 pub struct Memory {
     shared: Arc<Mutex<Shared>>,
     faults: Faults,
+    far: bool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,12 @@ impl Memory {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same rows, as if they were behind a network: see [`Store::is_far`].
+    #[must_use]
+    pub fn far(self) -> Self {
+        Self { far: true, ..self }
     }
 
     /// What goes wrong: shared by all clones.
@@ -89,6 +96,10 @@ impl Store for MemoryStore {
         }
         drop(shared);
         Ok(Box::new(MemoryTx { store: self, overlay: Vec::new() }))
+    }
+
+    fn is_far(&self) -> bool {
+        self.memory.far
     }
 
     fn counters(&self) -> StoreCounters {

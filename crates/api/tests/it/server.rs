@@ -68,6 +68,7 @@ async fn metrics_have_the_names_that_the_bench_reads() {
         "pages_written",
         "wal_bytes",
         "rows_read",
+        "reads",
         "checkpoints",
         "rejects",
         "not_run",

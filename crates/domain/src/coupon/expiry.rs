@@ -7,7 +7,7 @@ use super::decide::{campaign_of, enter};
 use super::model::{IssueKey, Rows, State};
 
 /// A sweep looks at so many coupons: less than a cascade may have commands.
-const SLICE: u32 = 48;
+pub const SLICE: u32 = 48;
 
 /// The timer of a campaign. It may be early, late or double.
 pub(super) fn sweep(id: CampaignId, ctx: &Ctx, rows: &Rows, out: &mut Out<Event>) -> Reply {

@@ -36,6 +36,8 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use expiry::SLICE;
+
 /// The bounded context of campaigns and coupons.
 #[derive(Clone, Copy, Debug)]
 pub struct Coupons;

@@ -1,30 +1,20 @@
-//! Load and decide: everything between `begin` and the first write of a transaction.
+//! Decide: each root of a batch with everything that follows from it in this cell.
 
 use jangbu_kernel::{Ctx, Envelope, Origin, Payload, Time};
 
+use super::load::Earlier;
 use super::{Broken, Cell, Done};
 use crate::books::{Audited, Books};
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::desk::{self, Kept};
 use crate::mailbox::{Answer, Item};
-use crate::port::{Fault, Tx};
+use crate::port::Tx;
 use crate::unit::{Refusal, Verdict, When};
 
 /// More commands than this from one root are a bug in the domains: the root is set aside. (They
 /// must not be dropped: a posting to the ledger could be among them.)
 const CASCADE: usize = 64;
-
-/// What a key that came before is worth now.
-#[derive(Clone, Copy)]
-enum Earlier {
-    /// The same request: it gets the answer of the first one.
-    Same,
-    /// Another command had it, and made this.
-    Other(i64),
-    /// It is too old to be answered by what it made.
-    Expired(i64),
-}
 
 impl Cell {
     /// Load and decide: everything between `begin` and the first write.
@@ -53,88 +43,6 @@ impl Cell {
         Counters::add(&self.counters.read_ns, read + on_demand);
         Counters::add(&self.counters.decide_ns, watch.lap().saturating_sub(on_demand));
         Ok(done)
-    }
-
-    /// Reads the shard row and what units must always know, unless they are held already.
-    pub(super) fn open(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
-        if self.books.is_none() {
-            for unit in &mut self.units {
-                unit.open(&mut |plan, each| tx.read(plan, each))?;
-            }
-            self.books = Some(Books::open(tx)?);
-        }
-        Ok(())
-    }
-
-    pub(super) fn books(&mut self) -> &mut Books {
-        self.books.as_mut().unwrap_or_else(|| panic!("the books are open within a transaction"))
-    }
-
-    /// Idempotency and the rows of all roots: at most two reads each, whatever the batch size.
-    fn load(&mut self, tx: &mut dyn Tx, batch: &mut [Item], now: Time) -> Result<(), Fault> {
-        let books = self.books();
-        books.begin(now);
-        let now = books.shard.clock;
-        books.look_up(tx, batch.iter().filter_map(|item| item.envelope.key.as_deref()))?;
-        for item in batch.iter_mut() {
-            if item.envelope.now.0 == 0 {
-                item.envelope.now = now;
-            }
-            self.adopt(&mut item.envelope);
-        }
-        for _pass in 0..2 {
-            self.want(batch);
-            self.fetch(tx)?;
-        }
-        Ok(())
-    }
-
-    fn want(&mut self, batch: &[Item]) {
-        for Item { envelope, .. } in batch {
-            if let Some(unit) = self.unit(envelope.to) {
-                self.units[unit].want(&*envelope.body);
-            }
-        }
-    }
-
-    /// Points a repeated command at what its first run made; says what its key is worth.
-    fn adopt(&mut self, envelope: &mut Envelope) -> Option<Earlier> {
-        let key = envelope.key.as_deref()?;
-        let request = self.books.as_ref()?.recall(key)?;
-        let resource = request.resource;
-        if request.is_expired(envelope.now) {
-            return Some(Earlier::Expired(resource));
-        }
-        if request.key.body != key.body {
-            return Some(Earlier::Other(resource));
-        }
-        let unit = self.unit(envelope.to)?;
-        self.units[unit].adopt(&mut *envelope.body, resource);
-        Some(Earlier::Same)
-    }
-
-    /// Reads what the units want and do not hold.
-    fn fetch(&mut self, tx: &mut dyn Tx) -> Result<(), Fault> {
-        self.reads.clear();
-        let mut owners = Vec::new();
-        for (at, unit) in self.units.iter_mut().enumerate() {
-            unit.missing(&mut self.reads);
-            owners.resize(self.reads.len(), at);
-        }
-        if self.reads.is_empty() {
-            return Ok(());
-        }
-        let (units, reads) = (&mut self.units, &self.reads);
-        let mut rows = 0;
-        tx.read(reads, &mut |read, row| {
-            rows += 1;
-            units[owners[read]].absorb(reads[read].table, row);
-        })?;
-        for unit in units {
-            unit.absorbed();
-        }
-        Counters::add(&self.counters.rows_read, rows);
-        Ok(())
     }
 
     /// Decides one root command and everything that follows from it in this cell.
@@ -190,15 +98,12 @@ impl Cell {
         let (unit, body) = self.kept(envelope.body.expect_ref());
         envelope.body = body;
         if let Some(key) = envelope.key.as_deref() {
-            self.books().look_up(tx, std::iter::once(key))?;
+            self.look_up(tx, &envelope)?;
             if self.books().recall(key).is_some() {
                 return Ok(());
             }
         }
-        for _pass in 0..2 {
-            self.units[unit].want(&*envelope.body);
-            self.fetch_one(tx, unit, on_demand)?;
-        }
+        self.bring(tx, (unit, &*envelope.body), on_demand)?;
         let ctx = Ctx { correlation: envelope.correlation.clone(), ..ctx.clone() };
         Counters::add(&self.counters.commands, 1);
         let verdict = self.units[unit].decide(&envelope, &ctx, &mut self.sink);
@@ -280,10 +185,7 @@ impl Cell {
             };
             steps += 1;
             assert!(steps <= CASCADE, "a cascade of more than {CASCADE} commands");
-            for _pass in 0..2 {
-                self.units[unit].want(&*effect.body);
-                self.fetch_one(tx, unit, on_demand)?;
-            }
+            self.bring(tx, (unit, &*effect.body), on_demand)?;
             Counters::add(&self.counters.commands, 1);
             if let Verdict::Refused(Refusal { code, .. }) =
                 self.units[unit].decide(&effect, ctx, &mut self.sink)
@@ -295,25 +197,6 @@ impl Cell {
                 assert!(!fact, "{:?} refused a fact: {code}: {:?}", effect.to, effect.body);
             }
         }
-        Ok(())
-    }
-
-    fn fetch_one(&mut self, tx: &mut dyn Tx, unit: usize, ns: &mut u64) -> Result<(), Fault> {
-        self.reads.clear();
-        self.units[unit].missing(&mut self.reads);
-        if self.reads.is_empty() {
-            return Ok(());
-        }
-        let mut watch = Stopwatch::start();
-        let (unit, reads) = (&mut self.units[unit], &self.reads);
-        let mut rows = 0;
-        tx.read(reads, &mut |read, row| {
-            rows += 1;
-            unit.absorb(reads[read].table, row);
-        })?;
-        unit.absorbed();
-        Counters::add(&self.counters.rows_read, rows);
-        *ns += watch.lap();
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod reject;
 mod retain;
 mod retry;
 mod rig;
+mod rounds;
 mod schema;
 mod shelf;
 mod shop;

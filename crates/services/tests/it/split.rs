@@ -11,7 +11,9 @@ use jangbu_store::{Dump, OwnedValue};
 use proptest::prelude::*;
 
 use crate::history::{Sent, compile, everything, history};
-use crate::rig::{ONE, Rig, Seen, files, memories, open_all, rows, same_rows, schemas};
+use crate::rig::{
+    ONE, Rig, Seen, files, memories, memory, open_all, rows, same_rows, schemas,
+};
 
 /// Everything that may depend on how commands were grouped into commits: whole tables, columns,
 /// and the folded events. Nothing else may.
@@ -108,6 +110,16 @@ proptest! {
         let whole = run(&sent, &[], &memories(1));
         compare(&whole, &run(&sent, &vec![1; sent.len()], &memories(1)));
         compare(&whole, &run(&sent, &sizes, &memories(1)));
+    }
+
+    #[test]
+    fn what_is_read_ahead_changes_nothing(
+        ops in history(everything(), 10..60),
+        sizes in prop::collection::vec(1..12_usize, 0..12),
+    ) {
+        let sent = compile(&ops);
+        let far: Arc<dyn Backend> = Arc::new(memory().far());
+        compare(&run(&sent, &sizes, &memories(1)), &run(&sent, &sizes, &[far]));
     }
 }
 

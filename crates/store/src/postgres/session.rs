@@ -180,6 +180,10 @@ impl Store for Session<'_> {
         Ok(())
     }
 
+    fn is_far(&self) -> bool {
+        true
+    }
+
     fn counters(&self) -> StoreCounters {
         self.counters
     }
