@@ -76,9 +76,7 @@ pub(crate) fn remove_derived(dir: &DataDir) -> Result<()> {
 pub(crate) fn here(dir: &DataDir) -> Result<()> {
     match Mark::of_dir(dir.path())? {
         None => Ok(()),
-        Some(mark) => {
-            Err(Usage(anyhow!("{}: {}", dir.path().display(), mark.refusal())).into())
-        }
+        Some(mark) => Err(Usage(anyhow!("{}: {}", dir.path().display(), mark.refusal())).into()),
     }
 }
 

@@ -4,14 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::{
-    Error, Step, Store,
-    book::Book,
-    hot, postgres,
-    rows::Source,
-    store,
-    watch::Watch,
-};
+use crate::{Error, Step, Store, book::Book, hot, postgres, rows::Source, store, watch::Watch};
 
 /// A snapshot that is held.
 #[derive(Debug)]

@@ -58,12 +58,7 @@ impl Directory {
         Ok(self.reader.insert(reader).as_mut())
     }
 
-    fn read(
-        &mut self,
-        table: &'static Table,
-        by: By,
-        each: &mut EachRow<'_>,
-    ) -> Result<(), Fault> {
+    fn read(&mut self, table: &'static Table, by: By, each: &mut EachRow<'_>) -> Result<(), Fault> {
         self.reader()?.read(&[Read { table, by }], &mut |_, row| each(row))
     }
 

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password() {
-        let shown = shown_url("postgres://kim:p@ss?@db.example:5432/shop?connect_timeout=3", "jangbu");
+        let shown =
+            shown_url("postgres://kim:p@ss?@db.example:5432/shop?connect_timeout=3", "jangbu");
         assert!(!shown.contains("p@ss"), "{shown}");
         let shown = shown_url("postgresql://kim:secret@db:5432/shop?x=secret", "jangbu");
         assert_eq!(shown, "postgres://db:5432/shop (jangbu)");

@@ -23,9 +23,7 @@ impl Told {
         let Self { from, to, commit, sums, begun } = self;
         let (rows, seconds) = (super::total(sums), begun.elapsed().as_secs_f64());
         if as_json {
-            let table = |(table, sum): &(&jangbu_engine::port::Table, jangbu_store::Checksum)| {
-                json!({ "table": table.name, "rows": sum.rows, "checksum": sum.to_string() })
-            };
+            let table = |(table, sum): &(&jangbu_engine::port::Table, jangbu_store::Checksum)| json!({ "table": table.name, "rows": sum.rows, "checksum": sum.to_string() });
             let tables: Vec<_> = sums.iter().map(table).collect();
             let told = json!({
                 "from": from, "to": to, "commit": commit, "rows": rows, "seconds": seconds,
@@ -33,7 +31,8 @@ impl Told {
             });
             return Ok(serde_json::to_string_pretty(&told)? + "\n");
         }
-        let mut text = format!("{:<14} {:>12}  checksum, the same on both sides\n", "table", "rows");
+        let mut text =
+            format!("{:<14} {:>12}  checksum, the same on both sides\n", "table", "rows");
         for (table, sum) in sums {
             writeln!(text, "{:<14} {:>12}  {sum}", table.name, sum.rows)?;
         }

@@ -49,7 +49,8 @@ fn sold(data: &Path, orders: usize) {
     let skus = server.seed(3, 100_000);
     for n in 0..orders {
         let token = if n % 7 == 3 { "tok_declined" } else { "tok_ok" };
-        let answer = server.order(&format!("o-{n}"), &skus[n % 3], 1 + n as i64 % 3, token).unwrap();
+        let answer =
+            server.order(&format!("o-{n}"), &skus[n % 3], 1 + n as i64 % 3, token).unwrap();
         assert!([201, 402].contains(&answer.status), "{answer:?}");
     }
     assert!(server.stop().success());
@@ -187,7 +188,9 @@ fn a_move_that_is_killed_anywhere_goes_on_and_loses_nothing() {
     };
     let back = ["move", "--from", &url, "--to", text(&data), "--chunk", "3"];
     let mut kills = 0;
-    for (table, more) in [("migration", 0), ("request", 0), ("orders", 0), ("orders", 50), ("entry", 0)] {
+    for (table, more) in
+        [("migration", 0), ("request", 0), ("orders", 0), ("orders", 50), ("entry", 0)]
+    {
         kills += i32::from(kill_when(&back, || arriving() && rows(table) > more));
         let (code, said) = run(&["serve", "--data", text(&data), "--listen", "127.0.0.1:0"]);
         assert!(code == 2 && said.contains("jangbu move"), "{code}: {said}");
@@ -210,25 +213,49 @@ fn copy(data: &Path, name: &str) -> PathBuf {
 
 /// Statements that both databases understand, and how PostgreSQL comes back from them.
 const BREACHES: &[(&str, &str)] = &[
-    ("UPDATE orders SET total = total + 1 WHERE id = (SELECT min(id) FROM orders)", "total = total - 1"),
+    (
+        "UPDATE orders SET total = total + 1 WHERE id = (SELECT min(id) FROM orders)",
+        "total = total - 1",
+    ),
     ("UPDATE orders SET state = 9 WHERE id = (SELECT min(id) FROM orders)", "state = 8"),
-    ("UPDATE payment SET amount = amount + 1 WHERE id = (SELECT min(id) FROM payment)", "amount = amount - 1"),
-    ("UPDATE reservation SET state = 4 WHERE order_id = (SELECT min(order_id) FROM reservation)", "state = 3"),
+    (
+        "UPDATE payment SET amount = amount + 1 WHERE id = (SELECT min(id) FROM payment)",
+        "amount = amount - 1",
+    ),
+    (
+        "UPDATE reservation SET state = 4 WHERE order_id = (SELECT min(order_id) FROM reservation)",
+        "state = 3",
+    ),
     (
         "UPDATE stock SET received = received + 1, available = available + 1 WHERE sku = (SELECT min(sku) FROM stock)",
         "received = received - 1, available = available - 1",
     ),
-    ("UPDATE account SET debits = debits + 1 WHERE id = (SELECT min(id) FROM account)", "debits = debits - 1"),
+    (
+        "UPDATE account SET debits = debits + 1 WHERE id = (SELECT min(id) FROM account)",
+        "debits = debits - 1",
+    ),
     (
         "UPDATE entry SET amount = amount + 1 WHERE source = (SELECT min(source) FROM entry) AND seq = 1 AND leg = 0",
         "amount = amount - 1",
     ),
-    ("UPDATE chain SET entries = entries + 1 WHERE commit_no = (SELECT max(commit_no) FROM chain)", "entries = entries - 1"),
+    (
+        "UPDATE chain SET entries = entries + 1 WHERE commit_no = (SELECT max(commit_no) FROM chain)",
+        "entries = entries - 1",
+    ),
     ("UPDATE outbox SET key = key + 1 WHERE seq = (SELECT max(seq) FROM outbox)", "key = key - 1"),
-    ("UPDATE idem SET request = request + 1 WHERE hash = (SELECT min(hash) FROM idem)", "request = request - 1"),
+    (
+        "UPDATE idem SET request = request + 1 WHERE hash = (SELECT min(hash) FROM idem)",
+        "request = request - 1",
+    ),
     ("UPDATE shard SET commits = commits + 1 WHERE id = 0", "commits = commits - 1"),
-    ("UPDATE sku SET product = product + 1 WHERE id = (SELECT min(id) FROM sku)", "product = product - 1"),
-    ("UPDATE offer SET price = price + 1 WHERE sku = (SELECT min(sku) FROM offer)", "price = price - 1"),
+    (
+        "UPDATE sku SET product = product + 1 WHERE id = (SELECT min(id) FROM sku)",
+        "product = product - 1",
+    ),
+    (
+        "UPDATE offer SET price = price + 1 WHERE sku = (SELECT min(sku) FROM offer)",
+        "price = price - 1",
+    ),
 ];
 
 #[test]

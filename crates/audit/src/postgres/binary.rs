@@ -138,10 +138,8 @@ mod tests {
 
     #[test]
     fn rows_are_the_same_however_they_are_cut() {
-        let wanted = vec![
-            vec![Some(b"a".to_vec()), None],
-            vec![Some(Vec::new()), Some(b"xyz".to_vec())],
-        ];
+        let wanted =
+            vec![vec![Some(b"a".to_vec()), None], vec![Some(Vec::new()), Some(b"xyz".to_vec())]];
         for size in 1..=sent().len() {
             let (mut rows, mut found) = (Decoder::new(2), Vec::new());
             for piece in sent().chunks(size) {

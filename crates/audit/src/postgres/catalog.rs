@@ -143,7 +143,8 @@ mod tests {
     use super::*;
 
     fn table(columns: &[(&str, &str, i64)]) -> Table {
-        let column = |(name, kind, key): &(&str, &str, i64)| Column::new((*name).into(), kind, *key);
+        let column =
+            |(name, kind, key): &(&str, &str, i64)| Column::new((*name).into(), kind, *key);
         Table { name: "t".into(), columns: columns.iter().map(column).collect() }
     }
 

@@ -80,9 +80,8 @@ pub(super) async fn check(client: &Client, schema: &str, book: &mut Book) -> Res
 /// Compares the list of steps in the copy with those that the program knows.
 pub(super) fn steps(copy: &Connection, known: &[Step], book: &mut Book) -> Result<(), Error> {
     let mut statement = copy.prepare("SELECT version, sha256 FROM migration ORDER BY version")?;
-    let applied = statement.query_map([], |row| {
-        Ok(Step { version: row.get(0)?, sha256: row.get(1)? })
-    })?;
+    let applied =
+        statement.query_map([], |row| Ok(Step { version: row.get(0)?, sha256: row.get(1)? }))?;
     let applied = applied.collect::<Result<Vec<_>, _>>()?;
     for (at, step) in (1..).zip(&applied) {
         if step.version != at {
@@ -94,7 +93,8 @@ pub(super) fn steps(copy: &Connection, known: &[Step], book: &mut Book) -> Resul
         return Ok(());
     }
     for step in applied.iter().filter(|step| !known.contains(step)) {
-        let detail = format!("its text has the hash {}, which this program does not know", step.sha256);
+        let detail =
+            format!("its text has the hash {}, which this program does not know", step.sha256);
         book.find(STEP, format!("step {}", step.version), detail);
     }
     for step in known.iter().skip(applied.len()) {

@@ -157,7 +157,10 @@ fn a_breach_is_found_on_postgresql_as_in_a_file() {
     clean.iter().for_each(|(table, rows)| replace(&server, table, rows));
     let report = server.prove(sound.path());
     assert_eq!(about_books(&report), [], "{report}");
-    assert_eq!(report.conditions.orders, prove(&Options::new(sound.path())).unwrap().conditions.orders);
+    assert_eq!(
+        report.conditions.orders,
+        prove(&Options::new(sound.path())).unwrap().conditions.orders
+    );
     let all = SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL).chain(coupons::SQL);
     let (mut rules, mut breaches) = (BTreeMap::new(), 0);
     for (rule, sql, _) in all.filter(|(_, sql, _)| !sql.contains("hot_log")) {
@@ -174,7 +177,11 @@ fn a_breach_is_found_on_postgresql_as_in_a_file() {
         *rules.entry(*rule).or_insert(0) += 1;
     }
     // The others need a value that PostgreSQL's types refuse.
-    assert!(breaches > 200 && rules.len() > 90, "only {breaches} breaches of {} rules", rules.len());
+    assert!(
+        breaches > 200 && rules.len() > 90,
+        "only {breaches} breaches of {} rules",
+        rules.len()
+    );
     assert_eq!(about_books(&server.prove(sound.path())), []);
 }
 
@@ -202,7 +209,9 @@ fn schema(server: &Server) {
             ));
         }
     }
-    server.run(&format!("{MIGRATION}; INSERT INTO migration VALUES (1, 'a', 'x', 0), (2, 'b', 'y', 0)"));
+    server.run(&format!(
+        "{MIGRATION}; INSERT INTO migration VALUES (1, 'a', 'x', 0), (2, 'b', 'y', 0)"
+    ));
 }
 
 fn without_triggers(sql: &str) -> (String, Vec<(&str, &str)>) {

@@ -26,7 +26,8 @@ fn doing(what: &str, table: &Table) -> String {
 
 /// Adds the rows of `plan`, which are all of `table`, all or none.
 pub fn put(link: &Link, schema: &str, table: &Table, plan: &WritePlan) -> Result<(), Fault> {
-    let sql = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", name(schema, table), columns(table));
+    let sql =
+        format!("COPY {} ({}) FROM STDIN (FORMAT binary)", name(schema, table), columns(table));
     link.run(async {
         let sink = link.client().copy_in::<_, Bytes>(&sql).await?;
         let mut sink = pin!(sink);
@@ -55,7 +56,8 @@ pub fn rows(
     each: &mut dyn FnMut(&dyn Fields),
 ) -> Result<(), Fault> {
     let key = quoted(table.key);
-    let bounds: Vec<String> = from[..table.key.len()].iter().map(|n| format!("'{n}'::bigint")).collect();
+    let bounds: Vec<String> =
+        from[..table.key.len()].iter().map(|n| format!("'{n}'::bigint")).collect();
     let sql = format!(
         "COPY (SELECT {} FROM {} WHERE ({key}) >= ({}) ORDER BY {key} LIMIT {limit}) TO STDOUT \
          (FORMAT binary)",
@@ -67,26 +69,18 @@ pub fn rows(
     link.run(async {
         let sent = link.client().copy_out(&sql).await.map_err(wrap)?;
         let mut sent = pin!(sent);
-        let mut rows = Rows { table, bytes: Vec::new(), at: 0, begun: false, fields: Vec::new() };
-        let mut ended = false;
+        let mut rows = Rows::new(table);
         while let Some(piece) = sent.next().await {
-            rows.bytes.extend_from_slice(&piece.map_err(wrap)?);
-            while let Some(more) = rows.cut() {
-                ended = !more?;
-                if ended {
-                    break;
-                }
-                each(&rows);
-            }
-            rows.bytes.drain(..std::mem::take(&mut rows.at));
+            rows.feed(&piece.map_err(wrap)?, each)?;
         }
-        if ended { Ok(()) } else { Err(rows.garbled()) }
+        if rows.ended { Ok(()) } else { Err(rows.garbled()) }
     })
 }
 
 /// The highest key of a table.
 pub fn last(link: &Link, schema: &str, table: &'static Table) -> Result<Option<Key>, Fault> {
-    let down: Vec<String> = table.key.iter().map(|key| format!("{} DESC", text::quoted(key))).collect();
+    let down: Vec<String> =
+        table.key.iter().map(|key| format!("{} DESC", text::quoted(key))).collect();
     let sql = format!(
         "SELECT {} FROM {} ORDER BY {} LIMIT 1",
         quoted(table.key),
@@ -109,7 +103,8 @@ fn name(schema: &str, table: &Table) -> String {
 
 fn columns(table: &Table) -> String {
     let version = table.versioned.then_some("version");
-    let names = table.key.iter().copied().chain(table.cols.iter().map(|col| col.name)).chain(version);
+    let names =
+        table.key.iter().copied().chain(table.cols.iter().map(|col| col.name)).chain(version);
     quoted(&names.collect::<Vec<_>>())
 }
 
@@ -136,10 +131,31 @@ struct Rows {
     bytes: Vec<u8>,
     at: usize,
     begun: bool,
+    ended: bool,
     fields: Vec<Option<Range<usize>>>,
 }
 
 impl Rows {
+    fn new(table: &'static Table) -> Self {
+        let (bytes, fields) = (Vec::new(), Vec::new());
+        Self { table, bytes, at: 0, begun: false, ended: false, fields }
+    }
+
+    /// Takes the next piece, and hands out the rows that are whole now.
+    fn feed(&mut self, piece: &[u8], each: &mut dyn FnMut(&dyn Fields)) -> Result<(), Fault> {
+        self.bytes.extend_from_slice(piece);
+        while !self.ended
+            && let Some(more) = self.cut()
+        {
+            self.ended = !more?;
+            if !self.ended {
+                each(self);
+            }
+        }
+        self.bytes.drain(..std::mem::take(&mut self.at));
+        Ok(())
+    }
+
     /// Cuts the next row: `None` as long as it is not there, `Some(false)` at the end.
     fn cut(&mut self) -> Option<Result<bool, Fault>> {
         if !self.begun {

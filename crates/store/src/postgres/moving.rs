@@ -61,11 +61,11 @@ pub fn clear(link: &Link, schema: &str) -> Result<(), Fault> {
 /// that each transaction of an owner begins with. Refused while an owner has a lease.
 pub fn hold(link: &Link, schema: &str) -> Result<(), Fault> {
     // The connection of a move that was killed may hold it for a moment.
-    if let Err(error) = link.run(link.client().batch_execute(&lease::lock_session(schema))) {
-        return Err(match error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
-            true => in_use(schema, None),
-            false => fault_of(&error, "locking the schema"),
-        });
+    let locked = link.run(link.client().batch_execute(&lease::lock_session(schema)));
+    if let Err(error) = locked {
+        let busy = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        let other = || fault_of(&error, "locking the schema");
+        return Err(if busy { in_use(schema, None) } else { other() });
     }
     let sql = format!(
         "SELECT address FROM {}.owner WHERE cell = 0 AND until > clock_timestamp()",

@@ -24,7 +24,8 @@ impl Sqlite {
         let mut conn = self.connect()?;
         migrate::run(&mut conn, &self.migrations)?;
         self.settle(&conn)?;
-        let eased = conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 4000");
+        let eased =
+            conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 4000");
         eased.map_err(|e| fault_of(&e, "opening a file to be filled"))?;
         Ok(Filling(conn))
     }

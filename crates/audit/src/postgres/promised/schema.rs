@@ -11,26 +11,16 @@ pub(super) struct Promise {
 }
 
 /// Triggers that refuse.
-pub(super) const TRIGGERS: &[(&str, &str)] = &[
-    ("audit_log", "audit_log_keeps"),
-    ("audit_log", "audit_log_stays"),
-];
+pub(super) const TRIGGERS: &[(&str, &str)] =
+    &[("audit_log", "audit_log_keeps"), ("audit_log", "audit_log_stays")];
 
 /// Every table of the truth.
 pub(super) const PROMISED: &[Promise] = &[
-    Promise {
-        table: "account",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (id)",
-        ],
-    },
+    Promise { table: "account", nullable: &[], constraints: &["PRIMARY KEY (id)"] },
     Promise {
         table: "audit_log",
         nullable: &["before", "after", "correlation"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-        ],
+        constraints: &["PRIMARY KEY (id)"],
     },
     Promise {
         table: "campaign",
@@ -56,50 +46,25 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "category",
         nullable: &["parent"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-            "CHECK code <> ''",
-            "CHECK (depth >= 1 AND depth <= 5)",
-        ],
+        constraints: &["PRIMARY KEY (id)", "CHECK code <> ''", "CHECK (depth >= 1 AND depth <= 5)"],
     },
-    Promise {
-        table: "chain",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (commit_no)",
-        ],
-    },
+    Promise { table: "chain", nullable: &[], constraints: &["PRIMARY KEY (commit_no)"] },
     Promise {
         table: "coupon_holder",
         nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (campaign, user_id)",
-            "CHECK (held >= 1 AND held <= most)",
-        ],
+        constraints: &["PRIMARY KEY (campaign, user_id)", "CHECK (held >= 1 AND held <= most)"],
     },
     Promise {
         table: "coupon_issue",
         nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (campaign, position)",
-            "CHECK position >= 1",
-        ],
+        constraints: &["PRIMARY KEY (campaign, position)", "CHECK position >= 1"],
     },
     Promise {
         table: "entry",
         nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (source, seq, leg)",
-            "CHECK amount <> 0",
-        ],
+        constraints: &["PRIMARY KEY (source, seq, leg)", "CHECK amount <> 0"],
     },
-    Promise {
-        table: "idem",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (hash)",
-        ],
-    },
+    Promise { table: "idem", nullable: &[], constraints: &["PRIMARY KEY (hash)"] },
     Promise {
         table: "journal",
         nullable: &[],
@@ -124,21 +89,23 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "movement",
         nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (id)",
-            "CHECK (kind = ANY (ARRAY[1, 2]))",
-        ],
+        constraints: &["PRIMARY KEY (id)", "CHECK (kind = ANY (ARRAY[1, 2]))"],
     },
-    Promise {
-        table: "offer",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (sku)",
-        ],
-    },
+    Promise { table: "offer", nullable: &[], constraints: &["PRIMARY KEY (sku)"] },
     Promise {
         table: "orders",
-        nullable: &["outcome", "reason", "token", "next_at", "settled_at", "correlation", "coupon_id", "coupon_scope", "expects", "shipments"],
+        nullable: &[
+            "outcome",
+            "reason",
+            "token",
+            "next_at",
+            "settled_at",
+            "correlation",
+            "coupon_id",
+            "coupon_scope",
+            "expects",
+            "shipments",
+        ],
         constraints: &[
             "PRIMARY KEY (id)",
             "CHECK (state >= 1 AND state <= 10)",
@@ -147,13 +114,7 @@ pub(super) const PROMISED: &[Promise] = &[
             "CHECK ((state <> ALL (ARRAY[3, 4, 5, 6, 8])) OR (((discount + points_paid) + points_earned) <= total))",
         ],
     },
-    Promise {
-        table: "outbox",
-        nullable: &["correlation"],
-        constraints: &[
-            "PRIMARY KEY (seq)",
-        ],
-    },
+    Promise { table: "outbox", nullable: &["correlation"], constraints: &["PRIMARY KEY (seq)"] },
     Promise {
         table: "payment",
         nullable: &["order_id", "psp_ref", "reason", "sent_at", "deadline", "next_at", "points_of"],
@@ -181,18 +142,12 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "point_credit",
         nullable: &["until"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-            "CHECK (kind = ANY (ARRAY[1, 2]))",
-            "CHECK amount > 0",
-        ],
+        constraints: &["PRIMARY KEY (id)", "CHECK (kind = ANY (ARRAY[1, 2]))", "CHECK amount > 0"],
     },
     Promise {
         table: "point_timer",
         nullable: &["next_at"],
-        constraints: &[
-            "PRIMARY KEY (user_id)",
-        ],
+        constraints: &["PRIMARY KEY (user_id)"],
     },
     Promise {
         table: "point_use",
@@ -206,40 +161,23 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "poison",
         nullable: &["correlation", "payload", "scope", "idem_key", "body"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-        ],
+        constraints: &["PRIMARY KEY (id)"],
     },
     Promise {
         table: "price",
         nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (sku, no)",
-            "CHECK amount >= 0",
-        ],
+        constraints: &["PRIMARY KEY (sku, no)", "CHECK amount >= 0"],
     },
     Promise {
         table: "product",
         nullable: &["category"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-            "CHECK (state = ANY (ARRAY[1, 2]))",
-        ],
+        constraints: &["PRIMARY KEY (id)", "CHECK (state = ANY (ARRAY[1, 2]))"],
     },
-    Promise {
-        table: "request",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (id)",
-        ],
-    },
+    Promise { table: "request", nullable: &[], constraints: &["PRIMARY KEY (id)"] },
     Promise {
         table: "reservation",
         nullable: &["next_at"],
-        constraints: &[
-            "PRIMARY KEY (order_id)",
-            "CHECK (state >= 1 AND state <= 5)",
-        ],
+        constraints: &["PRIMARY KEY (order_id)", "CHECK (state >= 1 AND state <= 5)"],
     },
     Promise {
         table: "shard",
@@ -254,18 +192,9 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "sku",
         nullable: &["code", "next_at"],
-        constraints: &[
-            "PRIMARY KEY (id)",
-            "CHECK price >= 0",
-        ],
+        constraints: &["PRIMARY KEY (id)", "CHECK price >= 0"],
     },
-    Promise {
-        table: "sku_code",
-        nullable: &[],
-        constraints: &[
-            "PRIMARY KEY (id)",
-        ],
-    },
+    Promise { table: "sku_code", nullable: &[], constraints: &["PRIMARY KEY (id)"] },
     Promise {
         table: "stock",
         nullable: &[],
@@ -293,9 +222,7 @@ pub(super) const PROMISED: &[Promise] = &[
     Promise {
         table: "user_email",
         nullable: &["user"],
-        constraints: &[
-            "PRIMARY KEY (index_high, index_low)",
-        ],
+        constraints: &["PRIMARY KEY (index_high, index_low)"],
     },
     Promise {
         table: "users",
