@@ -123,6 +123,7 @@ impl Found {
 /// The text of a constraint without what servers write in different ways: casts, quotes, parentheses,
 /// spaces.
 fn plain(text: &str) -> String {
+    let text = text.trim_end_matches(" NOT VALID");
     let bare = text.replace("::bigint", "").replace("::integer", "").replace("::text", "");
     bare.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '"')).collect()
 }

@@ -40,13 +40,19 @@ pub(crate) fn fill(text: &str, names: &Names) -> String {
     })
 }
 
-/// Runs statements that must change something.
-pub(crate) fn corrupt(dir: &Path, sql: &str) {
+/// The file of a directory, as somebody can change it who holds it.
+pub(crate) fn without_guards(dir: &Path) -> Connection {
     let db = Connection::open(dir.join("jangbu.db")).unwrap();
     db.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
     // Who holds the file can drop the triggers that keep the audit log as it is.
     let triggers = "DROP TRIGGER audit_log_keeps; DROP TRIGGER audit_log_stays";
     db.execute_batch(triggers).unwrap();
+    db
+}
+
+/// Runs statements that must change something.
+pub(crate) fn corrupt(dir: &Path, sql: &str) {
+    let db = without_guards(dir);
     for statement in sql.split("; ") {
         let changed = db.execute(statement, []).unwrap();
         assert!(changed > 0, "{statement} changes nothing");

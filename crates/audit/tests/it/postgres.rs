@@ -1,8 +1,10 @@
 //! The same books on PostgreSQL: the same rules find the same breaches, and what its schema must promise
 //! is missed when it is gone.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use jangbu_audit::{Error, Finding, Options, Report, Step, Store, prove};
 use rusqlite::{Connection, types::ValueRef};
@@ -11,7 +13,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::{
     breaches::{ENGINE, SQL},
-    corrupt::{copy, corrupt, fill},
+    corrupt::{copy, fill, without_guards},
     coupons, people, points,
 };
 
@@ -55,10 +57,8 @@ impl Server {
 }
 
 /// The rows of each table as PostgreSQL writes them; `None` if it cannot have them.
-fn written(dir: &Path) -> Option<BTreeMap<String, String>> {
-    let db = Connection::open(dir.join("jangbu.db")).unwrap();
-    let tables = tables(&db);
-    let rows = tables.iter().map(|table| Some((table.clone(), values(&db, table)?)));
+fn written(db: &Connection) -> Option<BTreeMap<String, String>> {
+    let rows = tables(db).into_iter().map(|table| Some((table.clone(), values(db, &table)?)));
     rows.collect()
 }
 
@@ -148,41 +148,51 @@ fn about_books(report: &Report) -> Vec<(&str, &str, &str)> {
     found.iter().map(|f| (f.rule, f.subject.as_str(), f.detail.as_str())).collect()
 }
 
+/// Does to a file what a breach does, if both stores can have what comes of it.
+fn breach(db: &Connection, sql: &str) -> Option<BTreeMap<String, String>> {
+    db.execute_batch("SAVEPOINT breach").unwrap();
+    let done = sql.split("; ").try_for_each(|statement| db.execute(statement, []).map(|_| ()));
+    let rows = done.ok().and_then(|()| written(db));
+    let end = if rows.is_some() { "RELEASE breach" } else { "ROLLBACK TO breach; RELEASE breach" };
+    db.execute_batch(end).unwrap();
+    rows
+}
+
 #[test]
 fn a_breach_is_found_on_postgresql_as_in_a_file() {
     let server = Server::new("audit_breaches");
     let (sound, names) = copy();
     bare(&server, sound.path());
-    let clean = written(sound.path()).unwrap();
+    let clean = written(&Connection::open(sound.path().join("jangbu.db")).unwrap()).unwrap();
     clean.iter().for_each(|(table, rows)| replace(&server, table, rows));
     let report = server.prove(sound.path());
     assert_eq!(about_books(&report), [], "{report}");
-    assert_eq!(
-        report.conditions.orders,
-        prove(&Options::new(sound.path())).unwrap().conditions.orders
-    );
+    let file = prove(&Options::new(sound.path())).unwrap();
+    assert_eq!(report.conditions.entries, file.conditions.entries);
     let all = SQL.iter().chain(ENGINE).chain(points::SQL).chain(people::SQL).chain(coupons::SQL);
-    let (mut rules, mut breaches) = (BTreeMap::new(), 0);
-    for (rule, sql, _) in all.filter(|(_, sql, _)| !sql.contains("hot_log")) {
+    let all: Vec<_> = all.filter(|(_, sql, _)| !sql.contains("hot_log")).collect();
+    let (mut rules, mut breaches, mut there) = (BTreeSet::new(), 0, clean);
+    // Many at a time, because each proof copies the whole shop.
+    for several in all.chunks(12) {
         let (dir, _) = copy();
-        let sql = fill(sql, names);
-        corrupt(dir.path(), &sql);
-        let Some(corrupted) = written(dir.path()) else { continue };
-        let changed = || corrupted.iter().filter(|(table, rows)| clean[*table] != **rows);
-        changed().for_each(|(table, rows)| replace(&server, table, rows));
+        let db = without_guards(dir.path());
+        let mut wanted = None;
+        for (_, sql, _) in several {
+            let rows = breach(&db, &fill(sql, names));
+            breaches += usize::from(rows.is_some());
+            wanted = rows.or(wanted);
+        }
+        let wanted = wanted.unwrap();
+        let changed = wanted.iter().filter(|(table, rows)| there[*table] != **rows);
+        changed.for_each(|(table, rows)| replace(&server, table, rows));
+        there = wanted;
+        drop(db);
         let (file, copy) = (prove(&Options::new(dir.path())).unwrap(), server.prove(dir.path()));
-        assert_eq!(about_books(&copy), about_books(&file), "{sql}");
-        changed().for_each(|(table, _)| replace(&server, table, &clean[table]));
-        breaches += 1;
-        *rules.entry(*rule).or_insert(0) += 1;
+        assert_eq!(about_books(&copy), about_books(&file), "{several:?}");
+        rules.extend(about_books(&file).into_iter().map(|(rule, ..)| rule.to_owned()));
     }
     // The others need a value that PostgreSQL's types refuse.
-    assert!(
-        breaches > 200 && rules.len() > 90,
-        "only {breaches} breaches of {} rules",
-        rules.len()
-    );
-    assert_eq!(about_books(&server.prove(sound.path())), []);
+    assert!(breaches > 200 && rules.len() > 80, "{breaches} breaches of {} rules", rules.len());
 }
 
 /// The schema as the server makes it, and a shop in which nothing has happened yet.
@@ -243,15 +253,24 @@ fn every_constraint_of_the_schema_is_missed_when_it_is_gone() {
                AND contype IN ('p', 'c') AND conrelid <> 'migration'::regclass ORDER BY 1, 2";
     let constraints = server.rows(all);
     assert!(constraints.len() > 80, "{}", constraints.len());
-    for (table, constraint) in constraints {
+    let mut wanted = BTreeSet::new();
+    for (table, constraint) in &constraints {
         let (name, text) = constraint.split_once('|').unwrap();
         server.run(&format!("ALTER TABLE {table} DROP CONSTRAINT \"{name}\""));
-        let found = missed(&server, dir.path());
-        let is_it = found.len() == 1 && found[0].0 == format!("table {table}");
-        assert!(is_it && found[0].1.ends_with("is not there"), "{table} {text}: {found:?}");
-        server.run(&format!("ALTER TABLE {table} ADD CONSTRAINT \"{name}\" {text}"));
+        wanted.insert((format!("table {table}"), bare_text(text)));
     }
-    assert_eq!(missed(&server, dir.path()), []);
+    let gone = |(subject, detail): (String, String)| {
+        let text = detail.strip_suffix(" is not there").unwrap_or_else(|| panic!("{detail}"));
+        (subject, bare_text(text))
+    };
+    let found: BTreeSet<_> = missed(&server, dir.path()).into_iter().map(gone).collect();
+    assert_eq!(found, wanted);
+}
+
+/// Without what makes no difference.
+fn bare_text(text: &str) -> String {
+    let text = text.replace("::bigint", "").replace("::text", "");
+    text.chars().filter(|c| !matches!(c, ' ' | '(' | ')' | '"')).collect()
 }
 
 #[test]
