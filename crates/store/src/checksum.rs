@@ -97,7 +97,9 @@ mod tests {
 
     fn sum(rows: &[Row]) -> Checksum {
         let mut sum = Checksum::default();
-        rows.iter().for_each(|row| sum.add(&T, row));
+        for row in rows {
+            sum.add(&T, row);
+        }
         sum
     }
 

@@ -96,7 +96,7 @@ fn literal(kind: &str, value: ValueRef<'_>) -> Option<String> {
         ("INTEGER", ValueRef::Integer(n)) => Some(format!("'{n}'")),
         ("TEXT", ValueRef::Text(bytes)) => Some(format!("'{}'", text(bytes)?.replace('\'', "''"))),
         ("BLOB", ValueRef::Blob(bytes)) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
             Some(format!("'\\x{hex}'"))
         }
         _ => None,
@@ -164,7 +164,9 @@ fn a_breach_is_found_on_postgresql_as_in_a_file() {
     let (sound, names) = copy();
     bare(&server, sound.path());
     let clean = written(&Connection::open(sound.path().join("jangbu.db")).unwrap()).unwrap();
-    clean.iter().for_each(|(table, rows)| replace(&server, table, rows));
+    for (table, rows) in &clean {
+        replace(&server, table, rows);
+    }
     let report = server.prove(sound.path());
     assert_eq!(about_books(&report), [], "{report}");
     let file = prove(&Options::new(sound.path())).unwrap();
@@ -183,8 +185,9 @@ fn a_breach_is_found_on_postgresql_as_in_a_file() {
             wanted = rows.or(wanted);
         }
         let wanted = wanted.unwrap();
-        let changed = wanted.iter().filter(|(table, rows)| there[*table] != **rows);
-        changed.for_each(|(table, rows)| replace(&server, table, rows));
+        for (table, rows) in wanted.iter().filter(|(table, rows)| there[*table] != **rows) {
+            replace(&server, table, rows);
+        }
         there = wanted;
         drop(db);
         let (file, copy) = (prove(&Options::new(dir.path())).unwrap(), server.prove(dir.path()));

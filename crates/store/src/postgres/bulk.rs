@@ -35,7 +35,9 @@ pub fn put(link: &Link, schema: &str, table: &Table, plan: &WritePlan) -> Result
         piece.put_slice(HEADER);
         for (_, _, values) in plan.iter() {
             piece.put_i16(i16::try_from(values.len()).unwrap_or(i16::MAX));
-            (0..values.len()).for_each(|at| write(&mut piece, values.get(at)));
+            for at in 0..values.len() {
+                write(&mut piece, values.get(at));
+            }
             if piece.len() >= PIECE {
                 sink.send(piece.split().freeze()).await?;
             }
@@ -91,7 +93,9 @@ pub fn last(link: &Link, schema: &str, table: &'static Table) -> Result<Option<K
     let row = row.map_err(|error| fault_of(&error, &doing("reading", table)))?;
     Ok(row.map(|row| {
         let mut key = [0; 3];
-        (0..table.key.len()).for_each(|at| key[at] = row.get(at));
+        for (at, part) in key.iter_mut().enumerate().take(table.key.len()) {
+            *part = row.get(at);
+        }
         key
     }))
 }
