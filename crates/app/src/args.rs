@@ -31,8 +31,10 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve a shop from a data directory
     Serve(Serve),
-    /// Prove that the books of a data directory balance, stopped or served
+    /// Prove that the books of a shop balance, stopped or served
     Prove(Prove),
+    /// Move a stopped shop from its directory to PostgreSQL, or back; goes on when it was killed
+    Move(Move),
     /// Load a server with orders and certify what it did
     Bench(Box<jangbu_bench::Args>),
     /// Put the demo data set into a running shop
@@ -146,7 +148,41 @@ pub(crate) struct Prove {
     /// A journal of acknowledgements (CSV, header `key,order_id,outcome,amount`) to compare with
     #[arg(long, value_name = "FILE")]
     pub acks: Option<PathBuf>,
+    /// A shop on PostgreSQL; the gateway's log and the keys are in the data directory all the same
+    #[arg(long, value_name = "postgres://…")]
+    pub store: Option<String>,
+    /// Its schema
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// A settings file; where its shop is counts if --store does not say it
+    #[arg(long, value_name = "FILE", env = "JANGBU_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Move {
+    /// The shop: a data directory, or postgres://user@host:port/database
+    #[arg(long, value_name = "DIR|URL")]
+    pub from: String,
+    /// Where it goes: postgres://user@host:port/database, or a data directory
+    #[arg(long, value_name = "URL|DIR")]
+    pub to: String,
+    /// The schema in the database; projections are in NAME_derived
+    #[arg(long, value_name = "NAME", default_value = "jangbu", env = "JANGBU__STORE__SCHEMA")]
+    pub schema: String,
+    /// Where the gateway's log and the keys are, if not in the directory that is named
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Rows in one transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub chunk: u32,
+    /// Move a shop whose books do not balance; the target must have the same findings
+    #[arg(long)]
+    pub despite_findings: bool,
+    /// Print what was moved as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -16,7 +16,7 @@ use crate::operate::Client;
 use crate::prove;
 use crate::rebuild;
 use crate::serve::whole;
-use crate::stores::{Stores, truth};
+use crate::stores::{Stores, here, truth};
 
 /// How often the server is asked how far it is.
 const LOOK: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ pub(crate) fn backup(args: &args::Backup) -> Result<Exit> {
 fn alone(args: &args::Backup) -> Result<Manifest> {
     let dir = DataDir::open(&args.data)?;
     whole(&dir)?;
+    here(&dir)?;
     let config = Config::load(None, None)?;
     let from = From { data: args.data.clone(), keys: args.keys };
     Ok(backup::make_stopped(&from, &args.to, SystemClock.now(), &truth(&dir, &config))?)
@@ -91,11 +92,12 @@ pub(crate) fn verify(args: &args::Verify) -> Result<Exit> {
     let scratch = Scratch::new(&parent)?;
     let data = scratch.0.join("data");
     let manifest = restored(&args.from, &data)?;
-    let proof = args::Prove { data, acks: None, json: args.json };
+    let (store, schema, config) = (None, None, None);
+    let proof = args::Prove { data, acks: None, store, schema, config, json: args.json };
     if !args.json {
         told(&manifest, &args.from, "the files are those of", false)?;
     }
-    prove::prove(&proof)
+    prove::prove_directory(&proof)
 }
 
 /// A directory that goes when it is not needed any more.

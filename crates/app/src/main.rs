@@ -10,6 +10,7 @@ mod keys;
 mod operate;
 mod prove;
 mod rebuild;
+mod relocate;
 mod serve;
 mod stores;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Serve(args) => serve::serve(&args),
         Command::Prove(args) => prove::prove(&args),
+        Command::Move(args) => relocate::relocate(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::MerchantKey(args) => keys::make(&args),

@@ -1,4 +1,4 @@
-//! `jangbu prove`: the audit over a directory, stopped or served.
+//! `jangbu prove`: the audit over a directory, stopped or served, or over a shop on PostgreSQL.
 
 use std::fs::File;
 use std::io::IsTerminal;
@@ -6,33 +6,68 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use jangbu_audit::{Options, Progress, Report};
+use jangbu_audit::{Options, Progress, Report, Step, Store};
+use jangbu_services::registry;
 
 use crate::args;
+use crate::config::Config;
 use crate::exit::{self, Exit, Usage};
 
 pub(crate) fn prove(args: &args::Prove) -> Result<Exit> {
-    if !args.data.join("jangbu.db").exists() {
+    let settings = Config::load(args.config.as_deref(), None).map_err(Usage)?.store;
+    let url = args.store.as_deref().unwrap_or(&settings.url);
+    let schema = args.schema.as_deref().unwrap_or(&settings.schema);
+    if url.is_empty() && !args.data.join("jangbu.db").exists() {
         let missing = anyhow::anyhow!("there is no shop in {} (--data)", args.data.display());
         return Err(Usage(missing).into());
     }
-    let bar = bar();
-    let shown = bar.clone();
-    let progress = move |progress: Progress| {
-        shown.set_message(progress.phase);
-        shown.set_position(progress.rows);
-    };
-    let options = Options {
-        acks: args.acks.clone(),
-        live: is_served(&args.data),
-        progress: Some(Box::new(progress)),
-        ..Options::new(&args.data)
-    };
-    let report = jangbu_audit::prove(&options).context("the proof could not be made")?;
-    bar.finish_and_clear();
+    show(args, books(&args.data, url, schema))
+}
+
+/// Proves the books of a directory, whatever the settings say.
+pub(crate) fn prove_directory(args: &args::Prove) -> Result<Exit> {
+    show(args, books(&args.data, "", ""))
+}
+
+fn show(args: &args::Prove, books: Options) -> Result<Exit> {
+    let report = report(Options { acks: args.acks.clone(), ..books }, true)?;
     let text = if args.json { json(&report)? } else { report.to_string() };
     exit::print(&text)?;
     Ok(if report.clean() { Exit::Fine } else { Exit::Finding })
+}
+
+/// The books of a directory, or of a schema if there is a URL.
+pub(crate) fn books(data: &Path, url: &str, schema: &str) -> Options {
+    if url.is_empty() {
+        return Options { live: is_served(data), ..Options::new(data) };
+    }
+    on_postgres(url, schema, data)
+}
+
+/// The books of a schema; the gateway's log and the keys are in `data`. Whether a server is writing makes no
+/// difference to a snapshot of PostgreSQL, so one may always be.
+pub(crate) fn on_postgres(url: &str, schema: &str, data: &Path) -> Options {
+    let (url, schema) = (url.to_owned(), schema.to_owned());
+    let step = |migration: &jangbu_store::Migration| Step {
+        version: i64::from(migration.version),
+        sha256: migration.sha256(),
+    };
+    let steps = registry::MIGRATIONS.iter().map(step).collect();
+    Options { store: Store::Postgres { url, schema }, steps, live: true, ..Options::new(data) }
+}
+
+/// Proves, with progress on a terminal.
+pub(crate) fn report(options: Options, progress: bool) -> Result<Report> {
+    let bar = if progress { bar() } else { ProgressBar::hidden() };
+    let shown = bar.clone();
+    let tell = move |progress: Progress| {
+        shown.set_message(progress.phase);
+        shown.set_position(progress.rows);
+    };
+    let options = Options { progress: Some(Box::new(tell)), ..options };
+    let report = jangbu_audit::prove(&options).context("the proof could not be made")?;
+    bar.finish_and_clear();
+    Ok(report)
 }
 
 /// The report as one JSON document.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use jangbu_engine::clock::SystemClock;
+use jangbu_engine::port::Backend;
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
 use jangbu_store::DataDir;
@@ -34,11 +35,16 @@ pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
     // Brings the schema up to date, so that a shop of an older version can be read.
     stores.truth.with(&mut |_| {})?;
     stores.remove_derived(dir)?;
-    let Stores { truth, derived, .. } = stores;
-    let trimmed = refill(&*truth, &*derived)?;
-    let queries = Queries::new(Arc::clone(&truth), Arc::clone(&derived));
+    fill(&stores.truth, &stores.derived)
+}
+
+/// Fills empty projections; gives the last event, and the last that is trimmed.
+pub(crate) fn fill(truth: &Arc<dyn Backend>, derived: &Arc<dyn Backend>) -> Result<(i64, i64)> {
+    let trimmed = refill(&**truth, &**derived)?;
+    let queries = Queries::new(Arc::clone(truth), Arc::clone(derived));
     let (events, _) = queries.progress()?;
-    let projections = Projections::follow(&*truth, derived, Arc::new(SystemClock))?;
+    let clock = Arc::new(SystemClock);
+    let projections = Projections::follow(&**truth, Arc::clone(derived), clock)?;
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {pos}/{len} events")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(events.unsigned_abs()).with_style(style);

@@ -26,6 +26,7 @@ use crate::args;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::keys::KeyFiles;
+use crate::prove;
 use crate::rebuild;
 use crate::stores::Stores;
 
@@ -128,7 +129,7 @@ impl House {
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
-            prove: prover(dir),
+            prove: prover(dir, config),
             backups,
         });
         Ok(Self { api, projections, shop, scheduler })
@@ -208,10 +209,11 @@ fn gateway(
     Ok(Arc::new(started.with_context(|| format!("the gateway's log {}", log.display()))?))
 }
 
-fn prover(dir: &DataDir) -> jangbu_api::Prove {
-    let data = dir.path().to_owned();
+fn prover(dir: &DataDir, config: &Config) -> jangbu_api::Prove {
+    let (data, store) = (dir.path().to_owned(), config.store.clone());
     Arc::new(move || {
-        let options = jangbu_audit::Options { live: true, ..jangbu_audit::Options::new(&data) };
+        let books = prove::books(&data, &store.url, &store.schema);
+        let options = jangbu_audit::Options { live: true, ..books };
         let report = jangbu_audit::prove(&options).map_err(|error| error.to_string())?;
         serde_json::to_value(report).map_err(|error| error.to_string())
     })

@@ -6,17 +6,17 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use jangbu_engine::port::Backend;
 use jangbu_services::projections;
 use jangbu_services::registry::{MIGRATIONS, TABLES};
-use jangbu_store::{DataDir, Durability, Options, Postgres, PostgresOptions, Sqlite};
+use jangbu_store::{DataDir, Durability, Mark, Options, Postgres, PostgresOptions, Sqlite};
 
 use crate::config::Config;
 use crate::exit::Usage;
 
 /// What the projections' schema is called beside that of the truth.
-const DERIVED: &str = "_derived";
+pub(crate) const DERIVED: &str = "_derived";
 
 /// The truth and what is derived from it.
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ impl Stores {
     /// Those of `dir`, or where the settings say.
     pub(crate) fn of(dir: &DataDir, config: &Config) -> Result<Self> {
         if config.store.url.is_empty() {
+            here(dir)?;
             let (truth, derived) = (Arc::new(truth(dir, config)), Arc::new(derived(dir)));
             return Ok(Self { truth, derived, schema: None });
         }
@@ -51,18 +52,31 @@ impl Stores {
 
     /// Removes the projections, which can be made anew.
     pub(crate) fn remove_derived(&self, dir: &DataDir) -> Result<()> {
-        if let Some(schema) = &self.schema {
-            return Ok(schema.remove()?);
+        match &self.schema {
+            Some(schema) => Ok(schema.remove()?),
+            None => remove_derived(dir),
         }
-        for name in ["derived.db", "derived.db-wal", "derived.db-shm"] {
-            match fs::remove_file(dir.file(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("removing {name}"));
-                }
-                _ => {}
+    }
+}
+
+/// Removes the projections of a directory.
+pub(crate) fn remove_derived(dir: &DataDir) -> Result<()> {
+    for name in ["derived.db", "derived.db-wal", "derived.db-shm"] {
+        match fs::remove_file(dir.file(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("removing {name}"));
             }
+            _ => {}
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// Refuses a directory whose shop has moved away, or is still on its way here.
+pub(crate) fn here(dir: &DataDir) -> Result<()> {
+    match Mark::of_dir(dir.path())? {
+        None => Ok(()),
+        Some(mark) => Err(Usage(anyhow!("{}: {}", dir.path().display(), mark.refusal())).into()),
     }
 }
 
@@ -92,7 +106,7 @@ pub(crate) fn truth(dir: &DataDir, config: &Config) -> Sqlite {
 }
 
 /// Its projections.
-fn derived(dir: &DataDir) -> Sqlite {
+pub(crate) fn derived(dir: &DataDir) -> Sqlite {
     let options = Options { durability: Durability::Normal, ..Options::default() };
     Sqlite::new(dir.file("derived.db"), projections::TABLES, projections::MIGRATIONS)
         .with_options(options)

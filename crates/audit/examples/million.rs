@@ -4,6 +4,7 @@
 //! cargo run --release -p jangbu-audit --example million -- build DIR 1000000
 //! cargo run --release -p jangbu-audit --example million -- full DIR 1000000
 //! cargo run --release -p jangbu-audit --example million -- prove DIR
+//! cargo run --release -p jangbu-audit --example million -- prove DIR postgres://… # its database is there
 //! ```
 //!
 //! Nine orders in ten are sold (one to three lines), the others declined or refunded; 16 orders share
@@ -23,19 +24,25 @@ mod stories;
 
 use std::path::Path;
 
-use jangbu_audit::{Options, prove};
+use jangbu_audit::{Options, Store, prove};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["build", dir, orders] => build(Path::new(dir), orders.parse().unwrap()),
         ["full", dir, orders] => full(Path::new(dir), orders.parse().unwrap()),
-        ["prove", dir] => {
-            println!("{}", prove(&Options::new(*dir)).unwrap());
-            println!("peak of resident memory: {}", peak());
+        ["prove", dir] => show(&Options::new(*dir)),
+        ["prove", dir, url] => {
+            let (url, schema) = ((*url).to_owned(), "jangbu".to_owned());
+            show(&Options { store: Store::Postgres { url, schema }, ..Options::new(*dir) });
         }
-        _ => println!("build DIR ORDERS | full DIR ORDERS | prove DIR"),
+        _ => println!("build DIR ORDERS | full DIR ORDERS | prove DIR [URL]"),
     }
+}
+
+fn show(options: &Options) {
+    println!("{}", prove(options).unwrap());
+    println!("peak of resident memory: {}", peak());
 }
 
 fn build(dir: &Path, orders: usize) {

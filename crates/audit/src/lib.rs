@@ -1,11 +1,12 @@
-//! `jangbu prove`: an independent auditor of a data directory.
+//! `jangbu prove`: an independent auditor of a data directory, or of a shop on PostgreSQL.
 //!
 //! It walks every order → reservation → payment → gateway record → ledger entry → event, checks the
 //! conservation laws over all of them, and names each breach by rule and exact id. It has its own
 //! SQL, id codec and decoder of the gateway's log, and shares no code with what it audits.
 //!
 //! 1. Read the gateway's log, then begin the one read transaction, then read what the log got since.
-//! 2. Check every page of the file (`store.rs`).
+//! 2. Check every page of the file (`store.rs`); or copy the snapshot out of PostgreSQL, and look whether it
+//!    keeps what its schema promises (`postgres.rs`).
 //! 3. Load what is small, or needed by key: catalog, accounts, chain, movements, requests, events.
 //! 4. Walk all cases in ascending id (`walk.rs`); each domain checks its part and adds to its sums.
 //! 5. Compare the sums with the stored totals.
@@ -31,9 +32,11 @@ mod order;
 mod outbox;
 mod payment;
 mod point;
+mod postgres;
 mod psp_log;
 mod report;
 mod rows;
+mod snapshot;
 mod store;
 mod told;
 mod user;
@@ -55,6 +58,7 @@ use crate::{
     point::Points,
     psp_log::Log,
     rows::Source,
+    snapshot::Snapshot,
     walk::{Cursor, Sorted, Sums, World},
     watch::Watch,
 };
@@ -70,11 +74,48 @@ rules! {
     CATEGORY_EVENT = "event.category", Mismatched, "The category of every category event exists.";
 }
 
+/// Where the books are.
+#[derive(Default, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In `jangbu.db` of the data directory.
+    #[default]
+    Directory,
+    /// In a schema of a PostgreSQL database.
+    Postgres {
+        /// `postgres://user@host:port/database`. It may hold a password and is never shown.
+        url: String,
+        /// The schema of the truth.
+        schema: String,
+    },
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory => f.write_str("Directory"),
+            Self::Postgres { url: _, schema } => write!(f, "Postgres({schema})"),
+        }
+    }
+}
+
+/// A step of the schema that the program knows, to be compared with those of a PostgreSQL database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// 1, 2, 3, …
+    pub version: i64,
+    /// SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
+}
+
 /// What to prove.
 #[derive(Default)]
 pub struct Options {
-    /// The data directory.
+    /// The data directory: the database, unless it is elsewhere, the gateway's log and the names of keys.
     pub data: PathBuf,
+    /// Where the books are.
+    pub store: Store,
+    /// The steps that a PostgreSQL schema must have; empty: they are only counted.
+    pub steps: Vec<Step>,
     /// A journal of acknowledgements to compare with.
     pub acks: Option<PathBuf>,
     /// Who wants to hear of progress.
@@ -94,9 +135,10 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, acks, progress: _, live, psp_log } = self;
+        let Self { data, store, steps: _, acks, progress: _, live, psp_log } = self;
         f.debug_struct("Options")
             .field("data", data)
+            .field("store", store)
             .field("acks", acks)
             .field("live", live)
             .field("psp_log", psp_log)
@@ -127,6 +169,28 @@ pub enum Error {
     /// It was written by an older version.
     #[error("the database at {0} is of an older version; start the server once, then prove")]
     Old(PathBuf),
+    /// PostgreSQL refused, or could not be reached.
+    #[error("PostgreSQL: {doing}: {source}")]
+    Postgres {
+        /// What was to be done.
+        doing: String,
+        /// What came of it.
+        source: tokio_postgres::Error,
+    },
+    /// There are no books in that schema.
+    #[error("there is no shop in the schema {0} of that database")]
+    NoShop(String),
+    /// The schema was made by an older version.
+    #[error("the schema {0} is of an older version; start the server once, then prove")]
+    Older(String),
+    /// PostgreSQL sent something that is no copy of a table.
+    #[error("the copy of the table {table} cannot be read: {why}")]
+    Garbled {
+        /// The table.
+        table: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The gateway's log has another header.
     #[error("{0} is not a gateway log of version 1")]
     NotALog(PathBuf),
@@ -147,6 +211,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
     let lists = [
         store::RULES,
         hot::RULES,
+        postgres::RULES,
         engine::RULES,
         operator::RULES,
         user::RULES,
@@ -171,7 +236,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
     lists.into_iter().flatten().copied()
 }
 
-/// Proves the books of a data directory.
+/// Proves the books of a data directory, or of a PostgreSQL schema beside one.
 ///
 /// An error means that no proof was made; a report that is not [`Report::clean`] names what is wrong.
 pub fn prove(options: &Options) -> Result<Report, Error> {
@@ -182,12 +247,10 @@ pub fn prove(options: &Options) -> Result<Report, Error> {
     let mut audit = Audit::default();
     audit.conditions.live = options.live;
     let log = Log::before(&psp_log, &watch)?;
-    let db = store::open(&file)?;
+    let snapshot = Snapshot::take(&options.store, &file)?;
     let log = log.after(&psp_log, &watch, &mut audit.book)?;
-    let from = Source { db: &db, watch: &watch };
-    if store::check(from, &mut audit.book)? {
-        hot::show(from, &mut audit.book)?;
-        audit.walk(from, &log, options)?;
+    if let Some(db) = snapshot.readable(&options.steps, &watch, &mut audit.book)? {
+        audit.walk(Source { db: &db, watch: &watch }, &log, options)?;
     }
     audit.conditions.seconds = started.elapsed().as_secs_f64();
     audit.conditions.wal_growth_bytes = watch.growth();

@@ -35,12 +35,12 @@ pub(crate) fn open(file: &Path) -> Result<Connection, Error> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
     let old = || Error::Old(file.to_owned());
-    match begin(Connection::open_with_flags(file, flags)?, old) {
+    match opened(Connection::open_with_flags(file, flags)?, old) {
         Err(Error::Sqlite(rusqlite::Error::SqliteFailure(why, _)))
             if why.code == rusqlite::ErrorCode::CannotOpen && !has_log(file) =>
         {
             let uri = format!("file:{}?immutable=1", file.display());
-            begin(Connection::open_with_flags(uri, flags)?, old)
+            opened(Connection::open_with_flags(uri, flags)?, old)
         }
         other => other,
     }
@@ -65,14 +65,20 @@ pub(crate) fn check(from: Source<'_>, book: &mut Book) -> Result<bool, Error> {
     }
 }
 
-fn begin(db: Connection, old: impl FnOnce() -> Error) -> Result<Connection, Error> {
+/// Begins the one read transaction on a database of this version.
+pub(crate) fn begin(db: &Connection, old: impl FnOnce() -> Error) -> Result<(), Error> {
     db.execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; BEGIN DEFERRED")?;
     db.query_row("SELECT count(*) FROM shard", [], |_| Ok(()))?;
     let newest = "SELECT count(*) FROM pragma_table_info('payment') WHERE name = 'points_of'";
     match db.query_row(newest, [], |row| row.get::<_, i64>(0))? {
         0 => Err(old()),
-        _ => Ok(db),
+        _ => Ok(()),
     }
+}
+
+fn opened(db: Connection, old: impl FnOnce() -> Error) -> Result<Connection, Error> {
+    begin(&db, old)?;
+    Ok(db)
 }
 
 fn has_log(file: &Path) -> bool {

@@ -13,18 +13,22 @@
 //! `tests/it/main.rs` tells one story on all stores; README.md has the measurements.
 
 pub mod memory;
+pub mod moving;
 pub mod postgres;
 pub mod sqlite;
 
+mod checksum;
 mod dir;
 mod dump;
 mod migration;
 
 pub use crate::{
+    checksum::Checksum,
     dir::{DataDir, DirError},
     dump::{Dump, OwnedValue, dump},
     memory::{Faults, Memory, MemoryStore, On},
     migration::Migration,
+    moving::{Mark, Way},
     postgres::{Postgres, PostgresOptions},
-    sqlite::{Durability, Options, Sqlite},
+    sqlite::{Durability, Filling, Options, Sqlite},
 };

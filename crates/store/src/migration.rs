@@ -27,8 +27,8 @@ impl Migration {
         label(self.version, self.name)
     }
 
-    /// The digest of its text.
-    pub(crate) fn sha256(&self) -> String {
+    /// The digest of its text, in hexadecimal.
+    pub fn sha256(&self) -> String {
         Sha256::digest(self.sql.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex

@@ -11,5 +11,6 @@ mod disk;
 mod durable;
 mod load;
 mod outages;
+mod relocate;
 mod secrets;
 mod server;

@@ -11,5 +11,6 @@ mod full;
 mod live;
 mod people;
 mod points;
+mod postgres;
 mod shop;
 mod stories;

@@ -30,6 +30,11 @@ pub(super) fn fence(schema: &str, epoch: i64) -> String {
     )
 }
 
+/// Takes the lock of an owner's transactions for as long as the connection lives.
+pub(super) fn lock_session(schema: &str) -> String {
+    format!("SELECT pg_advisory_lock({SPACE}, hashtext('{schema}'))")
+}
+
 /// Locks the schema against everybody else who migrates it or makes it.
 pub(super) fn lock_schema(schema: &str) -> String {
     format!("SELECT pg_advisory_xact_lock({SPACE} + 1, hashtext('{schema}'))")

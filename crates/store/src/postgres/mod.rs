@@ -7,6 +7,7 @@
 //! | `lease` | who owns the cell: lease, epoch, and the fence that keeps a stale owner from writing |
 //! | `reader` | more connections, read-only, each call in one snapshot |
 //! | `migrate` · `translate` | the schema, step by step, from the one text that SQLite has too |
+//! | `bulk` · `moving` | whole tables in and out by COPY; what a move of a shop needs besides |
 //! | `link` · `fault` | a connection, and what an error means |
 //!
 //! *Invariants.* 1. One writer: every transaction takes a lock and compares the epoch before it reads, and an
@@ -15,6 +16,9 @@
 //! answers, locks and idle transactions have time-outs.
 //!
 //! The owner's connection must be its own: `PgBouncer` between them must be in session mode.
+
+pub mod bulk;
+pub mod moving;
 
 mod fault;
 mod flight;
@@ -186,9 +190,10 @@ impl Postgres {
         }
     }
 
-    /// A connection to a schema that has the table of owners.
+    /// A connection to a schema that may be served and has the table of owners.
     fn found(&self) -> Result<Link, Fault> {
         let link = Link::open(&self.setup)?;
+        moving::check(&link, &self.setup.schema)?;
         migrate::found(&link, &self.setup.schema)?;
         Ok(link)
     }

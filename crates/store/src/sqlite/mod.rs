@@ -7,6 +7,7 @@
 //! | `hot` | rows that nearly every commit changes, kept in a log of their own before they go to their places |
 //! | `checkpoint` | a thread that moves the log into the file, and the owner's finishing pass |
 //! | `copy` | a copy of the whole file while the owner works on |
+//! | `filling` | a new file that is filled from elsewhere |
 //! | `reader` | more connections, read-only, each call in one short snapshot |
 //! | `migrate` | the schema, step by step, refused when it drifted |
 //! | `fault` · `diagnose` | what an error means, and where a damaged file is damaged |
@@ -24,6 +25,7 @@ mod checkpoint;
 mod copy;
 mod diagnose;
 mod fault;
+mod filling;
 mod held;
 mod hot;
 mod migrate;
@@ -40,6 +42,7 @@ use std::{
 use jangbu_engine::port::{Backend, Fault, Reader, Store, Table};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi};
 
+pub use self::filling::Filling;
 use self::{
     checkpoint::{Checkpointer, Progress},
     fault::fault_of,
