@@ -112,7 +112,8 @@ impl House {
         let _ = webhooks.set(Arc::downgrade(&shop));
         let keep = config.retention.derived();
         let clock = Arc::new(SystemClock);
-        let projections = Projections::keeping(&*truth, Arc::clone(&derived), clock, keep)?;
+        let (follows, standing) = (Arc::clone(&derived), shop.standing());
+        let projections = Projections::sharing(&*truth, follows, clock, keep, standing)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
         let consumer = projections.handle();
@@ -152,7 +153,13 @@ impl House {
         say_ready(listener.local_addr()?, started)?;
         let limits = connections(config);
         open_files(limits.most);
-        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, stopped()).await?)
+        let shop = Arc::clone(&self.shop);
+        let until = async move {
+            stopped().await;
+            // Who shares its database hands it over while those who wait here are answered.
+            tokio::task::spawn_blocking(move || shop.hand_over());
+        };
+        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, until).await?)
     }
 
     fn close(self) -> Result<()> {
