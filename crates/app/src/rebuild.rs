@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use jangbu_engine::clock::SystemClock;
+use jangbu_engine::port::Tenure;
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
 use jangbu_store::DataDir;
@@ -54,6 +55,10 @@ pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
 /// Fills new projections with what trimmed events said; those that missed some are made anew.
 pub(crate) fn catch_up(dir: &DataDir, stores: &Stores) -> Result<()> {
     let (truth, derived) = (&*stores.truth, &*stores.derived);
+    // Of several processes on one database, the one that owns it does this.
+    if matches!(truth.claim("")?, Tenure::Theirs { .. }) {
+        return Ok(());
+    }
     // Their schemas are brought up to date.
     truth.with(&mut |_| {})?;
     match standing(truth, derived)? {

@@ -12,6 +12,7 @@ use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
+use jangbu_services::link::Sharing;
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
@@ -106,6 +107,7 @@ impl House {
             calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
             // The owner hands all answers of a commit over at once; the runtime wakes the rest.
             deliver: Arc::new(move |delivery| drop(deliveries.send(delivery))),
+            sharing: shared(config),
             ..defaults
         };
         let shop = Arc::new(Shop::open(layout)?);
@@ -172,6 +174,12 @@ impl House {
         projections.stop()?;
         Ok(())
     }
+}
+
+/// How the database is shared with other processes; none: it is a file, and this one's alone.
+fn shared(config: &Config) -> Option<Sharing> {
+    let lease = Duration::from_millis(config.store.lease_ms);
+    (!config.store.url.is_empty()).then(|| config.link.sharing(lease))
 }
 
 fn settings(config: &Config) -> Result<Settings> {

@@ -82,9 +82,8 @@ mod tests {
         let standing = Standing::default();
         assert!(!standing.wait(Duration::ZERO, |role| matches!(role, Role::Owner { .. })));
         std::thread::scope(|scope| {
-            let limit = Duration::from_secs(20);
-            let wait = || standing.wait(limit, |role| matches!(role, Role::Owner { epoch: 2 }));
-            let waiting = scope.spawn(wait);
+            let second = |role: &Role| matches!(role, Role::Owner { epoch: 2 });
+            let waiting = scope.spawn(|| standing.wait(Duration::from_secs(20), second));
             standing.set(Role::Owner { epoch: 2 });
             assert!(waiting.join().unwrap() && standing.is_owner());
         });

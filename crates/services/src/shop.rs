@@ -268,14 +268,15 @@ impl Shop {
     /// followers it changes nothing.
     pub fn hand_over(&self) {
         let Some(link) = &self.link else { return };
+        let follows = |role: &Role| matches!(role, Role::Follower { linked: true, .. });
         let owners = self.owners.lock();
         for (at, (owner, standing)) in owners.iter().zip(&self.standings).enumerate() {
-            if standing.is_owner() && link.followers(at) > 0 {
-                owner.hand_over();
-                let follows = |role: &Role| matches!(role, Role::Follower { linked: true, .. });
-                if !standing.wait(TAKEN_OVER, follows) {
-                    tracing::warn!(cell = at, "nobody has taken the cell over in time");
-                }
+            if !standing.is_owner() || link.followers(at) == 0 {
+                continue;
+            }
+            owner.hand_over();
+            if !standing.wait(TAKEN_OVER, follows) {
+                tracing::warn!(cell = at, "nobody has taken the cell over in time");
             }
         }
     }

@@ -90,7 +90,7 @@ impl Seated {
 
     /// Owns the cell or follows its owner, whichever it is, until the mailbox is closed and empty.
     pub(super) fn in_turns(&self, mut shared: Shared) -> Result<(), Fault> {
-        let (mut known, mut started, mut tries) = (None, false, 0);
+        let (mut known, mut started, mut stopped, mut tries) = (None, false, false, 0);
         loop {
             let begun = self.seat.clock.now();
             let found = known.take().map_or_else(
@@ -99,11 +99,7 @@ impl Seated {
             );
             match found {
                 Ok((begun, Tenure::Mine { epoch })) => {
-                    let ended = self.own(&mut shared, epoch, begun)?;
-                    if ended == Ended::Stopped {
-                        return Ok(());
-                    }
-                    self.stay_away(if ended == Ended::Left { GRACE } else { Duration::ZERO });
+                    stopped = self.own(&mut shared, epoch, begun)? == Ended::Stopped;
                 }
                 Ok((_, Tenure::Theirs { address, left })) => {
                     known = self.follow(&mut shared, &address, left);
@@ -112,7 +108,8 @@ impl Seated {
                 Err(fault) => self.unreached(fault, &mut tries)?,
             }
             started = true;
-            if self.seat.mailbox.is_closed() && self.seat.mailbox.is_empty() {
+            let mailbox = &self.seat.mailbox;
+            if stopped || (mailbox.is_closed() && mailbox.is_empty()) {
                 return Ok(());
             }
         }
@@ -175,6 +172,9 @@ impl Seated {
         shared.deputy.ended();
         if let Err(fault) = released {
             tracing::warn!(%fault, "the lease is not given up: it runs out");
+        }
+        if matches!(ended, Ok(Ended::Left)) {
+            self.stay_away(GRACE);
         }
         ended
     }

@@ -213,9 +213,7 @@ impl Session {
         let mut found = Vec::with_capacity(answers.len());
         for (no, told) in answers {
             if told == Told::NotHere {
-                if let Some(sent) = under_way.get_mut(&no) {
-                    sent.back = true;
-                }
+                under_way.entry(no).and_modify(|sent| sent.back = true);
                 // Whatever else is sent to this owner would come back as well.
                 self.refused.store(true, Ordering::Release);
                 self.over.store(true, Ordering::Release);

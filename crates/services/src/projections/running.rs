@@ -120,16 +120,21 @@ impl Projections {
 /// How long a projector that has to wait does so before it looks again.
 const NAP: Duration = Duration::from_millis(50);
 
+/// How long one that lost its store waits before it opens it again.
+const AGAIN: Duration = Duration::from_millis(500);
+
 fn run(
     mut projector: Projector,
     derived: &dyn Backend,
     asked: &Receiver<Errand>,
     standing: &Standing,
 ) -> Result<(), Fault> {
+    let mut rest = Duration::ZERO;
     loop {
-        if !waits(asked, standing) {
+        if !waits(asked, standing, rest) {
             return Ok(());
         }
+        rest = AGAIN;
         // Another process may have moved on meanwhile.
         projector.known = false;
         let mut ended = Ok(false);
@@ -138,8 +143,9 @@ fn run(
         match opened.and(ended) {
             Ok(true) => return Ok(()),
             Ok(false) => drop(derived.release()),
-            Err(Fault::LostEpoch(why) | Fault::Transient(why)) if !standing.is_owner() => {
-                tracing::warn!(why, "the projections are another process' now");
+            // Another process has them still, or the store is away: they are opened again.
+            Err(Fault::LostEpoch(why) | Fault::Transient(why)) => {
+                tracing::warn!(why, "the projections are not this process' yet");
             }
             Err(fault) => {
                 tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
@@ -149,14 +155,15 @@ fn run(
     }
 }
 
-/// Waits until the database is this process'; false: it is to end.
-fn waits(asked: &Receiver<Errand>, standing: &Standing) -> bool {
-    while !standing.is_owner() {
-        match asked.recv_timeout(NAP) {
+/// Rests, and waits until the database is this process'; false: it is to end.
+fn waits(asked: &Receiver<Errand>, standing: &Standing, mut rest: Duration) -> bool {
+    while !rest.is_zero() || !standing.is_owner() {
+        match asked.recv_timeout(rest.max(NAP)) {
             Ok(Errand::Settle(_, _, told)) => told(Err(Unsettled::Stopped)),
             Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
             Err(RecvTimeoutError::Timeout) => {}
         }
+        rest = Duration::ZERO;
     }
     true
 }
