@@ -229,13 +229,13 @@ fn coupon(reject: &coupon::command::Reject) -> Option<Told> {
     use coupon::command::Reject as R;
     Some(match reject {
         R::TermsInvalid { field, must } => {
-            let field = match *field {
+            let field = match &**field {
                 "ends" => "endsAt",
                 "valid" => "validUntil",
                 "scope" => "merchantId",
                 field => field,
             };
-            told(field, *must)
+            told(field, &**must)
         }
         R::CouponExhausted { remaining } => told("remaining", format!("{remaining} are left")),
         R::CouponLimitReached { user } => told("userId", format!("{user} has the most allowed")),
@@ -305,7 +305,7 @@ fn merchant(reject: &merchant::command::Reject) -> Option<Told> {
     Some(match reject {
         R::CodeInvalid => told("merchantId", "must be 1 to 32 of A-Z a-z 0-9 _ -"),
         R::NameInvalid => told("name", "must have 1 to 100 characters, no control ones"),
-        R::FeesInvalid { at, why } => told(&format!("fees[{at}]"), *why),
+        R::FeesInvalid { at, why } => told(&format!("fees[{at}]"), &**why),
         R::FeesPast => told("fees[0].from", "what the schedule says of the past stays"),
         R::Exists | R::Unknown | R::KeysFull | R::KeyUnknown => return None,
     })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_engine::mailbox::Why;
+use jangbu_engine::role::Role;
 use serde::Serialize;
 
 use crate::Api;
@@ -26,14 +27,14 @@ const fn doc(summary: &'static str, answers: &'static [(u16, &'static str, &'sta
 
 const READY: &[(u16, &str, &str)] = &[
     (200, "Health", "It takes orders, or an operator has switched to read-only"),
-    (503, "Health", "It does not: the store has failed, the disk is full, or it is going down"),
+    (503, "Health", "It does not: the store has failed, the disk is full, its owner is not reached, or it is going down"),
 ];
 
 pub(crate) const ROUTES: &[Route] = &[
     get(
         "/livez",
         "health.live",
-        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None })) }),
+        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", ..Health::default() })) }),
         doc("Whether the process lives", &[(200, "Health", "It does")]),
     ),
     get(
@@ -56,11 +57,17 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
 ];
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What this process is to the shop's database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    /// Where the owner hears the other processes; none: nothing is shared, or nobody is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
 fn ready(api: &Api) -> Reply {
@@ -71,9 +78,27 @@ fn ready(api: &Api) -> Reply {
         Some(Why::StoreFailed | Why::Unsure) => {
             (503, Some("the store has failed; the log says why"))
         }
-        Some(Why::Stopping) => (503, Some("going down")),
+        Some(Why::Stopping | Why::Moved) => (503, Some("going down")),
         Some(Why::Shed | Why::TooLate | Why::Poison) => (503, Some("no new business is taken")),
     };
+    let (role, owner, away) = place(api);
+    let (status, reason) = match away {
+        Some(away) if status == 200 => (503, Some(away)),
+        _ => (status, reason),
+    };
     let word = if status == 200 { "UP" } else { "DOWN" };
-    Reply::json(status, &Health { status: word, reason })
+    Reply::json(status, &Health { status: word, reason, role: Some(role), owner })
+}
+
+/// The role, the owner's address, and why the owner is not there, if it is not.
+fn place(api: &Api) -> (&'static str, Option<String>, Option<&'static str>) {
+    match api.shop.role() {
+        Role::Owner { .. } => ("OWNER", api.shop.address().map(str::to_owned), None),
+        Role::Follower { owner, linked: true } => ("FOLLOWER", Some(owner), None),
+        Role::Follower { owner, linked: false } => {
+            ("FOLLOWER", Some(owner), Some("the process that owns the database is not reached"))
+        }
+        Role::Joining => ("JOINING", None, Some("it is looking for the owner of the database")),
+        Role::Ended => ("ENDED", None, Some("going down")),
+    }
 }

@@ -275,19 +275,28 @@ impl Api {
     }
 }
 
-/// The sessions that are good, now and after every commit that ends some. If the bars cannot be
-/// read none is: nobody may come in who was locked out.
-fn sessions(shop: &Shop, queries: &Queries, keys: &Keys) -> Arc<Sessions> {
+/// The sessions that are good, now and after every commit that ends some, here or in another
+/// process of the shop. If the bars cannot be read none is: nobody may come in who was locked out.
+fn sessions(shop: &Shop, queries: &Arc<Queries>, keys: &Keys) -> Arc<Sessions> {
     use jangbu_domain::user::command::Event;
     let sessions = Arc::new(Sessions::new(keys.sessions()));
     let barring = Arc::clone(&sessions);
     shop.hub().follow(move |Event::Barred { user, least }| barring.bar(*user, *least));
+    let (again, rows) = (Arc::clone(&sessions), Arc::clone(queries));
+    shop.hub().follow_again(move || read_bars(&again, &rows));
+    read_bars(&sessions, queries);
+    sessions
+}
+
+fn read_bars(sessions: &Sessions, queries: &Queries) {
     match queries.bars() {
-        Ok(bars) => bars.into_iter().for_each(|(user, least)| sessions.bar(user, least)),
+        Ok(bars) => {
+            bars.into_iter().for_each(|(user, least)| sessions.bar(user, least));
+            sessions.refuse_no_more();
+        }
         Err(fault) => {
             tracing::error!(%fault, "sessions are refused: it cannot be read which have ended");
             sessions.refuse_all();
         }
     }
-    sessions
 }

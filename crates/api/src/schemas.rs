@@ -161,7 +161,13 @@ fn basics() -> Value {
             }),
             &["orderId", "outcome", "message", "paymentId"],
         ),
-        "Health": optional(&json!({ "status": words(&["UP", "DOWN"]), "reason": text() }), &["reason"]),
+        "Health": optional(
+            &json!({
+                "status": words(&["UP", "DOWN"]), "reason": text(),
+                "role": words(&["OWNER", "FOLLOWER", "JOINING", "ENDED"]), "owner": text(),
+            }),
+            &["reason", "role", "owner"],
+        ),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
         "OpenApi": { "type": "object" },
         "SetReadOnly": object(&json!({ "on": flag() })),

@@ -1,6 +1,7 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
 mod keeping;
+mod link;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +15,7 @@ use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
 use keeping::{Backup, For, Retention};
+use link::Link;
 
 /// The default settings with their explanations: `jangbu default-config`.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub saga: Saga,
     pub backup: Backup,
     pub retention: Retention,
+    pub link: Link,
     pub gateway: SimConfig,
 }
 
@@ -258,6 +261,9 @@ impl Config {
             "backup.every must be at least 1s"
         );
         ensure!(self.backup.to != Path::new(""), "backup.to must name a directory");
+        if let Some(why) = self.link.fault() {
+            bail!("{why}");
+        }
         self.gateway.check().context("gateway")
     }
 }
@@ -357,6 +363,8 @@ mod tests {
             ("RETENTION__TIMELINES", "0s", "retention.timelines"),
             ("BACKUP__EVERY", "0s", "backup.every"),
             ("BACKUP__TO", "", "backup.to"),
+            ("LINK__LISTEN", "0.0.0.0:7071", "link.secret"),
+            ("LINK__SECRET", "short", "link.secret"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {
             let text = refusal(path, value);

@@ -204,7 +204,7 @@ fn is_missing(error: &anyhow::Error) -> bool {
 
 /// Bytes that nobody can guess. Without them nothing may be sealed.
 #[expect(clippy::panic, reason = "a nonce or salt that can be guessed is worse than no answer")]
-fn random_bytes(bytes: &mut [u8]) {
+pub(crate) fn random_bytes(bytes: &mut [u8]) {
     if let Err(error) = getrandom::fill(bytes) {
         panic!("no randomness: {error}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use jangbu_engine::clock::SystemClock;
-use jangbu_engine::port::Backend;
+use jangbu_engine::port::{Backend, Tenure};
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
 use jangbu_store::DataDir;
@@ -60,6 +60,10 @@ pub(crate) fn fill(truth: &Arc<dyn Backend>, derived: &Arc<dyn Backend>) -> Resu
 /// Fills new projections with what trimmed events said; those that missed some are made anew.
 pub(crate) fn catch_up(dir: &DataDir, stores: &Stores) -> Result<()> {
     let (truth, derived) = (&*stores.truth, &*stores.derived);
+    // Of several processes on one database, the one that owns it does this.
+    if matches!(truth.claim("")?, Tenure::Theirs { .. }) {
+        return Ok(());
+    }
     // Their schemas are brought up to date.
     truth.with(&mut |_| {})?;
     match standing(truth, derived)? {

@@ -12,6 +12,7 @@ use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
+use jangbu_services::link::Sharing;
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
@@ -107,13 +108,15 @@ impl House {
             calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
             // The owner hands all answers of a commit over at once; the runtime wakes the rest.
             deliver: Arc::new(move |delivery| drop(deliveries.send(delivery))),
+            sharing: shared(config),
             ..defaults
         };
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
         let keep = config.retention.derived();
         let clock = Arc::new(SystemClock);
-        let projections = Projections::keeping(&*truth, Arc::clone(&derived), clock, keep)?;
+        let (follows, standing) = (Arc::clone(&derived), shop.standing());
+        let projections = Projections::sharing(&*truth, follows, clock, keep, standing)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
         let consumer = projections.handle();
@@ -153,7 +156,13 @@ impl House {
         say_ready(listener.local_addr()?, started)?;
         let limits = connections(config);
         open_files(limits.most);
-        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, stopped()).await?)
+        let shop = Arc::clone(&self.shop);
+        let until = async move {
+            stopped().await;
+            // Who shares its database hands it over while those who wait here are answered.
+            tokio::task::spawn_blocking(move || shop.hand_over());
+        };
+        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, until).await?)
     }
 
     fn close(self) -> Result<()> {
@@ -166,6 +175,12 @@ impl House {
         projections.stop()?;
         Ok(())
     }
+}
+
+/// How the database is shared with other processes; none: it is a file, and this one's alone.
+fn shared(config: &Config) -> Option<Sharing> {
+    let lease = Duration::from_millis(config.store.lease_ms);
+    (!config.store.url.is_empty()).then(|| config.link.sharing(lease))
 }
 
 fn settings(config: &Config) -> Result<Settings> {

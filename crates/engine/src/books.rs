@@ -230,7 +230,7 @@ impl Books {
                 .int(id)
                 .int(at.0)
                 .text(&operator.who)
-                .text(operator.operation)
+                .text(&operator.operation)
                 .text(unit.0)
                 .text(resource)
                 .text(&operator.why)

@@ -120,6 +120,8 @@ pub struct Cell {
     /// When a full store is tried again.
     next_probe: Time,
     turns: Turns,
+    /// Other processes take over when this one is no longer the owner.
+    shared: bool,
 }
 
 struct Unsure {
@@ -160,6 +162,7 @@ impl Cell {
             unsure: None,
             next_probe: Time(0),
             turns: Turns::default(),
+            shared: false,
         }
     }
 
@@ -167,6 +170,14 @@ impl Cell {
     #[must_use]
     pub fn with_chores(mut self, chores: Arc<Chores>) -> Self {
         self.turns.posted = chores;
+        self
+    }
+
+    /// The same in a cell that another process may take over: a lost epoch is not the end of what
+    /// waits. Whoever drives it calls [`Cell::leave`] when it is somebody else's.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
         self
     }
 

@@ -9,8 +9,9 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use jangbu_kernel::domain::Ctx;
+use jangbu_kernel::domain::{Coded, Ctx};
 use jangbu_kernel::{Envelope, Origin, Payload, UnitId};
+use serde::{Deserialize, Serialize};
 
 use crate::poison::{Item, POISON, State};
 use crate::port::{By, Fields, Read, Table, WritePlan};
@@ -20,7 +21,7 @@ use crate::unit::{Refusal, Sink, Unit, Verdict, When};
 pub const UNIT: UnitId = UnitId("desk");
 
 /// What an operator can ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Write into the audit log what is no command of any unit, such as the read-only switch. What
     /// was and what is are JSON objects.
@@ -52,7 +53,7 @@ impl Command {
 }
 
 /// What the desk answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// It is written down.
     Noted,
@@ -61,7 +62,7 @@ pub enum Reply {
 }
 
 /// Why the desk refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// There is no such item.
     Unknown,
@@ -79,6 +80,12 @@ impl Reject {
             Self::Closed(_) => "POISON_CLOSED",
             Self::NotRetryable => "POISON_NOT_RETRYABLE",
         }
+    }
+}
+
+impl Coded for Reject {
+    fn code(&self) -> &'static str {
+        Self::code(*self)
     }
 }
 

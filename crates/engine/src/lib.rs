@@ -10,7 +10,8 @@
 //! | [`books`] | the engine's own rows: shard, idempotency, outbox, poison, audit |
 //! | [`desk`] | what operators ask of the engine itself |
 //! | [`poison`] | what is kept of commands that could not be processed |
-//! | [`owner`] | the thread that drives a cell |
+//! | [`owner`] | the thread that drives a cell, or has another process drive it |
+//! | [`lease`], [`role`] | for how long a cell is this process'; what this process is to it |
 //! | [`chore`] | long work of the owner, in slices between commits |
 //! | [`copy`] | a copy of the database while it is worked with |
 //! | [`keep`] | how long the engine's own rows are kept |
@@ -29,8 +30,10 @@ pub mod counters;
 pub mod desk;
 pub mod executor;
 pub mod keep;
+pub mod lease;
 pub mod mailbox;
 pub mod owner;
 pub mod poison;
 pub mod port;
+pub mod role;
 pub mod unit;

@@ -3,6 +3,7 @@
 //! share of the queue, and others do not wait for that user (`line`).
 
 mod line;
+mod linked;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,14 @@ use std::time::Duration;
 
 use jangbu_kernel::{Envelope, Lane, Time, UnitId};
 use parking_lot::{Condvar, Mutex};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::unit::Refusal;
 
 use line::Line;
+
+pub use linked::Received;
 
 /// What became of a command.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub enum Answer {
 }
 
 /// Why a command was not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// The mailbox is full, or its head is too old.
     Shed,
@@ -64,6 +68,8 @@ pub enum Why {
     Poison,
     /// The process is going down.
     Stopping,
+    /// The cell is another process' now. Nothing was done; it is sent there. No client hears this.
+    Moved,
 }
 
 /// Called with the answer, after the commit.
@@ -73,8 +79,12 @@ pub type Waiter = Box<dyn FnOnce(Answer) + Send>;
 pub struct Item {
     /// The command.
     pub envelope: Envelope,
-    /// Who waits; nobody for effects, timers and events.
+    /// Who waits; nobody for effects, timers and events of this process.
     pub waiter: Option<Waiter>,
+    /// Not from a client: never refused, counted against nobody.
+    inside: bool,
+    /// Another process sent it.
+    linked: bool,
     /// When it came; none: nobody is judged by how long it waited.
     queued: Option<Time>,
 }
@@ -86,9 +96,20 @@ impl std::fmt::Debug for Item {
 }
 
 impl Item {
+    /// Whether a client sent it, here or to another process.
+    pub fn is_client(&self) -> bool {
+        !self.inside
+    }
+
+    /// Whether it does no harm to run it again when it may have run: it has a key, or the rows that
+    /// it touches recognise it by its origin.
+    pub fn is_repeatable(&self) -> bool {
+        self.inside || self.envelope.key.is_some()
+    }
+
     /// An item that nobody waits for.
     pub fn alone(envelope: Envelope) -> Self {
-        Self { envelope, waiter: None, queued: None }
+        Self { envelope, waiter: None, inside: true, linked: false, queued: None }
     }
 }
 
@@ -150,7 +171,7 @@ impl Mailbox {
     }
 
     /// The time.
-    pub(crate) fn now(&self) -> Time {
+    pub fn now(&self) -> Time {
         self.clock.now()
     }
 
@@ -165,7 +186,8 @@ impl Mailbox {
         queues.clients += 1;
         queues.bytes += envelope.bytes;
         let lane = envelope.lane as usize;
-        let item = Item { envelope, waiter: Some(waiter), queued: Some(now) };
+        let (waiter, queued) = (Some(waiter), Some(now));
+        let item = Item { envelope, waiter, inside: false, linked: false, queued };
         queues.lanes[lane].push(item, self.limits.share());
         self.notify(queues);
     }
@@ -260,7 +282,7 @@ impl Mailbox {
     pub fn put_back(&self, batch: Vec<Item>) {
         let mut queues = self.queues.lock();
         for item in batch.into_iter().rev() {
-            if item.waiter.is_some() {
+            if item.is_client() {
                 queues.clients += 1;
                 queues.bytes += item.envelope.bytes;
             }
@@ -343,7 +365,7 @@ fn take_lane(queues: &mut Queues, lane: Lane, quota: &mut Quota, batch: &mut Vec
             break;
         }
         let Some(item) = queues.lanes[lane as usize].pop(quota.share) else { break };
-        if item.waiter.is_some() {
+        if item.is_client() {
             queues.clients -= 1;
             queues.bytes -= item.envelope.bytes;
         }

@@ -1,69 +1,114 @@
-//! The thread that owns a cell: it alone writes, apart from any async runtime.
+//! The thread of a cell: it alone writes, apart from any async runtime, or has another process do so.
+//!
+//! ```text
+//!             mine ┌───────▶ Owner: drives the cell ────────┐ stopped: the end
+//!   claim ─────────┤                                        ├──▶ lost, or handed over ──▶ claim
+//!     ▲     theirs └───────▶ Follower: forwards the mailbox ┘
+//!     └───────────────────────── the way broke, or the lease ran out ◀──┘
+//! ```
+//!
+//! On an embedded store the cell is always this process', and the thread goes straight to driving
+//! it. On a shared one ([`Shared`]) the store's lease says whose it is. Whatever the role, commands
+//! gather in the same mailbox, with the same bounds; who drains it changes.
+//!
+//! | what happens | what becomes of the commands |
+//! |---|---|
+//! | the lease is lost, or the store says so | they go back into the mailbox and on to the new owner |
+//! | a commit whose answer was lost with it | those with a key, and what nobody waits for, are asked there again; clients without a key hear [`Why::Unsure`](crate::mailbox::Why::Unsure) |
+//! | [`Owner::hand_over`] | the batch is finished, the lease given up, the rest goes to whoever takes it |
+//! | the owner dies | its followers wait out its lease, one of them takes it, the others follow that one |
+
+mod seated;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::cell::{Cell, Step};
+use crate::cell::Cell;
 use crate::clock::Clock;
-use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::Mailbox;
-use crate::port::{Backend, Fault, Store};
+use crate::port::{Backend, Fault};
+use crate::role::{Role, Standing};
+use seated::Seated;
 
-/// Longest sleep: due rows are looked for at least so often.
-const NAP: Duration = Duration::from_millis(20);
-
-/// Sleep after the store was busy or full.
-const BACK_OFF: Duration = Duration::from_millis(50);
-
-/// Under load a batch begins not sooner than this after the one before: what a commit costs whatever is in
-/// it (a flush, the last page of each table) is then shared by more orders, and no order is later for
-/// it, since the processors have more time for the rest. See crates/bench/README.md for what it brought.
-const LINGER: Duration = Duration::from_millis(3);
-
-/// A batch of so many items is load.
-const LOAD: u64 = 32;
-
-/// How long to leave the mailbox alone after a batch of `items` that took so long.
-fn pause(items: u64, took: Duration) -> Duration {
-    if items < LOAD { Duration::ZERO } else { LINGER.saturating_sub(took) }
+/// What the thread of a cell works with.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// Its store.
+    pub backend: Arc<dyn Backend>,
+    /// What waits for it.
+    pub mailbox: Arc<Mailbox>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What it has done.
+    pub counters: Arc<Counters>,
+    /// What this process is to it.
+    pub standing: Arc<Standing>,
 }
 
-/// A running owner.
+/// What a process does for a cell that it shares with others.
+pub trait Deputy: Send {
+    /// The cell is this process' as of `epoch`: others may send their commands here.
+    fn began(&mut self, epoch: i64);
+
+    /// It is not any more: what others have sent goes back to them.
+    fn ended(&mut self);
+
+    /// Sends what is in the mailbox to the owner at `address`, until the way there breaks, `go_on`
+    /// says no, or the mailbox is closed and everything is answered. What was not answered is in
+    /// the mailbox again when this returns. Tells whether the owner was reached.
+    fn forward(&mut self, address: &str, go_on: &mut dyn FnMut() -> bool) -> bool;
+}
+
+/// How a process shares a cell with others.
+pub struct Shared {
+    /// Where others reach this process.
+    pub address: String,
+    /// How long a lease lasts.
+    pub lease: Duration,
+    /// The way to the others.
+    pub deputy: Box<dyn Deputy>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A running owner, or follower.
 #[derive(Debug)]
 pub struct Owner {
     mailbox: Arc<Mailbox>,
+    leave: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), Fault>>,
 }
 
 impl Owner {
-    /// Opens the store on a thread of its own and drives the cell that `make` builds there.
-    /// Returns once the store is open.
+    /// Begins on a thread of its own to drive the cells that `make` builds there, one for each time
+    /// that the cell comes to this process. Returns once the store is open, or another process is
+    /// known to have it.
     pub fn start(
-        backend: Arc<dyn Backend>,
-        mailbox: Arc<Mailbox>,
-        clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
-        make: impl FnOnce() -> Cell + Send + 'static,
+        seat: Seat,
+        shared: Option<Shared>,
+        make: impl Fn() -> Cell + Send + 'static,
     ) -> Result<Self, Fault> {
         let (opened, wait) = sync_channel(1);
-        let box_of_thread = Arc::clone(&mailbox);
+        let (mailbox, standing) = (Arc::clone(&seat.mailbox), Arc::clone(&seat.standing));
+        let leave: Arc<AtomicBool> = Arc::default();
+        let seated = Seated { seat, make: Box::new(make), opened, leave: Arc::clone(&leave) };
         let run = move || {
-            let mut make = Some(make);
-            let mut ended = Ok(());
-            let result = backend.with(&mut |store| {
-                let _ = opened.send(());
-                let cell = make.take().map(|make| make());
-                let drive = |mut c| drive(&mut c, store, &box_of_thread, &*clock, &counters);
-                ended = cell.map_or(Ok(()), drive);
-            });
-            result.and(ended)
+            let Some(shared) = shared else { return seated.alone() };
+            let ended = seated.in_turns(shared);
+            standing.set(Role::Ended);
+            ended
         };
         let thread = std::thread::Builder::new().name("jangbu-owner".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
-        Self { mailbox, thread }.opened(&wait)
+        Self { mailbox, leave, thread }.opened(&wait)
     }
 
     fn opened(self, wait: &Receiver<()>) -> Result<Self, Fault> {
@@ -73,13 +118,20 @@ impl Owner {
         }
     }
 
+    /// An owner gives its cell up after the batch that it is at, and follows whoever takes it; if
+    /// nobody does, it goes on.
+    pub fn hand_over(&self) {
+        self.leave.store(true, Ordering::Release);
+        self.mailbox.nudge();
+    }
+
     /// Takes nothing more from clients, finishes what waits, closes the store.
     pub fn stop(self) -> Result<(), Fault> {
         self.mailbox.close();
         self.join()
     }
 
-    /// Whether the thread still drives its cell; it ends by itself when writing has stopped.
+    /// Whether the thread still works; it ends by itself when writing has stopped.
     pub fn is_running(&self) -> bool {
         !self.thread.is_finished()
     }
@@ -92,63 +144,4 @@ impl Owner {
 
 fn no_store() -> Fault {
     Fault::Fatal("no store".to_owned())
-}
-
-/// Steps until the mailbox is closed and empty, writing has to stop, or the copy that is open is
-/// no longer worked at.
-fn drive(
-    cell: &mut Cell,
-    store: &mut dyn Store,
-    mailbox: &Mailbox,
-    clock: &dyn Clock,
-    counters: &Counters,
-) -> Result<(), Fault> {
-    let copying = cell.copies();
-    loop {
-        let (mut whole, before) = (Stopwatch::start(), counters.items());
-        match cell.step(store, clock.now())? {
-            Step::Worked => {
-                let mut watch = Stopwatch::start();
-                store.between()?;
-                Counters::add(&counters.between_ns, watch.lap());
-                let took = Duration::from_nanos(whole.lap());
-                let pause = pause(counters.items() - before, took);
-                if !pause.is_zero() {
-                    mailbox.rest(pause);
-                }
-            }
-            Step::BackOff => mailbox.rest(BACK_OFF),
-            Step::Idle if mailbox.is_closed() => return Ok(()),
-            Step::Idle => {
-                store.between()?;
-                mailbox.wait(NAP);
-            }
-        }
-        if copying && !cell.copies() {
-            return Ok(());
-        }
-        if let Some(to) = cell.wants_copy() {
-            let mut ended = Ok(());
-            let copied = store.copying(&to, &mut |store| {
-                cell.begin_copy(&to);
-                ended = drive(cell, store, mailbox, clock, counters);
-            });
-            cell.end_copy(&to, &copied);
-            ended?;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_large_batch_that_was_quick_is_followed_by_a_pause() {
-        let ms = Duration::from_millis;
-        assert_eq!(pause(LOAD - 1, ms(0)), ms(0));
-        assert_eq!(pause(LOAD, ms(1)), ms(2));
-        assert_eq!(pause(512, ms(3)), ms(0));
-        assert_eq!(pause(512, ms(30)), ms(0));
-    }
 }

@@ -15,6 +15,17 @@ pub trait Coded {
     fn code(&self) -> &'static str;
 }
 
+/// What a domain says to whoever asked, here or in another process.
+pub trait Answer:
+    std::marker::Send + Debug + Clone + PartialEq + Serialize + DeserializeOwned + 'static
+{
+}
+
+impl<T> Answer for T where
+    T: std::marker::Send + Debug + Clone + PartialEq + Serialize + DeserializeOwned + 'static
+{
+}
+
 /// What a decision may know besides its rows.
 #[derive(Clone, Debug)]
 pub struct Ctx {
@@ -96,10 +107,10 @@ pub trait Domain: 'static {
     const UNIT: UnitId;
     /// What it can be asked. What is set aside is kept in a binary form, unless it holds a secret.
     type Command: Payload + Serialize + DeserializeOwned;
-    /// What it answers.
-    type Reply: std::marker::Send + Debug + Clone + PartialEq + 'static;
-    /// Why it refuses.
-    type Reject: Coded + std::marker::Send + Debug + Clone + PartialEq + 'static;
+    /// What it answers; it can travel to another process.
+    type Reply: Answer;
+    /// Why it refuses; as the reply.
+    type Reject: Coded + Answer;
     /// What it states.
     type Event: std::marker::Send + Debug + 'static;
     /// The rows it owns, and its rules if they are configurable.

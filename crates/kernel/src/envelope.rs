@@ -1,8 +1,11 @@
 //! A command on its way to a unit, and the work that leaves the process.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
@@ -44,7 +47,7 @@ pub type Correlation = Option<Arc<str>>;
 
 /// Who asked, which is also the identity of the command: the same origin again is the same
 /// command, and the rows it touched recognise it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// A client of the API; identified by the envelope's [`IdemKey`].
     Client,
@@ -87,7 +90,7 @@ impl Origin {
 }
 
 /// Which queue an envelope waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lane {
     /// Money and orders, and everything that ends a saga.
     Checkout,
@@ -98,7 +101,7 @@ pub enum Lane {
 }
 
 /// An idempotency key with its scope and the fingerprint of the command that came with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdemKey {
     /// Principal and operation, such as `client:order.place`.
     pub scope: Box<str>,
@@ -116,14 +119,14 @@ impl IdemKey {
 }
 
 /// The person or tool behind an operator's command: what the audit log keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// The name of the key that came with the request.
     pub who: Arc<str>,
     /// The reason that was given.
     pub why: Box<str>,
     /// The operation, such as `saga.retry`.
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
 }
 
 /// A command on its way.

@@ -5,7 +5,7 @@
 //! four times the throughput. Ids are minted at the edge ([`Mint`]), never in `decide`.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +24,20 @@ pub struct Mint {
     /// Milliseconds and counter of the last id, joined: adding one carries into the next
     /// millisecond when a counter is used up.
     last: AtomicI64,
-    slot: i64,
+    slot: AtomicU16,
 }
 
 impl Mint {
     /// A mint for shard slot `slot` (0 on one machine).
     pub fn new(slot: u16) -> Self {
-        Self { last: AtomicI64::new(0), slot: i64::from(slot) & ((1 << SLOT_BITS) - 1) }
+        let mint = Self { last: AtomicI64::new(0), slot: AtomicU16::new(0) };
+        mint.assign(slot);
+        mint
+    }
+
+    /// Mints for shard slot `slot` from now on. Ids go on growing.
+    pub fn assign(&self, slot: u16) {
+        self.slot.store(slot & ((1 << SLOT_BITS) - 1), Ordering::Relaxed);
     }
 
     /// The next id at or after `now`.
@@ -44,7 +51,8 @@ impl Mint {
         let step = |last: i64| Some(floor.max(last + 1) + i64::from(count.max(1)) - 1);
         let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
         let last = before.unwrap_or_else(|same| same);
-        (floor.max(last + 1) << SLOT_BITS) | self.slot
+        let slot = i64::from(self.slot.load(Ordering::Relaxed));
+        (floor.max(last + 1) << SLOT_BITS) | slot
     }
 
     /// The ids that were taken together with `first`, and all that could have been: what made them
@@ -199,6 +207,9 @@ mod tests {
         let c = mint.next(later);
         assert!(a < b && b < c, "{a} {b} {c}");
         assert_eq!(a & 1023, 3);
+        mint.assign(1_025);
+        let d = mint.next(Time(0));
+        assert!(c < d && d & 1023 == 1, "{d}");
     }
 
     #[test]

@@ -162,6 +162,6 @@ fn envelope(n: u64, draft: Draft) -> Envelope {
     envelope.lane = Lane::Batch;
     envelope.bytes = 65_000; // of the body
     let (who, why) = ("bench".into(), "load".into());
-    envelope.operator = Some(Box::new(Operator { who, why, operation: "ledger.journal" }));
+    envelope.operator = Some(Box::new(Operator { who, why, operation: "ledger.journal".into() }));
     envelope
 }

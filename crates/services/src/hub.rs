@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 type Listener = Box<dyn FnOnce(&dyn Any) + Send>;
 type Follower = Box<dyn Fn(&dyn Any) + Send + Sync>;
+type Again = Box<dyn Fn() + Send + Sync>;
 
 /// Listeners by the number of what they wait for. Orders and payments without an order are
 /// numbered by one mint, so that no number is both.
@@ -16,6 +17,7 @@ type Follower = Box<dyn Fn(&dyn Any) + Send + Sync>;
 pub struct Hub {
     listeners: Mutex<IdMap<i64, Vec<(u64, Listener)>>>,
     followers: RwLock<Vec<Follower>>,
+    again: RwLock<Vec<Again>>,
     next: std::sync::atomic::AtomicU64,
 }
 
@@ -61,6 +63,17 @@ impl Hub {
             }
         };
         self.followers.write().push(Box::new(follower));
+    }
+
+    /// Calls `read` whenever signals may have been missed: another process wrote, and the way to it
+    /// was cut. It reads the rows that its follower is about.
+    pub fn follow_again(&self, read: impl Fn() + Send + Sync + 'static) {
+        self.again.write().push(Box::new(read));
+    }
+
+    /// Signals may have been missed.
+    pub fn again(&self) {
+        self.again.read().iter().for_each(|read| read());
     }
 
     /// Nobody waits any more.

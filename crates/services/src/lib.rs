@@ -8,6 +8,7 @@
 //! | [`registry`] | the list of units and tables, and the schema |
 //! | [`events`] | what leaves through the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
+//! | [`link`] | the way to other processes of the same shop |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
 //! | [`requests`] | requests that were carried out, by their idempotency key |
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
@@ -26,6 +27,7 @@ pub mod hub;
 pub mod inventory;
 pub mod lag;
 pub mod ledger;
+pub mod link;
 pub mod merchant;
 pub mod order;
 mod packed;

@@ -103,7 +103,7 @@ impl Stored for Merchant {
 }
 
 /// The signal of a merchant that has changed: the row as its commit leaves it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Changed(pub Merchant);
 
 /// Merchants in a cell.

@@ -17,6 +17,7 @@ use jangbu_engine::port::{Col, Fields, List, RowWriter, Table};
 use jangbu_engine::unit::{Hints, Signal, Sink};
 use jangbu_kernel::domain::Coded;
 use jangbu_kernel::{Ctx, Envelope, OrderId, Origin, PaymentId, Time, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::adapter::Service;
@@ -130,7 +131,7 @@ impl Stored for Payment {
 
 /// What whoever waits for a payment without an order is told: a call about it was answered, or
 /// given up as unknown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settled {
     /// The payment as it stands now.
     pub payment: Payment,

@@ -8,60 +8,41 @@
 //!
 //! Which domains share a cell is data ([`Layout`]): one cell with everything, or several with a
 //! store each, which then talk through their mailboxes after the commit.
+//!
+//! Where several processes share the stores ([`Layout::sharing`]), the thread of a cell owns it or
+//! follows its owner, and changes roles while the shop runs ([`jangbu_engine::owner`]). What runs
+//! only where the cell is owned asks [`Shop::standing`].
+
+mod exit;
+mod open;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use jangbu_engine::cell::{Cell, Outlet};
 use jangbu_engine::chore::{Chore, Chores};
 use jangbu_engine::clock::Clock;
 use jangbu_engine::copy::{Copy, Moment, Whole};
 use jangbu_engine::counters::{Counters, Snapshot};
 use jangbu_engine::executor::{Executor, ExecutorLimits, ExecutorStats, Ticker};
 use jangbu_engine::keep::{Floor, Keep, Keeper, Kept};
-use jangbu_engine::mailbox::{Answer, Limits, Mailbox, Waiter, Why};
+use jangbu_engine::mailbox::{Limits, Mailbox, Waiter, Why};
 use jangbu_engine::owner::Owner;
 use jangbu_engine::port::{Backend, Fault};
-use jangbu_engine::unit::Signal;
-use jangbu_kernel::{Envelope, Job, Mint, UnitId};
+use jangbu_engine::role::{Role, Standing};
+use jangbu_kernel::{Envelope, Mint, UnitId};
 use jangbu_psp::Gateway;
 use parking_lot::Mutex;
 
 use crate::gateway::PaymentCaller;
 use crate::hub::Hub;
+use crate::link::{Bound, Link, LinkStats, Sharing};
 use crate::registry::{self, Rules};
 
-/// Runs answers and signals somewhere; must not block. The default runs them where they are.
-pub type Deliver = Arc<dyn Fn(Delivery) + Send + Sync>;
+use open::{Opened, Opening};
 
-/// What a commit has to say, to be run by whoever knows the threads of those who wait.
-pub struct Delivery {
-    answers: Vec<(Waiter, Answer)>,
-    signals: Vec<Signal>,
-    hub: Arc<Hub>,
-}
-
-impl std::fmt::Debug for Delivery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Delivery({} answers, {} signals)", self.answers.len(), self.signals.len())
-    }
-}
-
-impl Delivery {
-    /// Tells everybody.
-    pub fn run(self) {
-        // Who hears an answer finds that what is kept in memory knows of its commit.
-        self.hub.keep(&self.signals);
-        for (waiter, answer) in self.answers {
-            waiter(answer);
-        }
-        if !self.signals.is_empty() {
-            self.hub.tell(self.signals);
-        }
-    }
-}
+pub use exit::{Deliver, Delivery, Directory, Exit};
 
 /// Which units share a cell, and where its rows are.
 #[derive(Debug, Clone)]
@@ -88,6 +69,8 @@ pub struct Layout {
     pub calls: ExecutorLimits,
     /// Where answers run.
     pub deliver: Deliver,
+    /// How the stores are shared with other processes; none: they are this one's alone.
+    pub sharing: Option<Sharing>,
 }
 
 impl std::fmt::Debug for Layout {
@@ -111,71 +94,8 @@ impl Layout {
             limits: Limits::default(),
             calls: ExecutorLimits::default(),
             deliver: Arc::new(Delivery::run),
+            sharing: None,
         }
-    }
-}
-
-/// Which mailbox a unit reads.
-#[derive(Debug, Clone)]
-pub struct Directory(Arc<[(UnitId, Arc<Mailbox>)]>);
-
-impl Directory {
-    /// A directory of `entries`.
-    pub fn new(entries: Vec<(UnitId, Arc<Mailbox>)>) -> Self {
-        Self(entries.into())
-    }
-
-    /// The mailbox of a unit.
-    pub fn mailbox(&self, unit: UnitId) -> &Arc<Mailbox> {
-        let found = self.0.iter().find(|(id, _)| *id == unit);
-        found.map_or_else(|| panic!("no cell has {unit:?}"), |(_, mailbox)| mailbox)
-    }
-
-    /// Posts each envelope to its unit, in order.
-    pub fn tell(&self, envelopes: Vec<Envelope>) {
-        let mut envelopes = envelopes.into_iter().peekable();
-        while let Some(first) = envelopes.next() {
-            let mailbox = self.mailbox(first.to);
-            let mut same = vec![first];
-            while let Some(next) =
-                envelopes.next_if(|next| Arc::ptr_eq(self.mailbox(next.to), mailbox))
-            {
-                same.push(next);
-            }
-            mailbox.tell(same);
-        }
-    }
-}
-
-/// What a cell says to the outside.
-pub struct Exit {
-    /// Where other cells are.
-    pub directory: Directory,
-    /// Who starts calls.
-    pub executor: Executor,
-    /// Who waits for orders.
-    pub hub: Arc<Hub>,
-    /// Where answers run.
-    pub deliver: Deliver,
-}
-
-impl std::fmt::Debug for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Exit").finish_non_exhaustive()
-    }
-}
-
-impl Outlet for Exit {
-    fn deliver(&mut self, answers: Vec<(Waiter, Answer)>, signals: Vec<Signal>) {
-        (self.deliver)(Delivery { answers, signals, hub: Arc::clone(&self.hub) });
-    }
-
-    fn call(&mut self, jobs: Vec<Job>) {
-        self.executor.start(jobs);
-    }
-
-    fn forward(&mut self, envelopes: Vec<Envelope>) {
-        self.directory.tell(envelopes);
     }
 }
 
@@ -186,27 +106,29 @@ pub struct Shop {
     owners: Mutex<Vec<Owner>>,
     counters: Vec<Arc<Counters>>,
     chores: Vec<Arc<Chores>>,
+    standings: Vec<Arc<Standing>>,
     kept: Arc<Kept>,
     executor: Executor,
     ticker: Mutex<Option<Ticker>>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
-    mint: Mint,
+    mint: Arc<Mint>,
+    link: Option<Link>,
 }
+
+/// How long an owner waits for another process to take what it hands over.
+const TAKEN_OVER: Duration = Duration::from_secs(2);
 
 impl Shop {
     /// Opens the stores, takes up what was under way, and begins to work.
     pub fn open(layout: Layout) -> Result<Self, Fault> {
-        let Layout { cells, gateway, clock, rules, limits, calls, deliver } = layout;
-        let hub = Arc::new(Hub::default());
-        let mut entries = Vec::new();
-        let mut mailboxes = Vec::new();
-        for cell in &cells {
-            let mailbox = Arc::new(Mailbox::new(limits, Arc::clone(&clock)));
-            entries.extend(cell.units.iter().map(|unit| (*unit, Arc::clone(&mailbox))));
-            mailboxes.push(mailbox);
-        }
-        let directory = Directory::new(entries);
+        let Layout { cells, gateway, clock, rules, limits, calls, deliver, sharing } = layout;
+        let mailbox = |_: &CellPlan| Arc::new(Mailbox::new(limits, Arc::clone(&clock)));
+        let mailboxes: Vec<_> = cells.iter().map(mailbox).collect();
+        let of_cell = |(cell, mailbox): (&CellPlan, &Arc<Mailbox>)| {
+            cell.units.iter().map(|unit| (*unit, Arc::clone(mailbox))).collect::<Vec<_>>()
+        };
+        let directory = Directory::new(cells.iter().zip(&mailboxes).flat_map(of_cell).collect());
         let answers = directory.clone();
         let executor = Executor::new(
             Arc::new(PaymentCaller::new(gateway)),
@@ -216,38 +138,40 @@ impl Shop {
         );
         let ticker = executor.keep_time();
         let ticker = ticker.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
-        let mut shop = Self {
+        let bound = |sharing: Sharing| Ok((Bound::bind(&sharing)?, sharing));
+        let mut opening = Opening {
             directory: directory.clone(),
+            executor: executor.clone(),
+            hub: Arc::default(),
+            clock: Arc::clone(&clock),
+            deliver,
+            rules,
+            mint: Arc::new(Mint::new(0)),
+            sharing: sharing.map(bound).transpose()?,
+            doors: Vec::new(),
+        };
+        let plans = cells.into_iter().zip(mailboxes).enumerate();
+        let opened: Vec<Opened> =
+            plans.map(|(at, (plan, mailbox))| opening.cell(at, plan, mailbox)).collect();
+        let mut shop = Self {
+            directory,
             owners: Mutex::default(),
             counters: Vec::new(),
             chores: Vec::new(),
+            standings: Vec::new(),
             kept: Arc::default(),
-            executor: executor.clone(),
+            executor,
             ticker: Mutex::new(Some(ticker)),
-            hub: Arc::clone(&hub),
-            clock: Arc::clone(&clock),
-            mint: Mint::new(0),
+            hub: Arc::clone(&opening.hub),
+            clock,
+            mint: Arc::clone(&opening.mint),
+            link: opening.link()?,
         };
-        for (cell, mailbox) in cells.into_iter().zip(mailboxes) {
-            let counters = Arc::new(Counters::default());
-            let exit = Exit {
-                directory: directory.clone(),
-                executor: executor.clone(),
-                hub: Arc::clone(&hub),
-                deliver: Arc::clone(&deliver),
-            };
-            let (units, rules) = (cell.units, rules.clone());
-            let (of_cell, box_of_cell) = (Arc::clone(&counters), Arc::clone(&mailbox));
-            let chores: Arc<Chores> = Arc::default();
-            shop.chores.push(Arc::clone(&chores));
-            let make = move || {
-                let units = registry::units(&units, &rules);
-                Cell::new(units, box_of_cell, Box::new(exit), of_cell).with_chores(chores)
-            };
-            let of_owner = Arc::clone(&counters);
-            let owner = Owner::start(cell.backend, mailbox, Arc::clone(&clock), of_owner, make)?;
-            shop.owners.get_mut().push(owner);
-            shop.counters.push(counters);
+        for Opened { seat, shared, make, chores } in opened {
+            shop.counters.push(Arc::clone(&seat.counters));
+            shop.standings.push(Arc::clone(&seat.standing));
+            shop.chores.push(chores);
+            shop.owners.get_mut().push(Owner::start(seat, shared, make)?);
         }
         Ok(shop)
     }
@@ -307,10 +231,54 @@ impl Shop {
         }
     }
 
-    /// Whether every owner is at work.
+    /// Whether every cell is written by this process.
     fn is_writing(&self) -> bool {
         let owners = self.owners.lock();
-        !owners.is_empty() && owners.iter().all(Owner::is_running)
+        let running = !owners.is_empty() && owners.iter().all(Owner::is_running);
+        running && self.standings.iter().all(|standing| standing.is_owner())
+    }
+
+    /// What this process is to its first cell; embedded, its owner.
+    pub fn role(&self) -> Role {
+        self.standings.first().map_or(Role::Ended, |standing| standing.role())
+    }
+
+    /// The same, for whoever runs only where the cell is owned.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standings.first().map(Arc::clone).unwrap_or_default()
+    }
+
+    /// Where other processes reach this one; none: it shares nothing.
+    pub fn address(&self) -> Option<&str> {
+        self.link.as_ref().map(|link| &*link.address)
+    }
+
+    /// What the link to other processes has done; none: nothing is shared.
+    pub fn link(&self) -> Option<LinkStats> {
+        self.link.as_ref().map(Link::stats)
+    }
+
+    /// Ends every connection of followers, as a broken network would: they come again.
+    pub fn cut_link(&self) {
+        self.link.iter().for_each(Link::cut);
+    }
+
+    /// Gives the cells that this process owns to others that follow it, as before a stop: they go on
+    /// at once, and what still comes here is sent to them. Waits until they have it. Without
+    /// followers it changes nothing.
+    pub fn hand_over(&self) {
+        let Some(link) = &self.link else { return };
+        let follows = |role: &Role| matches!(role, Role::Follower { linked: true, .. });
+        let owners = self.owners.lock();
+        for (at, (owner, standing)) in owners.iter().zip(&self.standings).enumerate() {
+            if !standing.is_owner() || link.followers(at) == 0 {
+                continue;
+            }
+            owner.hand_over();
+            if !standing.wait(TAKEN_OVER, follows) {
+                tracing::warn!(cell = at, "nobody has taken the cell over in time");
+            }
+        }
     }
 
     /// Trims and purges old rows from now on, but no event beyond `floor`.
@@ -367,10 +335,11 @@ impl Shop {
         seen
     }
 
-    /// Takes nothing new, waits up to `patience` for the answers of calls that are under way,
+    /// Hands over to whoever follows, takes nothing new, waits up to `patience` for the answers of calls that are under way,
     /// finishes what waits and closes the stores. Payments whose answer did not come are asked
     /// about after the next start. Whoever asks later is refused.
     pub fn close(&self, patience: Duration) -> Result<(), Fault> {
+        self.hand_over();
         for mailbox in self.mailboxes() {
             mailbox.set_read_only(Some(Why::Stopping));
         }
@@ -382,6 +351,7 @@ impl Shop {
             let stopped = owner.stop();
             ended = ended.and(stopped);
         }
+        self.link.iter().for_each(Link::stop);
         ended
     }
 }

@@ -38,22 +38,32 @@ struct Entry {
 impl Directory {
     /// The merchants of a shop, now and after every commit that changes one. If they cannot be
     /// read, their keys verify nothing.
-    pub(crate) fn follow(shop: &Shop, queries: &Queries, sealing: &Arc<Sealing>) -> Arc<Self> {
+    pub(crate) fn follow(
+        shop: &Shop,
+        queries: &Arc<Queries>,
+        sealing: &Arc<Sealing>,
+    ) -> Arc<Self> {
         let directory = Arc::new(Self::default());
         let (kept, opens) = (Arc::clone(&directory), Arc::clone(sealing));
         shop.hub().follow(move |Changed(row)| kept.put(row, |key| opened(&opens, row, key)));
+        let (again, rows) = (Arc::clone(&directory), Arc::clone(queries));
+        let opens = Arc::clone(sealing);
+        // Nothing is signalled while this runs: no row is older than what is known.
+        shop.hub().follow_again(move || again.learn(&rows, &opens, |_| true));
+        // What a signal has told meanwhile is newer.
+        directory.learn(queries, sealing, |row| directory.get(&row.code).is_none());
+        directory
+    }
+
+    fn learn(&self, queries: &Queries, sealing: &Sealing, wanted: impl Fn(&Merchant) -> bool) {
         match queries.merchants() {
-            Ok(rows) => rows.iter().for_each(|row| {
-                // What a signal has told meanwhile is newer.
-                if directory.get(&row.code).is_none() {
-                    directory.put(row, |key| opened(sealing, row, key));
-                }
+            Ok(rows) => rows.iter().filter(|row| wanted(row)).for_each(|row| {
+                self.put(row, |key| opened(sealing, row, key));
             }),
             Err(fault) => {
-                tracing::error!(%fault, "merchants cannot be read: their keys verify nothing");
+                tracing::error!(%fault, "merchants cannot be read: new keys verify nothing");
             }
         }
-        directory
     }
 
     /// Takes in a merchant as it is now. A key that stays keeps the nonces that came with it.

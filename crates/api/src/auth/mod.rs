@@ -129,5 +129,5 @@ fn suspended() -> Problem {
 pub(crate) fn operator(call: &Call, why: &str) -> Operator {
     let why = if why.is_empty() { call.reason() } else { why };
     let who = Arc::clone(&call.caller.name);
-    Operator { who, why: why.into(), operation: call.name }
+    Operator { who, why: why.into(), operation: call.name.into() }
 }

@@ -143,6 +143,11 @@ impl Sessions {
         self.refused.store(true, Ordering::Relaxed);
     }
 
+    /// It can be read again which have ended.
+    pub(crate) fn refuse_no_more(&self) {
+        self.refused.store(false, Ordering::Relaxed);
+    }
+
     fn remembered(&self, print: Print) -> Option<Session> {
         let known = self.known.read();
         if let Some(session) = known.young.get(&print) {

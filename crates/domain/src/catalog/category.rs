@@ -1,6 +1,8 @@
 //! Categories: a tree of at most five levels. A category has its place for ever, so the tree has no
 //! cycles, and its id follows from its place: the same path is the same category, whoever makes it.
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::{CategoryId, Out};
 
 use super::code::first_bytes;
@@ -14,7 +16,7 @@ pub const DEPTH: i64 = 5;
 pub const CODE: usize = 60;
 
 /// A place for products.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Category {
     /// The one that it belongs to; none: a root.
     pub parent: Option<CategoryId>,

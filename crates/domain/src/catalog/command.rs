@@ -115,7 +115,7 @@ pub enum Command {
 }
 
 /// Something as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// A product.
     Product {
@@ -136,7 +136,7 @@ pub enum Reply {
 }
 
 /// Why catalog refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// A name or merchant is empty or longer than 200 characters.
     NameInvalid,

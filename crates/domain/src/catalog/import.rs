@@ -62,7 +62,7 @@ pub enum By {
 }
 
 /// What an import does with an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
     /// It becomes a SKU.
     Created,
@@ -73,7 +73,7 @@ pub enum Fate {
 }
 
 /// What an import does with an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// One fate for each item.
     Done(Vec<Fate>),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::{Appends, CategoryId, Money, ProductId, SkuId, Time, coded, rows};
 
 use super::category::Category;
@@ -34,7 +36,7 @@ coded! {
 }
 
 /// Something a merchant sells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// Its id, the key of its row.
     pub id: ProductId,
@@ -59,7 +61,7 @@ pub struct Product {
 }
 
 /// One variant of a product.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sku {
     /// Its id, the key of its row.
     pub id: SkuId,
@@ -85,7 +87,7 @@ impl Sku {
 }
 
 /// A price to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
     /// From when.
     pub from: Time,

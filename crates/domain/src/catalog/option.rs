@@ -1,6 +1,8 @@
 //! In what the SKUs of a product differ: options such as `size` and `color`, each with the values
 //! that its SKUs have, in the order in which they first came.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{NewSku, Reject};
 use super::model::Product;
 
@@ -10,7 +12,7 @@ pub const OPTIONS: usize = 3;
 pub const WORD: usize = 50;
 
 /// One option of a product.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Option {
     /// Such as `size`.
     pub name: Box<str>,

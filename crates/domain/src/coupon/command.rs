@@ -1,5 +1,6 @@
 //! What coupon can be asked, what it answers, why it refuses, what it states.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ pub enum Command {
 }
 
 /// What coupon answers. The same command again gives the same answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The campaign as it is now.
     Campaign(CampaignId, Box<Campaign>),
@@ -93,14 +94,14 @@ pub enum Reply {
 }
 
 /// Why coupon refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// The terms make no sense.
     TermsInvalid {
         /// Which of them.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What it must be.
-        must: &'static str,
+        must: Cow<'static, str>,
     },
     /// The id belongs to another campaign.
     CampaignDiffers,
@@ -180,7 +181,7 @@ pub enum Event {
 }
 
 /// Where the coupons of a campaign are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Given out, ever.
     pub issued: i64,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::{CampaignId, CouponId, OrderId, Time, UserId, coded, rows};
 
 use super::command::Tally;
@@ -39,7 +41,7 @@ pub struct IssueKey {
 }
 
 /// A campaign: one hot row, written once per commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
     /// What it promises.
     pub terms: Arc<Terms>,

@@ -111,7 +111,7 @@ impl Terms {
             (scoped, "scope", "is required when the merchant pays"),
         ] {
             if !holds {
-                return Err(Reject::TermsInvalid { field, must });
+                return Err(Reject::TermsInvalid { field: field.into(), must: must.into() });
             }
         }
         Ok(())

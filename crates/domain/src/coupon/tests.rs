@@ -253,7 +253,7 @@ fn a_discount_is_never_more_than_the_goods_and_never_nothing() {
 #[test]
 fn every_code_has_a_line() {
     let all = [
-        Reject::TermsInvalid { field: "", must: "" },
+        Reject::TermsInvalid { field: "".into(), must: "".into() },
         Reject::CampaignDiffers,
         Reject::CampaignUnknown,
         Reject::CampaignNotOpen,

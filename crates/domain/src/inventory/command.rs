@@ -43,7 +43,7 @@ pub enum Command {
 }
 
 /// What inventory answers. The same command again gives the same answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The movement is booked; `available` units after it.
     Moved { movement: MovementId, sku: SkuId, quantity: i64, available: i64 },
@@ -62,7 +62,7 @@ pub enum Reply {
 }
 
 /// Why inventory refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// A quantity below 1, an adjustment by 0, or no lines at all.
     QuantityInvalid,

@@ -30,7 +30,7 @@ pub enum Command {
 }
 
 /// What the ledger answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The posting is in the books (now, or since before).
     Posted,
@@ -48,7 +48,7 @@ pub enum Reply {
 }
 
 /// Why the ledger refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// Debits and credits differ, a leg is 0, or there are fewer than two.
     Unbalanced,

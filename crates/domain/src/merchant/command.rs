@@ -1,5 +1,6 @@
 //! What merchant can be asked, what it answers, why it refuses, what it states.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ impl Command {
 }
 
 /// The merchant as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The row.
     pub merchant: Box<Merchant>,
@@ -59,7 +60,7 @@ pub struct Reply {
 }
 
 /// Why merchant refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// A code is 1 to 32 of A-Z a-z 0-9 _ -.
     CodeInvalid,
@@ -78,7 +79,7 @@ pub enum Reject {
         /// Its place, from 0.
         at: usize,
         /// What is wrong.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The schedule would change what it says of the past.
     FeesPast,

@@ -128,14 +128,14 @@ fn revoke(mut row: Merchant, id: KeyId, ctx: &Ctx) -> Result<Merchant, Reject> {
 
 fn set_fees(mut row: Merchant, new: &[Fee], ctx: &Ctx) -> Result<Merchant, Reject> {
     if !(1..=fees::MOST).contains(&new.len()) {
-        return Err(Reject::FeesInvalid { at: 0, why: "a schedule has 1 to 20 periods" });
+        return Err(Reject::FeesInvalid { at: 0, why: "a schedule has 1 to 20 periods".into() });
     }
     if let Some((at, why)) = fees::fault(new) {
-        return Err(Reject::FeesInvalid { at, why });
+        return Err(Reject::FeesInvalid { at, why: why.into() });
     }
     let all = fees::merged(&row.fees, new);
     if all.len() > fees::REMEMBERED {
-        return Err(Reject::FeesInvalid { at: 0, why: "too many periods in the past" });
+        return Err(Reject::FeesInvalid { at: 0, why: "too many periods in the past".into() });
     }
     let stays = fees::until(&row.fees, ctx.now).eq(fees::until(&all, ctx.now));
     if !row.fees.is_empty() && !stays {

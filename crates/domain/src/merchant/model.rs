@@ -50,7 +50,7 @@ coded! {
 }
 
 /// A key with which a merchant signs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Names it in a signature.
     pub id: KeyId,
@@ -72,7 +72,7 @@ impl Key {
 }
 
 /// A row of `merchant`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merchant {
     /// Its name in products, payments and accounts.
     pub code: Arc<str>,

@@ -283,7 +283,7 @@ pub enum SagaEvent {
 }
 
 /// What order answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Carried out; a client gets the order as it is when its cascade has ended.
     Done,
@@ -292,7 +292,7 @@ pub enum Reply {
 }
 
 /// Why order refuses. A refusal creates nothing; what must be remembered is an order that ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// An order has 1 to 100 lines.
     LinesInvalid,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::{Correlation, CouponId, Currency, Secret, SkuId, Time, UserId, coded};
 
 use crate::payment::command as payment;
@@ -125,7 +127,7 @@ impl Outcome {
 pub const ABANDONED: &str = "abandoned: ";
 
 /// A line of an order, with the price at which it was placed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The SKU.
     pub sku: SkuId,
@@ -139,7 +141,7 @@ pub struct Line {
 
 /// Units `from..from + quantity` of a line. Which units they are decides, to the won, what their
 /// shares of discount, points and cash are: see [`allocation`](super::allocation).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Index of the line.
     pub line: usize,
@@ -158,7 +160,7 @@ impl Range {
 
 /// A refund of some units, or ([`Refund::is_reversal`]) of a whole payment that must not have
 /// happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// Its number within the order.
     pub no: u32,
@@ -210,7 +212,7 @@ impl Refund {
 }
 
 /// A coupon that an order uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CouponUse {
     /// Which.
     pub coupon: CouponId,
@@ -232,7 +234,7 @@ impl CouponUse {
 }
 
 /// The points that an order is paid with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointUse {
     /// How many the buyer wants to spend.
     pub wanted: i64,
@@ -245,7 +247,7 @@ pub struct PointUse {
 }
 
 /// The points that a sold order earns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earning {
     /// The step at point.
     pub step: Step,
@@ -256,7 +258,7 @@ pub struct Earning {
 }
 
 /// Units that were handed to a carrier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipment {
     /// Its number within the order, from 1.
     pub no: u32,
@@ -273,7 +275,7 @@ pub struct Shipment {
 }
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Who buys.
     pub user: UserId,

@@ -213,7 +213,7 @@ pub enum Verdict {
 }
 
 /// How the payment stands after the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The payment.
     pub payment: PaymentId,
@@ -234,7 +234,7 @@ pub struct Reply {
 }
 
 /// Why payment refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// Amounts below 0, shares that do not sum up, nothing at all, or above the limit.
     AmountInvalid,

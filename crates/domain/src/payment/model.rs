@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, Time, coded};
 
@@ -107,7 +109,7 @@ pub const MOST_REFUNDS: u32 = 999;
 
 /// A refund, packed in its payment's row as `[no, state, amount, [part, …], deadline, id, reason,
 /// posting, deduct]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// Its number, unique in the payment; 0 is the reversal.
     pub no: u32,
@@ -154,7 +156,7 @@ impl Refund {
 }
 
 /// A row of `payment`; its key is the [`PaymentId`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Its order, whose saga drives it; none: it drives itself.
     pub order: Option<OrderId>,

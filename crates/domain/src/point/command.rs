@@ -97,7 +97,7 @@ pub enum Command {
 }
 
 /// What point answers. The same command again gives the same answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The bought points are there.
     Charged {
@@ -150,7 +150,7 @@ pub enum Reply {
 }
 
 /// Why point refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// A movement is of 1 to 10^12 points.
     AmountInvalid,

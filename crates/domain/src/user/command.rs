@@ -64,7 +64,7 @@ impl Command {
 }
 
 /// What user answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The user is as asked.
     Done(UserId),
@@ -75,7 +75,7 @@ pub enum Reply {
 }
 
 /// Why user refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reject {
     /// There is a user of that id with another address.
     UserExists,
@@ -102,7 +102,7 @@ impl Coded for Reject {
 }
 
 /// What user states: to whoever checks sessions, after the commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Sessions of generations below `least` are worth nothing any more.
     Barred { user: UserId, least: i64 },

@@ -36,7 +36,7 @@ impl Cell {
         for (at, item) in batch.iter_mut().enumerate() {
             self.at = Some(at);
             let answer = self.root(tx, item, &mut done, &mut on_demand)?;
-            done.answers.push(answer);
+            done.answers.push(item.told(answer));
         }
         self.at = None;
         self.finish(now, &mut done);
@@ -53,11 +53,11 @@ impl Cell {
         done: &mut Done,
         on_demand: &mut u64,
     ) -> Result<Option<Answer>, Broken> {
+        let waited = item.is_client();
         let envelope = &mut item.envelope;
         let Some(unit) = self.unit(envelope.to) else {
             panic!("{:?} is not in this cell", envelope.to)
         };
-        let waited = item.waiter.is_some();
         if let Some(earlier) = self.adopt(envelope) {
             Counters::add(&self.counters.replays, 1);
             let answer = || match earlier {

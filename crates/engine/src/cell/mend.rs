@@ -184,7 +184,7 @@ impl Cell {
                 self.mailbox.set_read_only(Some(Why::Full));
                 let batch = self.without_timers(batch);
                 let (clients, others): (Vec<Item>, Vec<Item>) =
-                    batch.into_iter().partition(|item| item.waiter.is_some());
+                    batch.into_iter().partition(Item::is_client);
                 let waiters = clients.into_iter().filter_map(|item| item.waiter).collect();
                 self.refuse(waiters, Why::Full);
                 self.mailbox.put_back(others);
@@ -204,8 +204,15 @@ impl Cell {
         batch
     }
 
-    /// Writing stops: everybody who waits is told what is known, and nobody new is let in.
+    /// Writing stops: everybody who waits is told what is known, and nobody new is let in. Where
+    /// another process goes on, everything waits for it.
     pub(super) fn stop(&mut self, batch: Vec<Item>, fault: Fault) -> Result<Step, Fault> {
+        if self.shared && matches!(fault, Fault::LostEpoch(_)) {
+            tracing::warn!(%fault, items = batch.len(), "the cell is another process' now");
+            let batch = self.without_timers(batch);
+            self.mailbox.put_back(batch);
+            return Err(fault);
+        }
         tracing::error!(%fault, "writing stops");
         self.mailbox.set_read_only(Some(Why::StoreFailed));
         // Whoever waits for a commit that may have happened must not hear that it did not.
@@ -220,6 +227,20 @@ impl Cell {
                 return Err(fault);
             }
         }
+    }
+}
+
+impl Cell {
+    /// The cell is another process' from now on. What waits for a commit that may have happened is
+    /// asked there again, unless that could do it twice; long work waits until the cell is back.
+    pub fn leave(&mut self) {
+        let unsure = self.unsure.take().into_iter().flat_map(|unsure| unsure.batch).collect();
+        let unsure = self.without_timers(unsure);
+        let (again, lost): (Vec<Item>, Vec<Item>) =
+            unsure.into_iter().partition(Item::is_repeatable);
+        self.refuse(lost.into_iter().filter_map(|item| item.waiter).collect(), Why::Unsure);
+        self.mailbox.put_back(again);
+        self.turns.give_back();
     }
 }
 

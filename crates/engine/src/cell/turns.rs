@@ -63,6 +63,12 @@ impl Turns {
         }
     }
 
+    /// Leaves what waits to the next owner of this process; a copy that was begun is given up.
+    pub(super) fn give_back(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|waiting| waiting.chore);
+        waiting.filter(|chore| chore.copies().is_none()).for_each(|chore| self.posted.post(chore));
+    }
+
     /// Whether this chore can have a slice now: one that copies needs its copy open.
     fn can(&self, chore: &dyn Chore) -> bool {
         chore.copies().is_none_or(|to| self.open.as_deref() == Some(to))

@@ -79,6 +79,25 @@ impl Line {
         Some(item)
     }
 
+    /// Takes out the items that are `wanted`; the others keep their order.
+    pub(super) fn take_out(
+        &mut self,
+        share: usize,
+        wanted: impl Fn(&Item) -> bool,
+        out: &mut Vec<Item>,
+    ) {
+        if self.held == 0 && !self.queue.iter().any(&wanted) {
+            return;
+        }
+        let mut rest = Vec::new();
+        while let Some(item) = self.pop(share) {
+            if wanted(&item) { out.push(item) } else { rest.push(item) }
+        }
+        for item in rest {
+            self.push(item, share);
+        }
+    }
+
     /// The next item.
     pub(super) fn front(&self) -> Option<&Item> {
         self.queue.front()

@@ -1,4 +1,5 @@
-//! The thread that follows the outbox, and what it is asked besides.
+//! The thread that follows the outbox, and what it is asked besides. Of several processes that share
+//! the database, the one that owns it has it; the others wait until they do.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use jangbu_engine::clock::{Clock, Stopwatch};
 use jangbu_engine::port::{Backend, Fault, Store};
+use jangbu_engine::role::{Role, Standing};
 
 use super::parking::{Told, Unsettled, Verb};
 use super::{Keep, Projector};
@@ -67,11 +69,25 @@ impl Projections {
         clock: Arc<dyn Clock>,
         keep: Keep,
     ) -> Result<Self, Fault> {
+        let alone = Standing::default();
+        alone.set(Role::Owner { epoch: 0 });
+        Self::sharing(truth, derived, clock, keep, Arc::new(alone))
+    }
+
+    /// The same in a process that shares the database with others: it works as long as `standing`
+    /// says that the database is this process'.
+    pub fn sharing(
+        truth: &dyn Backend,
+        derived: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        keep: Keep,
+        standing: Arc<Standing>,
+    ) -> Result<Self, Fault> {
         let reader = truth.reader()?;
         let progress = Arc::new(Progress::default());
         let projector = Projector::new(reader, clock, Arc::clone(&progress), keep);
         let (errands, asked) = channel();
-        let run = move || run(projector, &*derived, &asked);
+        let run = move || run(projector, &*derived, &asked, &standing);
         let thread = std::thread::Builder::new().name("jangbu-project".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
         Ok(Self { handle: Handle { progress, errands }, thread })
@@ -101,35 +117,73 @@ impl Projections {
     }
 }
 
-fn run(projector: Projector, derived: &dyn Backend, asked: &Receiver<Errand>) -> Result<(), Fault> {
-    let mut projector = Some(projector);
-    let mut ended = Ok(());
-    let opened = derived.with(&mut |store| {
-        if let Some(projector) = projector.take() {
-            ended = follow(projector, store, asked);
+/// How long a projector that has to wait does so before it looks again.
+const NAP: Duration = Duration::from_millis(50);
+
+/// How long one that lost its store waits before it opens it again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+fn run(
+    mut projector: Projector,
+    derived: &dyn Backend,
+    asked: &Receiver<Errand>,
+    standing: &Standing,
+) -> Result<(), Fault> {
+    let mut rest = Duration::ZERO;
+    loop {
+        if !waits(asked, standing, rest) {
+            return Ok(());
         }
-    });
-    let ended = opened.and(ended);
-    if let Err(fault) = &ended {
-        tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
+        rest = AGAIN;
+        // Another process may have moved on meanwhile.
+        projector.known = false;
+        let mut ended = Ok(false);
+        let opened =
+            derived.with(&mut |store| ended = follow(&mut projector, store, asked, standing));
+        match opened.and(ended) {
+            Ok(true) => return Ok(()),
+            Ok(false) => drop(derived.release()),
+            // Another process has them still, or the store is away: they are opened again.
+            Err(Fault::LostEpoch(why) | Fault::Transient(why)) => {
+                tracing::warn!(why, "the projections are not this process' yet");
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "the projections stand still; `jangbu rebuild` makes them anew");
+                return Err(fault);
+            }
+        }
     }
-    ended
 }
 
+/// Rests, and waits until the database is this process'; false: it is to end.
+fn waits(asked: &Receiver<Errand>, standing: &Standing, mut rest: Duration) -> bool {
+    while !rest.is_zero() || !standing.is_owner() {
+        match asked.recv_timeout(rest.max(NAP)) {
+            Ok(Errand::Settle(_, _, told)) => told(Err(Unsettled::Stopped)),
+            Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        rest = Duration::ZERO;
+    }
+    true
+}
+
+/// Tells whether it is the end; otherwise the database is another process'.
 fn follow(
-    mut projector: Projector,
+    projector: &mut Projector,
     store: &mut dyn Store,
     asked: &Receiver<Errand>,
-) -> Result<(), Fault> {
+    standing: &Standing,
+) -> Result<bool, Fault> {
     let (mut pace, mut watch) = (Pace::default(), Stopwatch::start());
     let mut stopping = false;
-    loop {
+    while standing.is_owner() {
         let taken = patient(projector.step(store))?;
         let more = patient(projector.keep(store))?;
         projector.tell_progress();
         store.between()?;
         if taken.weight == 0 && stopping {
-            return Ok(());
+            return Ok(true);
         }
         let rest = pace.rest(taken.weight, watch.lap());
         let rest = if taken.full || more || stopping { Duration::ZERO } else { rest };
@@ -142,6 +196,7 @@ fn follow(
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
+    Ok(stopping)
 }
 
 /// A store that is busy or full is tried again later.

@@ -55,7 +55,7 @@ struct Scribble {
     refuses: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Regret;
 
 impl Coded for Regret {

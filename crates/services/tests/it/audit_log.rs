@@ -15,7 +15,7 @@ use crate::stage::{cancel, confirm, create, hold, keyed, pay, place, receive, st
 
 fn by(who: &str, mut envelope: Envelope) -> Envelope {
     let (who, why) = (who.into(), "because".into());
-    envelope.operator = Some(Box::new(Operator { who, why, operation: "test.operation" }));
+    envelope.operator = Some(Box::new(Operator { who, why, operation: "test.operation".into() }));
     envelope
 }
 

@@ -95,7 +95,11 @@ impl Sent {
         envelope.now = self.now;
         envelope.key = self.key.clone().map(Box::new);
         envelope.operator = (self.waits && self.number.is_multiple_of(3)).then(|| {
-            Box::new(Operator { who: "kim".into(), why: "w".into(), operation: "test.operation" })
+            Box::new(Operator {
+                who: "kim".into(),
+                why: "w".into(),
+                operation: "test.operation".into(),
+            })
         });
         envelope.correlation = self.waits.then(|| format!("c-{}", self.number).into());
         envelope

@@ -15,6 +15,7 @@ mod gateway;
 mod history;
 mod idem;
 mod keep;
+mod link;
 mod lists;
 mod outbox;
 mod parking;

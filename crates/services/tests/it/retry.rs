@@ -18,7 +18,7 @@ use crate::stage::{cancel, captured, confirm, create, hold, keyed, place, said};
 fn asked(command: Command) -> Envelope {
     let mut envelope = Envelope::new(UNIT, Origin::Client, command);
     let (who, why) = ("kim".into(), "the fault is mended".into());
-    envelope.operator = Some(Box::new(Operator { who, why, operation: "poison.test" }));
+    envelope.operator = Some(Box::new(Operator { who, why, operation: "poison.test".into() }));
     envelope
 }
 

@@ -89,7 +89,7 @@ fn run(sent: &[Sent], sizes: &[usize], backends: &[Arc<dyn Backend>]) -> (Vec<Se
     (rig.answers(), rows(&*backends[0]))
 }
 
-fn compare(one: &(Vec<Seen>, Dump), other: &(Vec<Seen>, Dump)) {
+pub(crate) fn compare(one: &(Vec<Seen>, Dump), other: &(Vec<Seen>, Dump)) {
     for (at, (a, b)) in one.0.iter().zip(&other.0).enumerate() {
         assert_eq!(a, b, "answer {at}");
     }

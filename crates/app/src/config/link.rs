@@ -1,0 +1,36 @@
+//! Settings of the link between processes that share a database.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jangbu_kernel::Secret;
+use jangbu_services::link::Sharing;
+use serde::Deserialize;
+
+use crate::keys;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    pub listen: SocketAddr,
+    pub advertise: String,
+    pub secret: Secret,
+}
+
+impl Link {
+    /// How cells are shared whose leases last so long.
+    pub(crate) fn sharing(&self, lease: Duration) -> Sharing {
+        Sharing {
+            listen: self.listen,
+            advertise: Some(self.advertise.clone()).filter(|address| !address.is_empty()),
+            secret: self.secret.clone(),
+            lease,
+            random: keys::random_bytes,
+        }
+    }
+
+    /// Why the link cannot be used, if it cannot.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.sharing(Duration::ZERO).fault()
+    }
+}

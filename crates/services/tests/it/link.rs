@@ -1,0 +1,455 @@
+//! Two processes on one store, here two shops: one owns the cell, the other forwards to it and takes
+//! over. The lease is in memory (`lease`), everything above it is real: threads, sockets, batches.
+
+mod lease;
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use jangbu_domain::order::model::{Order, Outcome};
+use jangbu_engine::clock::{Clock, SystemClock};
+use jangbu_engine::mailbox::{Limits, Why};
+use jangbu_engine::port::Backend;
+use jangbu_engine::role::Role;
+use jangbu_kernel::{Envelope, OrderId, Secret};
+use jangbu_psp::simulator::Latency;
+use jangbu_psp::{Gateway, SimConfig, Simulator};
+use jangbu_services::link::Sharing;
+use jangbu_services::shop::{Layout, Shop};
+use jangbu_store::Memory;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use crate::history::{Sent, compile, everything, history};
+use crate::promises::{
+    assert_books_balance, assert_money_is_limited, assert_sagas_ended, assert_stock_is_kept,
+};
+use crate::races::{PATIENCE, at_once, by_client};
+use crate::rig::{Hand, ONE, Rig, START, Seen, memories, memory, open_all, rows};
+use crate::split::compare;
+use crate::stage::{create, place, receive};
+use lease::{Leased, Leases};
+
+const SECRET: &str = "a secret of this test";
+
+/// A process of a shop.
+struct Process {
+    shop: Shop,
+    lease: Leased,
+}
+
+/// Fills bytes; nobody attacks this test.
+fn random(bytes: &mut [u8]) {
+    bytes.fill(7);
+}
+
+fn sharing(secret: &str, lease: Duration) -> Sharing {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    Sharing { listen, advertise: None, secret: Secret::new(secret), lease, random }
+}
+
+impl Process {
+    fn open(
+        (leases, me): (&Leases, u8),
+        gateway: &Arc<dyn Gateway>,
+        clock: Arc<dyn Clock>,
+        secret: &str,
+    ) -> Self {
+        let lease = leases.of(me);
+        let backend: Arc<dyn Backend> = Arc::new(lease.clone());
+        let defaults = Layout::one_cell(backend, Arc::clone(gateway), clock);
+        let sharing = Some(sharing(secret, leases.length()));
+        // Nobody is refused because this machine is busy.
+        let limits = Limits { age: PATIENCE, ..Limits::default() };
+        let shop = Shop::open(Layout { sharing, limits, ..defaults }).unwrap();
+        Self { shop, lease }
+    }
+
+    fn ask(&self, envelope: Envelope) -> Receiver<Seen> {
+        let (sent, wait) = channel();
+        let waiter = move |answer| drop(sent.send(Seen::of(answer)));
+        self.shop.ask(envelope, Box::new(waiter));
+        wait
+    }
+
+    fn run(&self, envelope: Envelope) -> Seen {
+        self.ask(envelope).recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn is(&self, wanted: impl Fn(&Role) -> bool) {
+        let standing = self.shop.standing();
+        assert!(standing.wait(PATIENCE, wanted), "it is {:?}", standing.role());
+    }
+
+    fn owns(&self) {
+        self.is(|role| matches!(role, Role::Owner { .. }));
+    }
+
+    fn is_linked(&self) {
+        self.is(|role| matches!(role, Role::Follower { linked: true, .. }));
+    }
+
+    /// Hears when an order ends.
+    fn watch(&self, id: i64) -> Receiver<Order> {
+        let (sent, wait) = channel();
+        self.shop.hub().watch(OrderId(id), move |order: &Order| drop(sent.send(order.clone())));
+        wait
+    }
+
+    /// An order that is sold, as this process sees it.
+    fn sell(&self, n: u8) -> Seen {
+        let id = self.shop.mint();
+        let ended = self.watch(id);
+        let seen = self.run(order(id, n));
+        assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
+        seen
+    }
+
+    fn close(&self) {
+        self.shop.close(PATIENCE).unwrap();
+    }
+
+    fn link(&self) -> jangbu_services::link::LinkStats {
+        self.shop.link().unwrap()
+    }
+}
+
+/// An order with a key of its own.
+fn order(id: i64, n: u8) -> Envelope {
+    by_client(place(id, &[(n, 1)], "tok_visa"), &format!("k-{id}"))
+}
+
+/// Two processes, the first of which owns the cell, and one gateway.
+struct Pair {
+    memory: Memory,
+    one: Process,
+    two: Process,
+    _dir: tempfile::TempDir,
+}
+
+impl Pair {
+    fn open(length: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let latency = Latency { min_ms: 0, max_ms: 1, ..Latency::default() };
+        let config = SimConfig { latency, ..SimConfig::default() };
+        let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
+        let gateway: Arc<dyn Gateway> = Arc::new(gateway);
+        let memory = memory();
+        let leases = Leases::new(memory.clone(), length);
+        let clock = || Arc::new(SystemClock) as Arc<dyn Clock>;
+        let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
+        one.owns();
+        let two = Process::open((&leases, 2), &gateway, clock(), SECRET);
+        two.is_linked();
+        let pair = Self { memory, one, two, _dir: dir };
+        for n in 0..3 {
+            assert!(pair.two.run(create(n)).is_done());
+            assert!(pair.two.run(receive(pair.two.shop.mint(), n, 100_000)).is_done());
+        }
+        pair
+    }
+
+    /// Ends both, and looks at what they leave: `sold` orders, and everything in order.
+    fn close(self, sold: usize) {
+        self.one.close();
+        self.two.close();
+        let dump = self.memory.dump();
+        assert_stock_is_kept(&dump);
+        assert_money_is_limited(&dump);
+        assert_books_balance(&dump);
+        assert_sagas_ended(&dump);
+        assert_eq!(dump.keys().filter(|(table, _)| *table == "orders").count(), sold);
+    }
+}
+
+/// A gateway that never answers.
+#[derive(Default)]
+struct Silent(Mutex<Vec<jangbu_psp::gateway::Done>>);
+
+impl Gateway for Silent {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn submit(&self, _request: jangbu_psp::Request, done: jangbu_psp::gateway::Done) {
+        self.0.lock().push(done);
+    }
+}
+
+/// Runs a history by the owner alone, one by one.
+fn by_owner(sent: &[Sent]) -> (Vec<Seen>, jangbu_store::Dump) {
+    let (mut rig, backends) = (Rig::new(ONE), memories(1));
+    open_all(&backends, &mut |stores| {
+        for sent in sent {
+            rig.send(sent);
+            rig.settle(stores);
+        }
+    });
+    (rig.answers(), rows(&*backends[0]))
+}
+
+/// Runs a history through a follower, as fast as it goes.
+fn by_follower(sent: &[Sent]) -> (Vec<Seen>, jangbu_store::Dump) {
+    let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
+    let memory = memory();
+    let leases = Leases::new(memory.clone(), Duration::from_secs(60));
+    let clock = || Arc::new(Hand::at(START)) as Arc<dyn Clock>;
+    let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
+    let two = Process::open((&leases, 2), &gateway, clock(), SECRET);
+    two.is_linked();
+    let mut answers = Vec::new();
+    for sent in sent {
+        if sent.waits {
+            answers.push(two.ask(sent.envelope()));
+        } else {
+            two.shop.tell(sent.envelope());
+        }
+    }
+    let hear = |wait: Receiver<Seen>| wait.recv_timeout(PATIENCE).unwrap();
+    let seen = answers.into_iter().map(hear).collect();
+    two.shop.close(Duration::ZERO).unwrap();
+    assert_eq!(one.link().received, sent.len() as u64, "nothing went past the owner");
+    one.shop.close(Duration::ZERO).unwrap();
+    (seen, memory.dump())
+}
+
+proptest! {
+    #![proptest_config(crate::rig::cases(16))]
+
+    #[test]
+    fn commands_through_a_follower_are_answered_as_by_the_owner(
+        ops in history(everything(), 10..60),
+    ) {
+        let sent = compile(&ops);
+        compare(&by_owner(&sent), &by_follower(&sent));
+    }
+}
+
+#[test]
+fn a_key_is_one_request_whichever_process_it_comes_to() {
+    let pair = Pair::open(Duration::from_secs(5));
+    let (one, two) = (&pair.one, &pair.two);
+    let id = two.shop.mint();
+    let ended = two.watch(id);
+    assert!(two.run(order(id, 0)).is_done());
+    let order_of = |seen: &Seen| match seen {
+        Seen::Done { reply, replayed } => (reply.split(',').next().unwrap().to_owned(), *replayed),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
+    let again = |of: &Process| of.run(by_client(order(of.shop.mint(), 0), &format!("k-{id}")));
+    let (here, there) = (again(one), again(two));
+    assert_eq!(order_of(&here), order_of(&there));
+    assert!(order_of(&here).1, "the first answer again");
+    let mut other = order(two.shop.mint(), 1);
+    let key = other.key.as_mut().unwrap();
+    (key.key, key.body) = (format!("k-{id}").into(), [9; 17]);
+    assert_eq!(two.run(other), Seen::KeyReused(id));
+    let refused = two.run(place(two.shop.mint(), &[(9, 1)], "tok_visa"));
+    assert!(matches!(refused, Seen::Refused("SKU_NOT_ON_SALE", _)), "{refused:?}");
+    pair.close(1);
+}
+
+#[test]
+fn ids_of_two_processes_never_meet() {
+    let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
+    let leases = Leases::new(memory(), Duration::from_secs(60));
+    // One moment for both, for ever.
+    let clock = || Arc::new(Hand::at(START)) as Arc<dyn Clock>;
+    let open = |me| Process::open((&leases, me), &gateway, clock(), SECRET);
+    let (one, two, three) = (open(1), open(2), open(3));
+    two.is_linked();
+    three.is_linked();
+    let ids = |of: &Process| (0..5_000).map(|_| of.shop.mint()).collect::<Vec<_>>();
+    let mut all: Vec<_> = [&one, &two, &three].into_iter().flat_map(ids).collect();
+    one.shop.hand_over();
+    for process in [&one, &two, &three] {
+        process.is(|role| !matches!(role, Role::Joining | Role::Follower { linked: false, .. }));
+        all.extend(ids(process));
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 30_000);
+    for process in [one, two, three] {
+        process.shop.close(Duration::ZERO).unwrap();
+    }
+}
+
+#[test]
+fn a_stale_owner_that_wakes_up_is_fenced_and_what_waited_for_it_is_done_by_the_new_one() {
+    let pair = Pair::open(Duration::from_secs(2));
+    let (one, two) = (&pair.one, &pair.two);
+    one.lease.freeze();
+    let id = one.shop.mint();
+    let (ended, waits) = (one.watch(id), one.ask(order(id, 0)));
+    two.owns();
+    two.sell(1);
+    one.lease.thaw();
+    assert!(waits.recv_timeout(PATIENCE).unwrap().is_done());
+    assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
+    one.is_linked();
+    assert!(pair.one.lease.fenced() > 0, "it tried");
+    pair.close(2);
+}
+
+#[test]
+fn a_follower_takes_over_from_an_owner_that_died_and_answers_what_waited() {
+    let pair = Pair::open(Duration::from_secs(2));
+    let (one, two) = (&pair.one, &pair.two);
+    // Nothing is committed, released or renewed any more by the first.
+    one.lease.freeze();
+    let before = one.link().received;
+    let ids: Vec<_> = (0..5).map(|_| two.shop.mint()).collect();
+    let ended: Vec<_> = ids.iter().map(|id| two.watch(*id)).collect();
+    let waits: Vec<_> = ids.iter().map(|id| two.ask(order(*id, 0))).collect();
+    let keyless = two.ask(place(two.shop.mint(), &[(0, 1)], "tok_visa"));
+    while one.link().received < before + 6 {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    for wait in waits {
+        assert!(wait.recv_timeout(PATIENCE).unwrap().is_done());
+    }
+    for ended in ended {
+        assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
+    }
+    // Nobody knows what became of it, and nobody tries twice.
+    assert_eq!(keyless.recv_timeout(PATIENCE).unwrap(), Seen::NotRun(Why::Unsure));
+    two.owns();
+    assert_eq!((two.link().again, two.link().unsure), (5, 1));
+    one.lease.thaw();
+    pair.close(5);
+}
+
+/// Clients of both processes, while `meanwhile` happens; says how many orders were sold.
+fn under_load(pair: &Pair, each: usize, meanwhile: impl FnOnce() + Send) -> usize {
+    let clients = 6;
+    std::thread::scope(|scope| {
+        let disturb = scope.spawn(meanwhile);
+        let sold = at_once(clients, |at| {
+            let process = if at % 2 == 0 { &pair.one } else { &pair.two };
+            (0..each).filter(|_| sold(process)).count()
+        });
+        disturb.join().unwrap();
+        sold.into_iter().sum()
+    })
+}
+
+/// An order to its end. Its signal may be lost with a link, so its row is looked at, too.
+fn sold(process: &Process) -> bool {
+    let id = process.shop.mint();
+    let seen = process.run(order(id, 0));
+    assert!(seen.is_done(), "no request fails: {seen:?}");
+    let backend: Arc<dyn Backend> = Arc::new(process.lease.clone());
+    let queries = jangbu_services::queries::Queries::new(Arc::clone(&backend), backend);
+    for _ in 0..PATIENCE.as_millis() {
+        let order = queries.order(OrderId(id)).unwrap().unwrap();
+        if let Some(outcome) = order.outcome {
+            assert_eq!(outcome, Outcome::Sold);
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    panic!("order {id} does not end")
+}
+
+#[test]
+fn a_hand_over_under_load_fails_loses_and_doubles_nothing() {
+    let pair = Pair::open(Duration::from_secs(5));
+    let sold = under_load(&pair, 60, || {
+        for owner in [&pair.one, &pair.two, &pair.one] {
+            owner.owns();
+            // On a busy machine it may be back before the other one comes.
+            while owner.shop.standing().is_owner() {
+                owner.shop.hand_over();
+            }
+        }
+    });
+    assert_eq!(sold, 360);
+    assert!(pair.one.shop.standing().changes() >= 4, "{:?}", pair.one.shop.standing());
+    assert_eq!(pair.one.link().unsure + pair.two.link().unsure, 0);
+    pair.close(360);
+}
+
+#[test]
+fn a_link_that_breaks_under_load_loses_and_doubles_nothing() {
+    let pair = Pair::open(Duration::from_secs(5));
+    let sold = under_load(&pair, 60, || {
+        for _ in 0..8 {
+            pair.two.is_linked();
+            pair.one.shop.cut_link();
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    });
+    assert_eq!(sold, 360);
+    assert!(pair.two.link().links > 2, "{:?}", pair.two.link());
+    pair.close(360);
+}
+
+#[test]
+fn an_owner_that_goes_down_hands_over_first_and_nobody_is_refused() {
+    let pair = Pair::open(Duration::from_secs(5));
+    let waits: Vec<_> = (0..50)
+        .map(|at| {
+            let process = if at % 2 == 0 { &pair.one } else { &pair.two };
+            let id = process.shop.mint();
+            process.ask(order(id, 0))
+        })
+        .collect();
+    pair.one.close();
+    pair.two.owns();
+    for wait in waits {
+        assert!(wait.recv_timeout(PATIENCE).unwrap().is_done());
+    }
+    pair.two.sell(1);
+    pair.close(51);
+}
+
+#[test]
+fn a_process_with_another_secret_is_not_let_in() {
+    let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
+    let leases = Leases::new(memory(), Duration::from_secs(60));
+    let clock = || Arc::new(SystemClock) as Arc<dyn Clock>;
+    let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
+    let two = Process::open((&leases, 2), &gateway, clock(), "another secret, as long");
+    while one.link().refused < 2 {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    let address = one.shop.address().unwrap().to_owned();
+    assert_eq!(two.shop.role(), Role::Follower { owner: address.clone(), linked: false });
+    assert_eq!((one.link().followers, two.link().links), (0, 0));
+    // What is no greeting at all costs the connection, and nothing else.
+    let mut stranger = TcpStream::connect(&*address).unwrap();
+    std::io::Write::write_all(&mut stranger, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // Closed in order or not: there is an end.
+    drop(std::io::Read::read_to_end(&mut stranger, &mut Vec::new()));
+    assert!(one.run(create(0)).is_done());
+    one.close();
+    two.shop.close(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn an_owner_that_does_not_speak_is_given_up_and_its_lease_waited_out() {
+    let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
+    let leases = Leases::new(memory(), Duration::from_secs(1));
+    // Connections are taken, and nothing is ever said: as behind a network that was cut.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    leases.of(9).claim(&address).unwrap();
+    let clock = Arc::new(SystemClock) as Arc<dyn Clock>;
+    let two = Process::open((&leases, 2), &gateway, clock, SECRET);
+    assert!(two.run(create(0)).is_done());
+    assert_eq!(two.shop.role(), Role::Owner { epoch: 2 });
+    two.close();
+}
+
+#[test]
+fn a_secret_is_long_and_required_where_others_can_listen() {
+    let lease = Duration::from_secs(5);
+    let everywhere = Sharing { listen: "0.0.0.0:0".parse().unwrap(), ..sharing("", lease) };
+    assert!(everywhere.fault().unwrap().contains("link.secret is required"));
+    assert!(sharing("fifteen letters", lease).fault().unwrap().contains("16 bytes"));
+    assert_eq!(sharing("", lease).fault(), None, "loopback");
+    assert_eq!(Sharing { secret: Secret::new(SECRET), ..everywhere }.fault(), None);
+}
