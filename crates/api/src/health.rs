@@ -33,7 +33,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/livez",
         "health.live",
-        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None })) }),
+        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None, cache: None })) }),
         doc("Whether the process lives", &[(200, "Health", "It does")]),
     ),
     get(
@@ -61,6 +61,29 @@ struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<Cache>,
+}
+
+/// What is kept of the catalogue. Without it everything is slower and nothing is wrong, so it says
+/// nothing about whether orders are taken.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cache {
+    /// None: nobody has read yet.
+    hit_percent: Option<u64>,
+    shared: &'static str,
+}
+
+impl Cache {
+    fn of(api: &Api) -> Self {
+        let shared = match api.shared.as_ref().map(|shared| shared.link().up) {
+            None => "OFF",
+            Some(true) => "UP",
+            Some(false) => "DOWN",
+        };
+        Self { hit_percent: api.front.stats().hit_percent(), shared }
+    }
 }
 
 fn ready(api: &Api) -> Reply {
@@ -75,5 +98,5 @@ fn ready(api: &Api) -> Reply {
         Some(Why::Shed | Why::TooLate | Why::Poison) => (503, Some("no new business is taken")),
     };
     let word = if status == 200 { "UP" } else { "DOWN" };
-    Reply::json(status, &Health { status: word, reason })
+    Reply::json(status, &Health { status: word, reason, cache: Some(Cache::of(api)) })
 }

@@ -161,7 +161,15 @@ fn basics() -> Value {
             }),
             &["orderId", "outcome", "message", "paymentId"],
         ),
-        "Health": optional(&json!({ "status": words(&["UP", "DOWN"]), "reason": text() }), &["reason"]),
+        "Health": optional(
+            &json!({
+                "status": words(&["UP", "DOWN"]), "reason": text(),
+                "cache": object(&json!({
+                    "hitPercent": nullable("integer"), "shared": words(&["UP", "DOWN", "OFF"]),
+                })),
+            }),
+            &["reason", "cache"],
+        ),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
         "OpenApi": { "type": "object" },
         "SetReadOnly": object(&json!({ "on": flag() })),

@@ -1,6 +1,7 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
 mod keeping;
+mod sharing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +15,7 @@ use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
 use keeping::{Backup, For, Retention};
+use sharing::{Cache, Redis};
 
 /// The default settings with their explanations: `jangbu default-config`.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub saga: Saga,
     pub backup: Backup,
     pub retention: Retention,
+    pub cache: Cache,
+    pub redis: Redis,
     pub gateway: SimConfig,
 }
 
@@ -258,6 +262,8 @@ impl Config {
             "backup.every must be at least 1s"
         );
         ensure!(self.backup.to != Path::new(""), "backup.to must name a directory");
+        self.cache.check()?;
+        self.redis.check()?;
         self.gateway.check().context("gateway")
     }
 }
@@ -357,6 +363,12 @@ mod tests {
             ("RETENTION__TIMELINES", "0s", "retention.timelines"),
             ("BACKUP__EVERY", "0s", "backup.every"),
             ("BACKUP__TO", "", "backup.to"),
+            ("CACHE__LIFE", "0s", "cache.life"),
+            ("CACHE__LIFE", "2d", "cache.life"),
+            ("REDIS__URL", "http://localhost", "redis.url"),
+            ("REDIS__SENTINELS", "['here']", "redis.sentinels"),
+            ("REDIS__PREFIX", "a b", "redis.prefix"),
+            ("REDIS__PATIENCE_MS", "0", "redis.patience_ms"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {
             let text = refusal(path, value);

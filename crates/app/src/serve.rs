@@ -6,16 +6,20 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use jangbu_adapters::redis::Redis;
 use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
+use jangbu_services::cache::{Cache, Front};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
+use jangbu_services::shared::Shared;
 use jangbu_services::shop::{Delivery, Layout, Shop};
+use jangbu_services::tail::{Place, Tail};
 use jangbu_store::DataDir;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
@@ -79,6 +83,8 @@ struct House {
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
+    /// Tells what is only kept in memory what has changed.
+    tail: Tail,
 }
 
 impl House {
@@ -120,18 +126,23 @@ impl House {
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
+        let place: Arc<Place> = Arc::default();
+        let (front, shared) = sharing(config, &place)?;
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
             sealing: Arc::new(sealing),
-            truth,
+            truth: Arc::clone(&truth),
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
             prove: prover(dir),
             backups,
+            front,
+            shared,
         });
-        Ok(Self { api, projections, shop, scheduler })
+        let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
+        Ok(Self { api, projections, shop, scheduler, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -150,13 +161,20 @@ impl House {
         let listener = listen(config.server.listen)
             .with_context(|| format!("listening on {}", config.server.listen))?;
         say_ready(listener.local_addr()?, started)?;
+        let warming = Arc::clone(&self.api);
+        let warmed = tokio::task::spawn_blocking(move || match warming.warm() {
+            Ok(products) => tracing::info!(products, "read ahead"),
+            Err(fault) => tracing::warn!(%fault, "nothing is read ahead"),
+        });
         let limits = connections(config);
         open_files(limits.most);
-        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, stopped()).await?)
+        jangbu_api::serve(listener, Arc::clone(&self.api), limits, stopped()).await?;
+        Ok(warmed.await?)
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, projections, shop, scheduler } = self;
+        let Self { api, projections, shop, scheduler, tail } = self;
+        drop(tail);
         drop(api);
         let closed = shop.close(PATIENCE);
         // A backup that was being made is given up with its shop.
@@ -165,6 +183,21 @@ impl House {
         projections.stop()?;
         Ok(())
     }
+}
+
+/// What reads of the catalogue ask first, and what is shared with other processes.
+fn sharing(
+    config: &Config,
+    place: &Arc<Place>,
+) -> Result<(Arc<Front>, Option<Arc<dyn Shared>>)> {
+    let (limits, clock) = (config.cache.limits(), Arc::new(SystemClock));
+    let redis = match config.redis.settings(limits.life)? {
+        Some(settings) => Some(Arc::new(Redis::start(settings, clock.clone())?)),
+        None => None,
+    };
+    let far = redis.clone().map(|redis| redis as Arc<dyn Cache>);
+    let front = Front::new(limits, far, Arc::clone(place), clock);
+    Ok((Arc::new(front), redis.map(|redis| redis as Arc<dyn Shared>)))
 }
 
 fn settings(config: &Config) -> Result<Settings> {

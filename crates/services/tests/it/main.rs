@@ -34,4 +34,5 @@ mod shop;
 mod slices;
 mod split;
 mod stage;
+mod tail;
 mod timers;
