@@ -176,11 +176,7 @@ impl Cache for Redis {
             return Box::pin(std::future::ready(None));
         };
         let core = Arc::clone(&self.core);
-        let keys = [
-            core.key("value", &key.name),
-            core.key("mark", key.group),
-            core.head(),
-        ];
+        let keys = [core.key("value", &key.name), core.key("mark", key.group), core.head()];
         Box::pin(async move { live.value(&core, &keys).await })
     }
 

@@ -33,7 +33,9 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/livez",
         "health.live",
-        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None, cache: None })) }),
+        |_, _| {
+            Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None, cache: None })) })
+        },
         doc("Whether the process lives", &[(200, "Health", "It does")]),
     ),
     get(

@@ -275,12 +275,7 @@ impl Limits {
         self.ip(peer, headers).await
     }
 
-    async fn address(
-        &self,
-        limit: &Limit,
-        peer: Peer,
-        headers: &HeaderMap,
-    ) -> Result<(), Problem> {
+    async fn address(&self, limit: &Limit, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
         let address = self.client(peer.0, headers);
         if address.is_loopback() {
             return Ok(());

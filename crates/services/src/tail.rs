@@ -187,26 +187,35 @@ impl Walker {
     }
 
     fn hand_over(&mut self, reader: &mut dyn Reader, from: i64) -> Result<(i64, u32), Fault> {
-        let by =
-            By::Range { from: [from + 1, 0, 0], to: [i64::MAX; 3], descending: false, limit: BATCH };
+        let by = By::Range {
+            from: [from + 1, 0, 0],
+            to: [i64::MAX; 3],
+            descending: false,
+            limit: BATCH,
+        };
         let (mut place, mut read) = (from, 0);
         let followers = &mut self.followers;
         reader.read(&[Read { table: &OUTBOX, by }], &mut |_, row| {
             let seq = row.int(0);
             if seq != place + 1 {
-                // Only a tail that stood still for days can be overtaken by the trimming.
-                tracing::warn!(from = place, to = seq, "the tail of the outbox has missed events");
-                followers.iter_mut().for_each(|follower| follower.missed(seq - 1));
+                miss(followers, place, seq - 1);
             }
             (place, read) = (seq, read + 1);
             let topic = row.text(3);
-            let wanted = followers.iter_mut().filter(|f| f.topics().contains(&topic));
-            wanted.for_each(|follower| {
-                let event = Event { seq, topic, key: row.int(4), payload: row.blob(7) };
-                follower.take(&event);
-            });
+            for follower in followers.iter_mut().filter(|f| f.topics().contains(&topic)) {
+                follower.take(&Event { seq, topic, key: row.int(4), payload: row.blob(7) });
+            }
         })?;
         Ok((place, read))
+    }
+}
+
+/// Tells of events after `from` up to `to` that are gone.
+fn miss(followers: &mut [Box<dyn Follower>], from: i64, to: i64) {
+    // Only a tail that stood still for days can be overtaken by the trimming.
+    tracing::warn!(from, to, "the tail of the outbox has missed events");
+    for follower in followers {
+        follower.missed(to);
     }
 }
 

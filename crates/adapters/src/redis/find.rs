@@ -79,9 +79,8 @@ impl Nodes {
             None => return Err(bad("redis.url must be redis://[user:password@]host[:port][/db]")),
         };
         let address = if sentinels.is_empty() { &*url.address } else { "127.0.0.1" };
-        Client::open(url.at(address)).map_err(|error| {
-            Unusable(format!("redis.url cannot be used: {}", error.category()))
-        })?;
+        Client::open(url.at(address))
+            .map_err(|error| Unusable(format!("redis.url cannot be used: {}", error.category())))?;
         let is_address = |text: &String| {
             text.rsplit_once(':').is_some_and(|(host, port)| {
                 !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
@@ -105,8 +104,7 @@ impl Nodes {
         for sentinel in &self.sentinels {
             match self.ask(sentinel).await {
                 Ok(Some((host, port))) => {
-                    let host = if host.contains(':') { format!("[{host}]") } else { host };
-                    return connect(&self.url.at(&format!("{host}:{port}"))).await;
+                    return connect(&self.url.at(&address(&host, port))).await;
                 }
                 Ok(None) => {}
                 Err(error) => last = error,
@@ -121,6 +119,10 @@ impl Nodes {
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
         question.query_async(&mut connection).await
     }
+}
+
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 async fn connect(url: &str) -> Result<MultiplexedConnection, RedisError> {

@@ -105,7 +105,10 @@ impl Keeper {
         cmd("PING").query_async::<()>(&mut connection).await?;
         // Who asks in vain every time is better off without it.
         if began.elapsed() > core.settings.patience {
-            return Err(RedisError::from((redis::ErrorKind::Client, "the server answers too late")));
+            return Err(RedisError::from((
+                redis::ErrorKind::Client,
+                "the server answers too late",
+            )));
         }
         Ok(Live::new(connection, scripts, run))
     }
@@ -125,17 +128,21 @@ impl Keeper {
                 _ = &mut *stopped => return End::Stopped,
                 () = live.end.notified() => {}
                 () = core.told.notified() => self.tell(&live).await,
-                Some(errand) = self.errands.recv() => self.carry_out(&live, errand).await,
                 _ = ticks.tick() => {
-                    if !live.is_joined() || count % HEARTBEAT == 0 {
-                        self.tell(&live).await;
-                    }
-                    count += 1;
-                    self.look(&live).await;
+                    self.tick(&live, count).await;
+                    count = count.wrapping_add(1);
                 }
+                Some(errand) = self.errands.recv() => self.carry_out(&live, errand).await,
             }
         }
         End::GivenUp
+    }
+
+    async fn tick(&mut self, live: &Live, count: u32) {
+        if !live.is_joined() || count.is_multiple_of(HEARTBEAT) {
+            self.tell(live).await;
+        }
+        self.look(live).await;
     }
 
     /// Tells what has changed, or that nothing has.
@@ -189,7 +196,11 @@ impl Keeper {
         if self.waited < OTHERS {
             return false;
         }
-        tracing::warn!(told, at = telling.to, "Redis knows later events than the store: it begins anew");
+        tracing::warn!(
+            told,
+            at = telling.to,
+            "Redis knows later events than the store: it begins anew"
+        );
         let mut question = cmd("DEL");
         question.arg(core.head());
         live.ask::<i64>(core, &question, PATIENCE).await.is_some()

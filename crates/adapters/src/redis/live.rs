@@ -1,6 +1,7 @@
 //! One connection, and when it is given up: at once when it fails, after a few late answers in a row
 //! when it is only slow. Giving it up is all that a caller ever does about it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, cmd, pipe};
 use tokio::sync::Notify;
 
-use super::scripts;
 use super::Core;
+use super::scripts;
 
 /// Late answers in a row that end a connection.
 const STRIKES: u32 = 5;
@@ -30,8 +31,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) async fn load(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut load = pipe();
-        for script in
-            [scripts::TELL, scripts::PUT, scripts::PASS, scripts::CLOSE, scripts::CLOSED]
+        for script in [scripts::TELL, scripts::PUT, scripts::PASS, scripts::CLOSE, scripts::CLOSED]
         {
             load.cmd("SCRIPT").arg("LOAD").arg(script);
         }
@@ -83,7 +83,7 @@ impl Live {
         if !self.given_up.swap(true, Ordering::AcqRel) {
             let mut live = core.live.write();
             // The keeper may have made another one.
-            if live.as_ref().is_some_and(|live| std::ptr::eq(&**live, self)) {
+            if live.as_ref().is_some_and(|live| std::ptr::eq(Arc::as_ptr(live), self)) {
                 *live = None;
             }
             drop(live);
@@ -146,10 +146,10 @@ impl Live {
         let [value, ..] = keys;
         let mut questions = pipe();
         questions.cmd("MGET").arg(keys.as_slice()).cmd("PTTL").arg(value);
-        type Found = (Option<Vec<u8>>, Option<i64>, Option<String>);
         let ((value, mark, head), left): (Found, i64) = self.ask_all(core, &questions).await?;
         let until = core.clock.now() + Span::millis(left).min(core.settings.life);
-        let (number, bytes) = good(&value?, mark.unwrap_or(0), &head?)?;
+        let (value, head) = (value?, head?);
+        let (number, bytes) = good(&value, mark.unwrap_or(0), &head)?;
         (left > 0).then(|| Value { number, until, bytes: bytes.into() })
     }
 
@@ -167,6 +167,9 @@ impl Live {
         })
     }
 }
+
+/// What is under `[value, mark, head]`.
+type Found = (Option<Vec<u8>>, Option<i64>, Option<String>);
 
 /// Number and bytes of a value, if it is of this generation and nothing has changed since.
 fn good<'a>(value: &'a [u8], mark: i64, head: &str) -> Option<(i64, &'a [u8])> {

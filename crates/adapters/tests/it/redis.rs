@@ -229,7 +229,9 @@ fn a_limit_holds_for_all_processes_together() {
         let ask = |redis: &Redis| (0..1_500).map(|_| now(redis.pass(hourly)).unwrap()).collect();
         let each = processes.iter().map(|redis| scope.spawn(move || ask(redis)));
         let each: Vec<_> = each.collect();
-        each.into_iter().flat_map(|thread| -> Vec<Verdict> { thread.join().unwrap() }).collect::<Vec<_>>()
+        each.into_iter()
+            .flat_map(|thread| -> Vec<Verdict> { thread.join().unwrap() })
+            .collect::<Vec<_>>()
     });
     let passed = verdicts.iter().filter(|verdict| **verdict == Verdict::Passes).count();
     // One comes back each second.
@@ -258,7 +260,9 @@ fn what_one_finds_sold_out_the_others_hear_until_there_is_stock_again() {
     until("heard", || heard.lock().len() == 2);
     assert!(heard.lock().iter().all(|(_, left)| *left > minute / 2 && *left <= minute));
     one.open(&[SkuId(5)]);
-    until("open again", || *heard.lock().iter().map(|(sku, _)| *sku).collect::<Vec<_>>() == [SkuId(6)]);
+    until("open again", || {
+        *heard.lock().iter().map(|(sku, _)| *sku).collect::<Vec<_>>() == [SkuId(6)]
+    });
 }
 
 #[test]
@@ -279,7 +283,11 @@ fn a_server_that_does_not_answer_is_given_up_and_taken_again() {
     }
     assert_eq!((redis.link().late, redis.link().away), (late, away + 1_000), "nobody waits");
     until("taken again", || redis.is_joined());
-    assert_eq!(kept(&redis), Some((5, "tee".to_owned())), "it is the same one, and nothing changed");
+    assert_eq!(
+        kept(&redis),
+        Some((5, "tee".to_owned())),
+        "it is the same one, and nothing changed"
+    );
 }
 
 #[test]

@@ -234,9 +234,20 @@ impl World {
             shared: None,
         });
         let truth = Arc::clone(&stores[0]);
-        let _tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers()).unwrap();
+        let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers()).unwrap();
         let router = router(Arc::clone(&api));
-        Self { api, router, shop, memory: kept, queries, stores, projections, gateway, dir, _tail }
+        Self {
+            api,
+            router,
+            shop,
+            memory: kept,
+            queries,
+            stores,
+            projections,
+            gateway,
+            dir,
+            _tail: tail,
+        }
     }
 
     /// The interface that a server which starts now has.

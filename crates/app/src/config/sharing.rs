@@ -65,10 +65,7 @@ impl Redis {
             (1..=64).contains(&self.prefix.len()) && self.prefix.chars().all(fine),
             "redis.prefix must be 1 to 64 letters, digits, -, _, . and :"
         );
-        ensure!(
-            (1..=1_000).contains(&self.patience_ms),
-            "redis.patience_ms must be 1 to 1000"
-        );
+        ensure!((1..=1_000).contains(&self.patience_ms), "redis.patience_ms must be 1 to 1000");
         self.nodes().map(drop)
     }
 

@@ -113,14 +113,13 @@ impl Front {
                 count(&self.counts.near);
                 return Ok(Some(value.bytes));
             }
-            match self.flights.join(&key.name, self.near.mark(key.group)) {
+            let wait = match self.flights.join(&key.name, self.near.mark(key.group)) {
                 Part::Lead(lead) => break lead,
-                Part::Wait(wait) => {
-                    if let Some(landed) = wait.await {
-                        count(&self.counts.joined);
-                        return Ok(landed);
-                    }
-                }
+                Part::Wait(wait) => wait,
+            };
+            if let Some(landed) = wait.await {
+                count(&self.counts.joined);
+                return Ok(landed);
             }
         };
         if let Some(far) = &self.far

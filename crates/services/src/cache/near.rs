@@ -263,7 +263,9 @@ mod tests {
     fn a_later_state_is_not_replaced_by_an_earlier_one() {
         let (near, _) = near(10_000);
         let list = key(Group::Shelf, "list");
-        assert!(near.keep(&list, &value(9, 100, "late")) && near.keep(&list, &value(8, 100, "early")));
+        assert!(
+            near.keep(&list, &value(9, 100, "late")) && near.keep(&list, &value(8, 100, "early"))
+        );
         assert_eq!(near.find(&list).unwrap().number, 9);
     }
 

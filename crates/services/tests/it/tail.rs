@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jangbu_engine::books::{OUTBOX, SHARD};
-use jangbu_engine::clock::SystemClock;
-use jangbu_engine::clock::Clock as _;
+use jangbu_engine::clock::{Clock as _, SystemClock};
 use jangbu_engine::port::{Backend, Fault, Mode, Reader, Store, WritePlan};
 use jangbu_services::tail::{Event, Follower, Place, Tail};
 use jangbu_store::Memory;
