@@ -186,7 +186,9 @@ impl House {
 }
 
 /// What reads of the catalogue ask first, and what is shared with other processes.
-fn sharing(config: &Config, place: &Arc<Place>) -> Result<(Arc<Front>, Option<Arc<dyn Shared>>)> {
+type Sharing = (Arc<Front>, Option<Arc<dyn Shared>>);
+
+fn sharing(config: &Config, place: &Arc<Place>) -> Result<Sharing> {
     let (limits, clock) = (config.cache.limits(), Arc::new(SystemClock));
     let redis = match config.redis.settings(limits.life)? {
         Some(settings) => Some(Arc::new(Redis::start(settings, clock.clone())?)),
