@@ -81,7 +81,7 @@ impl Call {
         let caller =
             claim.settle(&api.door(), (&parts.method, parts.uri.path_and_query()), &body)?;
         if matches!(caller.role, Role::Merchant | Role::Customer | Role::Client) {
-            api.limits.key(&caller.name)?;
+            api.limits.key(&caller.name).await?;
         }
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
@@ -173,8 +173,8 @@ impl Call {
 pub(crate) struct Params(Vec<(String, String)>);
 
 /// Items on a page, unless the caller says otherwise, and at most.
-const PAGE: u32 = 20;
-const PAGE_MAX: u32 = 100;
+pub(crate) const PAGE: u32 = 20;
+pub(crate) const PAGE_MAX: u32 = 100;
 
 impl Params {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

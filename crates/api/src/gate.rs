@@ -5,6 +5,10 @@
 //! before: a repeated key must get its first answer, so a key that is under way, or that the store
 //! knows, passes. The look-up in the store is one read by key, done where the request is: a jump
 //! to another thread would cost more.
+//!
+//! Processes of one shop share what they find out ([`Shared`]), with the time for which it may be
+//! believed: a mark ends by itself, wherever it is. It ends at once when the tail of the outbox says
+//! that there is stock again; a process that has just opened a SKU does not believe marks about it.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
@@ -15,6 +19,9 @@ use std::time::{Duration, Instant};
 use jangbu_engine::books::{IDEM, SHARD};
 use jangbu_engine::port::{Backend, By, Fault, Read, Reader};
 use jangbu_kernel::{IdemKey, SkuId};
+use jangbu_services::events::Fact;
+use jangbu_services::shared::Shared;
+use jangbu_services::tail::{Event, Follower};
 use parking_lot::{Mutex, RwLock};
 use siphasher::sip::SipHasher24;
 
@@ -23,6 +30,9 @@ use siphasher::sip::SipHasher24;
 pub(crate) struct Gate {
     /// Until when.
     closed: RwLock<HashMap<SkuId, Instant>>,
+    /// Until when nobody is believed who says that it is closed.
+    opened: Mutex<HashMap<SkuId, Instant>>,
+    shared: Option<Arc<dyn Shared>>,
     /// How many, so that an open gate costs nothing.
     count: AtomicUsize,
     age: Duration,
@@ -30,32 +40,76 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(age: Duration, truth: Arc<dyn Backend>) -> Self {
+    pub(crate) fn new(
+        age: Duration,
+        truth: Arc<dyn Backend>,
+        shared: Option<Arc<dyn Shared>>,
+    ) -> Self {
         let keys = Keys {
             truth,
             idle: Mutex::default(),
             sip: OnceLock::new(),
             under_way: Mutex::default(),
         };
-        Self { closed: RwLock::default(), count: AtomicUsize::new(0), age, keys }
+        let (closed, opened) = (RwLock::default(), Mutex::default());
+        Self { closed, opened, shared, count: AtomicUsize::new(0), age, keys }
     }
 
     /// Nothing of this SKU was left just now.
     pub(crate) fn close(&self, sku: SkuId) {
+        self.shut(sku, self.age);
+        if let Some(shared) = &self.shared {
+            shared.close(sku, self.age);
+        }
+    }
+
+    fn shut(&self, sku: SkuId, age: Duration) {
         let now = Instant::now();
         let mut closed = self.closed.write();
         closed.retain(|_, until| *until > now);
-        closed.insert(sku, now + self.age);
+        closed.insert(sku, now + age.min(self.age));
         self.count.store(closed.len(), Ordering::Relaxed);
     }
 
     /// There may be some of it again.
     pub(crate) fn open(&self, sku: SkuId) {
+        if let Some(shared) = &self.shared {
+            let now = Instant::now();
+            let mut opened = self.opened.lock();
+            opened.retain(|_, until| *until > now);
+            opened.insert(sku, now + self.age);
+            shared.open(&[sku]);
+        }
         if self.count.load(Ordering::Relaxed) > 0 {
             let mut closed = self.closed.write();
             closed.remove(&sku);
             self.count.store(closed.len(), Ordering::Relaxed);
         }
+    }
+
+    /// Believes from now on what other processes have found out.
+    pub(crate) fn listen(self: &Arc<Self>) {
+        let Some(shared) = &self.shared else { return };
+        let gate = Arc::downgrade(self);
+        shared.listen(Box::new(move |closed| {
+            if let Some(gate) = gate.upgrade() {
+                gate.hear(closed);
+            }
+        }));
+    }
+
+    fn hear(&self, closed: &[(SkuId, Duration)]) {
+        let now = Instant::now();
+        let opened = self.opened.lock();
+        let believed = |sku: &SkuId| opened.get(sku).is_none_or(|until| *until <= now);
+        for (sku, left) in closed.iter().filter(|(sku, _)| believed(sku)) {
+            self.shut(*sku, *left);
+        }
+    }
+
+    /// Whether it is closed for anything.
+    fn is_busy(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// The first of `skus` that is sold out.
@@ -83,6 +137,47 @@ impl Gate {
         }
         UnderWay { gate: Arc::clone(self), hash }
     }
+}
+
+/// Opens a gate when the outbox says that there is stock again.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    gate: Arc<Gate>,
+    /// What the last look has said of SKUs, the last word of each.
+    available: HashMap<SkuId, i64>,
+}
+
+impl Opening {
+    pub(crate) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, available: HashMap::new() }
+    }
+}
+
+impl Follower for Opening {
+    fn topics(&self) -> &'static [&'static str] {
+        &["stock.changed"]
+    }
+
+    fn take(&mut self, event: &Event<'_>) {
+        // Nearly always nothing is sold out, and nobody has to know what the event says.
+        if !self.gate.is_busy() {
+            return;
+        }
+        if let Ok(Fact::StockChanged { stocks }) = Fact::decode(event.payload) {
+            self.available.extend(stocks.into_iter().map(|(sku, left)| (SkuId(sku), left)));
+        }
+    }
+
+    fn reached(&mut self, _place: i64) {
+        for (sku, left) in self.available.drain() {
+            if left > 0 && self.gate.refused(std::iter::once(sku)).is_some() {
+                self.gate.open(sku);
+            }
+        }
+    }
+
+    /// A mark ends by itself.
+    fn missed(&mut self, _place: i64) {}
 }
 
 /// A request that the store may not know yet.
@@ -175,7 +270,7 @@ mod tests {
             tx.commit().unwrap();
         };
         memory.with(&mut write).unwrap();
-        Arc::new(Gate::new(Duration::from_mins(1), Arc::new(memory)))
+        Arc::new(Gate::new(Duration::from_mins(1), Arc::new(memory), None))
     }
 
     fn key(text: &str) -> IdemKey {
@@ -194,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_store_that_cannot_be_read_lets_everything_pass() {
-        let gate = Gate::new(Duration::from_mins(1), Arc::new(Memory::new()));
+        let gate = Gate::new(Duration::from_mins(1), Arc::new(Memory::new()), None);
         assert!(gate.knows(&key("a")), "without the hash key nobody can tell");
     }
 
@@ -207,5 +302,35 @@ mod tests {
         assert_eq!(refused(&gate), Some(SkuId(2)));
         gate.open(SkuId(2));
         assert_eq!(refused(&gate), None);
+    }
+
+    #[test]
+    fn the_outbox_opens_what_has_stock_again_by_its_last_word() {
+        let gate = gate();
+        let refused = |sku| gate.refused(std::iter::once(SkuId(sku))).is_some();
+        let mut opening = Opening::new(Arc::clone(&gate));
+        let mut tell = |stocks: &[(i64, i64)]| {
+            let fact = Fact::StockChanged { stocks: stocks.to_vec() };
+            let payload = postcard::to_allocvec(&fact).unwrap();
+            opening.take(&Event { seq: 1, topic: "stock.changed", key: 0, payload: &payload });
+        };
+        gate.close(SkuId(1));
+        gate.close(SkuId(2));
+        tell(&[(1, 5), (2, 5), (3, 5)]);
+        tell(&[(2, 0)]);
+        assert!(refused(1), "not before the end of the look");
+        opening.reached(2);
+        assert_eq!((refused(1), refused(2)), (false, true));
+    }
+
+    #[test]
+    fn what_others_say_is_believed_as_long_as_they_say_and_never_against_ones_own_word() {
+        let gate = gate();
+        let refused = |sku| gate.refused(std::iter::once(SkuId(sku))).is_some();
+        gate.hear(&[(SkuId(1), Duration::from_secs(30)), (SkuId(2), Duration::ZERO)]);
+        assert_eq!((refused(1), refused(2)), (true, false));
+        gate.opened.lock().insert(SkuId(3), Instant::now() + Duration::from_secs(30));
+        gate.hear(&[(SkuId(3), Duration::from_secs(30))]);
+        assert!(!refused(3), "stock came in here a moment ago");
     }
 }

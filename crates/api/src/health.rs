@@ -68,6 +68,29 @@ struct Health {
     /// Where the owner hears the other processes; none: nothing is shared, or nobody is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<Cache>,
+}
+
+/// What is kept of the catalogue. Without it everything is slower and nothing is wrong, so it says
+/// nothing about whether orders are taken.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cache {
+    /// None: nobody has read yet.
+    hit_percent: Option<u64>,
+    shared: &'static str,
+}
+
+impl Cache {
+    fn of(api: &Api) -> Self {
+        let shared = match api.shared.as_ref().map(|shared| shared.link().up) {
+            None => "OFF",
+            Some(true) => "UP",
+            Some(false) => "DOWN",
+        };
+        Self { hit_percent: api.front.stats().hit_percent(), shared }
+    }
 }
 
 fn ready(api: &Api) -> Reply {
@@ -87,7 +110,8 @@ fn ready(api: &Api) -> Reply {
         _ => (status, reason),
     };
     let word = if status == 200 { "UP" } else { "DOWN" };
-    Reply::json(status, &Health { status: word, reason, role: Some(role), owner })
+    let cache = Some(Cache::of(api));
+    Reply::json(status, &Health { status: word, reason, role: Some(role), owner, cache })
 }
 
 /// The role, the owner's address, and why the owner is not there, if it is not.

@@ -79,10 +79,13 @@ use std::time::{Duration, Instant};
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
 use jangbu_services::backup::Backups;
+use jangbu_services::cache::{Front, Invalidation};
 use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
+use jangbu_services::shared::Shared;
 use jangbu_services::shop::Shop;
+use jangbu_services::tail::Follower;
 use tokio::sync::Semaphore;
 
 pub use admission::AdmissionRules;
@@ -170,6 +173,10 @@ pub struct Parts {
     pub prove: Prove,
     /// Its backups.
     pub backups: Arc<Backups>,
+    /// What reads of the catalogue ask first.
+    pub front: Arc<Front>,
+    /// What it shares with other processes, if it does.
+    pub shared: Option<Arc<dyn Shared>>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -192,6 +199,8 @@ pub struct Api {
     consumer: Handle,
     prove: Prove,
     backups: Arc<Backups>,
+    front: Arc<Front>,
+    shared: Option<Arc<dyn Shared>>,
     gate: Arc<Gate>,
     closed: coupon::Closed,
     repeats: Repeats,
@@ -213,11 +222,12 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove, backups } =
-            parts;
+        let Parts { shop, queries, truth, keys, sealing, settings, consumer, .. } = parts;
+        let Parts { prove, backups, front, shared, .. } = parts;
         let sessions = sessions(&shop, &queries, &keys);
         let directory = Directory::follow(&shop, &queries, &sealing);
-        let gate = Arc::new(Gate::new(settings.gate, truth));
+        let gate = Arc::new(Gate::new(settings.gate, truth, shared.clone()));
+        gate.listen();
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
         Arc::new(Self {
@@ -226,7 +236,7 @@ impl Api {
             sessions,
             directory,
             sealing,
-            limits: Limits::new(&settings.rates),
+            limits: Limits::new(&settings.rates, shared.as_ref()),
             admission: Admission::new(settings.admission, Instant::now()),
             connections: net::Seen::default(),
             shop,
@@ -236,6 +246,8 @@ impl Api {
             consumer,
             prove,
             backups,
+            front,
+            shared,
             gate,
             closed: coupon::Closed::default(),
             repeats,
@@ -243,6 +255,20 @@ impl Api {
             started,
             journals,
         })
+    }
+
+    /// Who has to hear of what is committed, by whichever process: what is kept here forgets what
+    /// has changed, and the sold-out gate opens.
+    pub fn followers(&self) -> Vec<Box<dyn Follower>> {
+        vec![
+            Box::new(Invalidation::new(Arc::clone(&self.front))),
+            Box::new(gate::Opening::new(Arc::clone(&self.gate))),
+        ]
+    }
+
+    /// Reads ahead what a shop's front page wants; says how many products that were.
+    pub fn warm(&self) -> Result<usize, Fault> {
+        catalog::warm(self)
     }
 
     /// What admission depends on, now.

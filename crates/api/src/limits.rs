@@ -14,22 +14,32 @@
 //! two of them meet in one place by chance only. Places that are as good as new are dropped from
 //! time to time.
 //!
+//! Processes of one shop keep the buckets together ([`Shared`]): who is within the limit here is asked
+//! about there. What this process refuses by itself, all of them would refuse. When nobody answers
+//! within milliseconds this process decides alone, with buckets that have counted all along.
+//!
 //! `X-Forwarded-For` says something only behind a proxy that one trusts: it is read from its end,
 //! over the addresses of trusted proxies, to the first that is none; and only if the connection
 //! itself comes from a trusted proxy.
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName};
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use jangbu_services::shared::{Bucket, Shared, Verdict};
+use siphasher::sip::SipHasher13;
 
 use crate::codes::Own;
 use crate::net::Peer;
@@ -128,14 +138,18 @@ type Instant = std::time::Instant;
 /// One limit at work.
 struct Limit {
     name: &'static str,
+    rate: Rate,
+    shared: Option<Arc<dyn Shared>>,
     buckets: Option<Buckets>,
     hash: RandomState,
     checks: AtomicU64,
     refused: AtomicU64,
+    /// Decided with other processes, and alone although there are others.
+    decided: [AtomicU64; 2],
 }
 
 impl Limit {
-    fn new(name: &'static str, rate: Rate) -> Self {
+    fn new(name: &'static str, rate: Rate, shared: Option<Arc<dyn Shared>>) -> Self {
         let quota = NonZero::new(rate.per_second).map(|per_second| {
             let burst = NonZero::new(rate.burst).unwrap_or(per_second);
             Quota::per_second(per_second).allow_burst(burst)
@@ -143,24 +157,46 @@ impl Limit {
         let of = |quota| RateLimiter::new(quota, HashMapStateStore::default(), MonotonicClock);
         Self {
             name,
+            rate,
+            shared,
             buckets: quota.map(of),
             hash: RandomState::new(),
             checks: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            decided: Default::default(),
         }
     }
 
-    fn check(&self, whom: impl Hash) -> Result<(), Problem> {
+    /// Counts one more here, and then among all.
+    async fn check(&self, whom: impl Hash) -> Result<(), Problem> {
+        self.alone(&whom)?;
+        let Some(shared) = self.shared.as_deref().filter(|_| self.buckets.is_some()) else {
+            return Ok(());
+        };
+        let Rate { per_second, burst } = self.rate;
+        let burst = if burst == 0 { per_second } else { burst };
+        let bucket = Bucket { limit: self.name, whom: alike(&whom), per_second, burst };
+        let verdict = shared.pass(bucket).await;
+        self.decided[usize::from(verdict.is_none())].fetch_add(1, Ordering::Relaxed);
+        match verdict {
+            None | Some(Verdict::Passes) => Ok(()),
+            Some(Verdict::Waits(wait)) => Err(self.refuse(wait)),
+        }
+    }
+
+    fn alone(&self, whom: &impl Hash) -> Result<(), Problem> {
         let Some(buckets) = &self.buckets else { return Ok(()) };
         if self.checks.fetch_add(1, Ordering::Relaxed) % TIDY == TIDY - 1 {
             buckets.retain_recent();
         }
         let slot = u32::try_from(self.hash.hash_one(whom) % SLOTS).unwrap_or_default();
-        buckets.check_key(&slot).map_err(|until| {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            let wait = until.wait_time_from(MonotonicClock.now());
-            self.problem(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX - 1) + 1)
-        })
+        let checked = buckets.check_key(&slot);
+        checked.map_err(|until| self.refuse(until.wait_time_from(MonotonicClock.now())))
+    }
+
+    fn refuse(&self, wait: Duration) -> Problem {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.problem(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX - 1) + 1)
     }
 
     fn problem(&self, seconds: u32) -> Problem {
@@ -169,6 +205,14 @@ impl Limit {
         problem.after = Some(seconds);
         problem.at(self.name, format!("come again in {seconds} s"))
     }
+}
+
+/// Whom a limit is about, alike in all processes. It need not be hard to guess: two that meet share
+/// a limit, and nobody chooses his own key, user or address among 2^64.
+fn alike(whom: &impl Hash) -> u64 {
+    let mut hasher = SipHasher13::new();
+    whom.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The limits at work.
@@ -188,13 +232,14 @@ impl std::fmt::Debug for Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(rates: &Rates) -> Self {
+    pub(crate) fn new(rates: &Rates, shared: Option<&Arc<dyn Shared>>) -> Self {
+        let limit = |name, rate| Limit::new(name, rate, shared.cloned());
         Self {
-            key: Limit::new("key", rates.key),
-            user: Limit::new("user", rates.user),
-            ip: Limit::new("ip", rates.ip),
-            stranger: Limit::new("stranger", rates.stranger),
-            email: Limit::new("email", rates.email),
+            key: limit("key", rates.key),
+            user: limit("user", rates.user),
+            ip: limit("ip", rates.ip),
+            stranger: limit("stranger", rates.stranger),
+            email: limit("email", rates.email),
             trusted: Arc::clone(&rates.trusted),
         }
     }
@@ -205,43 +250,44 @@ impl Limits {
     }
 
     /// A request with the key of that name.
-    pub(crate) fn key(&self, name: &str) -> Result<(), Problem> {
-        self.key.check(name)
+    pub(crate) async fn key(&self, name: &str) -> Result<(), Problem> {
+        self.key.check(name).await
     }
 
     /// An order of that user.
-    pub(crate) fn user(&self, user: i64) -> Result<(), Problem> {
-        self.user.check(user)
+    pub(crate) async fn user(&self, user: i64) -> Result<(), Problem> {
+        self.user.check(user).await
     }
 
     /// A registration or log-in with the e-mail address of that blind index.
-    pub(crate) fn login(&self, index: [i64; 2]) -> Result<(), Problem> {
-        self.email.check(index)
+    pub(crate) async fn login(&self, index: [i64; 2]) -> Result<(), Problem> {
+        self.email.check(index).await
     }
 
     /// A request of a connection from `peer`.
-    pub(crate) fn ip(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
-        self.address(&self.ip, peer, headers)
+    pub(crate) async fn ip(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+        self.address(&self.ip, peer, headers).await
     }
 
     /// A registration or log-in of a connection from `peer`: it counts as a request, too.
-    pub(crate) fn stranger(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
-        self.address(&self.stranger, peer, headers)?;
-        self.ip(peer, headers)
+    pub(crate) async fn stranger(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+        self.address(&self.stranger, peer, headers).await?;
+        self.ip(peer, headers).await
     }
 
-    fn address(&self, limit: &Limit, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
+    async fn address(&self, limit: &Limit, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
         let address = self.client(peer.0, headers);
         if address.is_loopback() {
             return Ok(());
         }
-        limit.check(match address {
+        let whom = match address {
             IpAddr::V4(address) => u64::from(address.to_bits()),
             // A household or a server has a /64 and can take any address of it.
             IpAddr::V6(address) => {
                 u64::try_from(address.to_bits() >> 64).unwrap_or_default() | 1 << 63
             }
-        })
+        };
+        limit.check(whom).await
     }
 
     /// Who is behind a connection.
@@ -259,94 +305,16 @@ impl Limits {
         client
     }
 
+    /// How many checks all processes decided, and how many this one alone although there are others.
+    pub(crate) fn decided(&self) -> [u64; 2] {
+        let all = [&self.key, &self.user, &self.ip, &self.stranger, &self.email];
+        let sum = |at: usize| all.iter().map(|l| l.decided[at].load(Ordering::Relaxed)).sum();
+        [sum(0), sum(1)]
+    }
+
     /// Name and count of what was refused.
     pub(crate) fn refused(&self) -> [(&'static str, u64); 5] {
         [&self.key, &self.user, &self.ip, &self.stranger, &self.email]
             .map(|limit| (limit.name, limit.refused.load(Ordering::Relaxed)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: Rate = Rate { per_second: 1, burst: 2 };
-
-    fn limits(trusted: &[&str]) -> Limits {
-        let trusted = trusted.iter().map(|text| text.parse().unwrap()).collect();
-        Limits::new(&Rates { key: ONE, user: ONE, ip: ONE, stranger: ONE, email: ONE, trusted })
-    }
-
-    fn forwarded(lines: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(FORWARDED, line.parse().unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn a_burst_passes_and_then_each_is_told_when_to_come() {
-        let limits = limits(&[]);
-        assert!(limits.user(1).is_ok() && limits.user(1).is_ok());
-        let problem = limits.user(1).unwrap_err();
-        assert_eq!((problem.code, problem.after), ("RATE_LIMITED", Some(1)));
-        assert_eq!(problem.details[0].field, "user");
-        assert!(limits.user(2).is_ok(), "another user");
-        assert!(limits.key("1").is_ok(), "another limit");
-        let refused = [("key", 0), ("user", 1), ("ip", 0), ("stranger", 0), ("email", 0)];
-        assert_eq!(limits.refused(), refused);
-        let off = Limits::new(&Rates { user: Rate::OFF, ..Rates::default() });
-        assert!((0..10_000).all(|_| off.user(1).is_ok()));
-    }
-
-    #[test]
-    fn memory_is_bounded_whoever_comes() {
-        let limits = limits(&[]);
-        for user in 0..600_000 {
-            let _ = limits.user(user);
-        }
-        let places = limits.user.buckets.as_ref().unwrap().len();
-        assert!(places as u64 <= SLOTS, "{places}");
-    }
-
-    #[test]
-    fn an_address_is_believed_only_from_trusted_proxies() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let limits = limits(&["10.0.0.0/8", "fd00::/8", "192.0.2.7"]);
-        for (peer, lines, wanted) in [
-            ("203.0.113.9", &["198.51.100.1"][..], "203.0.113.9"),
-            ("10.1.2.3", &["198.51.100.1"], "198.51.100.1"),
-            ("10.1.2.3", &["1.1.1.1, 198.51.100.1, 10.9.9.9"], "198.51.100.1"),
-            ("10.1.2.3", &["1.1.1.1", "198.51.100.1", "192.0.2.7"], "198.51.100.1"),
-            ("fd00::5", &["2001:db8::1"], "2001:db8::1"),
-            ("10.1.2.3", &[], "10.1.2.3"),
-            ("10.1.2.3", &["who knows"], "10.1.2.3"),
-            ("192.0.2.8", &["1.1.1.1"], "192.0.2.8"),
-        ] {
-            assert_eq!(limits.client(ip(peer), &forwarded(lines)), ip(wanted), "{peer} {lines:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_one_household_count_together_and_loopback_does_not_count() {
-        let limits = limits(&[]);
-        let ask = |text: &str| limits.ip(Peer(text.parse().unwrap()), &HeaderMap::new()).is_ok();
-        assert!(ask("2001:db8::1") && ask("2001:db8::2") && !ask("2001:db8::3"));
-        assert!(ask("2001:db8:0:1::1"), "the neighbour");
-        assert!((0..10).all(|_| ask("127.0.0.1") && ask("::1")));
-        let peer = |text: &str| Peer(text.parse().unwrap());
-        let enter = |text| limits.stranger(peer(text), &HeaderMap::new());
-        assert!(enter("192.0.2.1").is_ok() && enter("192.0.2.1").is_ok());
-        assert_eq!(enter("192.0.2.1").unwrap_err().details[0].field, "stranger");
-        assert!(limits.login([1, 2]).is_ok() && limits.login([1, 2]).is_ok());
-        assert!(limits.login([1, 2]).is_err() && limits.login([1, 3]).is_ok());
-    }
-
-    #[test]
-    fn networks_are_read_strictly() {
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::1/129", "here", "1.2.3.4/-1"] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! `/metrics` in Prometheus text.
 
+mod kept;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,6 +85,7 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
     own(&mut page, &api.counts);
     connections(&mut page, &api.connections);
     admission(&mut page, &api.admission);
+    kept::page(&mut page, api);
     page.family("jangbu_rate_limited_total", "counter", "Requests beyond a rate limit.");
     for (name, refused) in api.limits.refused() {
         page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);

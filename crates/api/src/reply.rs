@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::codes::row_of;
@@ -53,7 +54,7 @@ impl Timing {
 #[derive(Debug)]
 pub(crate) struct Reply {
     status: u16,
-    body: Vec<u8>,
+    body: Bytes,
     kind: HeaderValue,
     location: Option<String>,
     timing: Option<Timing>,
@@ -63,7 +64,11 @@ pub(crate) struct Reply {
 
 /// A body. Our types always serialise: none has a key that is not text.
 pub(crate) fn json(body: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(512);
+    json_into(Vec::with_capacity(512), body)
+}
+
+/// The same, behind what is in `bytes` already.
+pub(crate) fn json_into(mut bytes: Vec<u8>, body: &impl Serialize) -> Vec<u8> {
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         tracing::error!(%error, "a body cannot be written");
     }
@@ -79,6 +84,11 @@ impl Reply {
         Self::json(200, body)
     }
 
+    /// A body that was written before.
+    pub(crate) fn written(body: Bytes) -> Self {
+        Self::bytes(200, body, JSON)
+    }
+
     pub(crate) fn text(body: String) -> Self {
         Self::bytes(200, body.into_bytes(), TEXT)
     }
@@ -88,7 +98,8 @@ impl Reply {
         Self::bytes(200, body.into_bytes(), HTML)
     }
 
-    fn bytes(status: u16, body: Vec<u8>, kind: HeaderValue) -> Self {
+    fn bytes(status: u16, body: impl Into<Bytes>, kind: HeaderValue) -> Self {
+        let body = body.into();
         Self { status, body, kind, location: None, timing: None, replayed: false, applied: false }
     }
 
@@ -128,7 +139,7 @@ impl Reply {
 
 fn bare(
     status: u16,
-    body: Vec<u8>,
+    body: Bytes,
     kind: HeaderValue,
     timing: Option<Timing>,
     replayed: bool,
@@ -169,7 +180,7 @@ fn refuse(correlation: &str, problem: &Problem) -> Response {
     } else {
         tracing::debug!(code = problem.code, correlation, detail = %problem.detail, "refused");
     }
-    let body = problem.render(correlation);
+    let body = problem.render(correlation).into();
     let mut response = bare(row.status, body, PROBLEM, problem.timing, problem.replayed);
     let headers = response.headers_mut();
     match problem.after {

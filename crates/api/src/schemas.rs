@@ -165,8 +165,11 @@ fn basics() -> Value {
             &json!({
                 "status": words(&["UP", "DOWN"]), "reason": text(),
                 "role": words(&["OWNER", "FOLLOWER", "JOINING", "ENDED"]), "owner": text(),
+                "cache": object(&json!({
+                    "hitPercent": nullable("integer"), "shared": words(&["UP", "DOWN", "OFF"]),
+                })),
             }),
-            &["reason", "role", "owner"],
+            &["reason", "role", "owner", "cache"],
         ),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
         "OpenApi": { "type": "object" },

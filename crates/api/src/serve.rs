@@ -63,13 +63,15 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
         api.counts.answered(Some(at), 503);
         return api.admission.refusal.answer(&correlation);
     };
-    let valid = valid.and_then(|()| match parts.extensions.get() {
-        Some(peer) if route.role == Role::Anybody && route.method == "POST" => {
-            api.limits.stranger(*peer, &parts.headers)
+    let valid = match (valid, parts.extensions.get()) {
+        (Ok(()), Some(peer)) if route.role == Role::Anybody && route.method == "POST" => {
+            api.limits.stranger(*peer, &parts.headers).await
         }
-        Some(peer) if route.class() != Class::Vital => api.limits.ip(*peer, &parts.headers),
-        _ => Ok(()),
-    });
+        (Ok(()), Some(peer)) if route.class() != Class::Vital => {
+            api.limits.ip(*peer, &parts.headers).await
+        }
+        (valid, _) => valid,
+    };
     let mut result = match valid {
         Ok(()) => {
             let about = (Arc::clone(&correlation), started, permit);

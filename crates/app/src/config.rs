@@ -2,6 +2,7 @@
 
 mod keeping;
 mod link;
+mod sharing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 use keeping::{Backup, For, Retention};
 use link::Link;
+use sharing::{Cache, Redis};
 
 /// The default settings with their explanations: `jangbu default-config`.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub backup: Backup,
     pub retention: Retention,
     pub link: Link,
+    pub cache: Cache,
+    pub redis: Redis,
     pub gateway: SimConfig,
 }
 
@@ -264,6 +268,8 @@ impl Config {
         if let Some(why) = self.link.fault() {
             bail!("{why}");
         }
+        self.cache.check()?;
+        self.redis.check()?;
         self.gateway.check().context("gateway")
     }
 }
@@ -365,6 +371,12 @@ mod tests {
             ("BACKUP__TO", "", "backup.to"),
             ("LINK__LISTEN", "0.0.0.0:7071", "link.secret"),
             ("LINK__SECRET", "short", "link.secret"),
+            ("CACHE__LIFE", "0s", "cache.life"),
+            ("CACHE__LIFE", "2d", "cache.life"),
+            ("REDIS__URL", "http://localhost", "redis.url"),
+            ("REDIS__SENTINELS", "['here']", "redis.sentinels"),
+            ("REDIS__PREFIX", "a b", "redis.prefix"),
+            ("REDIS__PATIENCE_MS", "0", "redis.patience_ms"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {
             let text = refusal(path, value);

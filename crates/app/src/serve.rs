@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use jangbu_adapters::redis::Redis;
 use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
@@ -13,10 +14,13 @@ use jangbu_engine::mailbox;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::link::Sharing;
+use jangbu_services::cache::{Cache, Front};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
+use jangbu_services::shared::Shared;
 use jangbu_services::shop::{Delivery, Layout, Shop};
+use jangbu_services::tail::{Place, Tail};
 use jangbu_store::DataDir;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
@@ -81,6 +85,8 @@ struct House {
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
+    /// Tells what is only kept in memory what has changed.
+    tail: Tail,
 }
 
 impl House {
@@ -124,18 +130,23 @@ impl House {
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
+        let place: Arc<Place> = Arc::default();
+        let (front, shared) = caching(config, &place)?;
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
             sealing: Arc::new(sealing),
-            truth,
+            truth: Arc::clone(&truth),
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
             prove: prover(dir, config),
             backups,
+            front,
+            shared,
         });
-        Ok(Self { api, projections, shop, scheduler })
+        let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
+        Ok(Self { api, projections, shop, scheduler, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -154,6 +165,11 @@ impl House {
         let listener = listen(config.server.listen)
             .with_context(|| format!("listening on {}", config.server.listen))?;
         say_ready(listener.local_addr()?, started)?;
+        let warming = Arc::clone(&self.api);
+        let warmed = tokio::task::spawn_blocking(move || match warming.warm() {
+            Ok(products) => tracing::info!(products, "read ahead"),
+            Err(fault) => tracing::warn!(%fault, "nothing is read ahead"),
+        });
         let limits = connections(config);
         open_files(limits.most);
         let shop = Arc::clone(&self.shop);
@@ -162,11 +178,13 @@ impl House {
             // Who shares its database hands it over while those who wait here are answered.
             tokio::task::spawn_blocking(move || shop.hand_over());
         };
-        Ok(jangbu_api::serve(listener, Arc::clone(&self.api), limits, until).await?)
+        jangbu_api::serve(listener, Arc::clone(&self.api), limits, until).await?;
+        Ok(warmed.await?)
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, projections, shop, scheduler } = self;
+        let Self { api, projections, shop, scheduler, tail } = self;
+        drop(tail);
         drop(api);
         let closed = shop.close(PATIENCE);
         // A backup that was being made is given up with its shop.
@@ -181,6 +199,20 @@ impl House {
 fn shared(config: &Config) -> Option<Sharing> {
     let lease = Duration::from_millis(config.store.lease_ms);
     (!config.store.url.is_empty()).then(|| config.link.sharing(lease))
+}
+
+/// What reads of the catalogue ask first, and what is shared with other processes.
+type Caching = (Arc<Front>, Option<Arc<dyn Shared>>);
+
+fn caching(config: &Config, place: &Arc<Place>) -> Result<Caching> {
+    let (limits, clock) = (config.cache.limits(), Arc::new(SystemClock));
+    let redis = match config.redis.settings(limits.life)? {
+        Some(settings) => Some(Arc::new(Redis::start(settings, clock.clone())?)),
+        None => None,
+    };
+    let far = redis.clone().map(|redis| redis as Arc<dyn Cache>);
+    let front = Front::new(limits, far, Arc::clone(place), clock);
+    Ok((Arc::new(front), redis.map(|redis| redis as Arc<dyn Shared>)))
 }
 
 fn settings(config: &Config) -> Result<Settings> {

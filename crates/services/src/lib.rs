@@ -14,10 +14,12 @@
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
 //! | [`backup`] | copies of everything, made while serving; restored, kept for a while |
 //! | [`desk`] | what operators read of the engine's own rows |
+//! | [`tail`], [`cache`], [`shared`] | events for what is only in memory; kept answers; what processes know together |
 
 pub mod adapter;
 pub mod backup;
 pub mod bound;
+pub mod cache;
 pub mod catalog;
 pub mod coupon;
 pub mod desk;
@@ -38,5 +40,7 @@ pub mod queries;
 pub mod registry;
 pub mod requests;
 pub mod sealing;
+pub mod shared;
 pub mod shop;
+pub mod tail;
 pub mod user;

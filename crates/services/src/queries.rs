@@ -343,6 +343,11 @@ impl Queries {
         Ok(seq)
     }
 
+    /// Number of the last event that rows read after this show.
+    pub fn number(&self) -> Result<i64, Fault> {
+        self.progress().map(|(event, _)| event)
+    }
+
     /// Number of the last event and of the last commit of the truth.
     pub fn progress(&self) -> Result<(i64, i64), Fault> {
         let mut found = (0, 0);

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use jangbu_domain::catalog::category::{Category, id_of};
 use jangbu_domain::catalog::command::{Command, Reply as Answer, UNIT};
+use jangbu_engine::port::Fault;
 use jangbu_kernel::CategoryId;
+use jangbu_services::cache::Group;
+use jangbu_services::queries::Queries;
 use serde::{Deserialize, Serialize};
 
-use super::category_id;
+use super::{category_id, kept};
 use crate::Api;
 use crate::ask::{envelope, normal};
 use crate::call::Call;
 use crate::codes::Own;
 use crate::idempotency::Canon;
 use crate::problem::Problem;
-use crate::reply::Reply;
+use crate::reply::{Reply, json};
 use crate::text::shown;
 
 #[derive(Deserialize)]
@@ -38,7 +41,7 @@ struct RenameIn<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CategoryOut<'a> {
+pub(super) struct CategoryOut<'a> {
     #[serde(serialize_with = "shown::one")]
     id: CategoryId,
     #[serde(serialize_with = "shown::option")]
@@ -49,7 +52,7 @@ struct CategoryOut<'a> {
 }
 
 impl<'a> CategoryOut<'a> {
-    fn of(id: CategoryId, category: &'a Category) -> Self {
+    pub(super) fn of(id: CategoryId, category: &'a Category) -> Self {
         let Category { parent, code, name, depth } = category;
         Self { id, parent_id: *parent, code, name, depth: *depth }
     }
@@ -66,6 +69,7 @@ async fn change(
     let Answer::Category { id, category } = &asked.reply else {
         return Err(Problem::of(Own::Internal, "the reply is not a category"));
     };
+    kept::written(api, &[Group::Categories, Group::Shelf]).await;
     Ok(Reply::json(status, &CategoryOut::of(*id, category)).replayed(asked.replayed))
 }
 
@@ -91,9 +95,8 @@ pub(super) async fn rename(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = category_id(call.param(), "id")?;
-    let found = api.read(move |queries| queries.category(id)).await?;
     let unknown = || Problem::coded("CATEGORY_UNKNOWN", format!("there is no category {id}"));
-    Ok(Reply::ok(&CategoryOut::of(id, &found.ok_or_else(unknown)?)))
+    Ok(Reply::written(kept::category(api, id).await?.ok_or_else(unknown)?))
 }
 
 #[derive(Serialize)]
@@ -103,14 +106,24 @@ struct Page<'a> {
     next_cursor: Option<String>,
 }
 
-pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
-    let query = call.query()?;
-    let (limit, after) = (query.limit()?, query.cursor(CategoryId::parse)?);
-    let found = api.read(move |queries| queries.categories(after, limit + 1)).await?;
+/// The body of a page.
+fn page(queries: &Queries, after: Option<CategoryId>, limit: u32) -> Result<Vec<u8>, Fault> {
+    let found = queries.categories(after, limit + 1)?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
-    Ok(Reply::ok(&Page {
+    Ok(json(&Page {
         items: found[..page].iter().map(|(id, category)| CategoryOut::of(*id, category)).collect(),
         next_cursor: last.map(|(id, _)| id.to_string()),
     }))
+}
+
+pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let query = call.query()?;
+    let (limit, after) = (query.limit()?, query.cursor(CategoryId::parse)?);
+    let read = move |queries: &Queries| page(queries, after, limit);
+    let body = match after {
+        None => kept::categories(api, limit, read).await?,
+        Some(_) => api.read(read).await?.into(),
+    };
+    Ok(Reply::written(body))
 }

@@ -14,6 +14,7 @@ use jangbu_kernel::{Envelope, Lane, Origin};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::kept;
 use super::sheet::{self, Group, Wrong};
 use crate::Api;
 use crate::ask::{operated, unanswered};
@@ -139,6 +140,9 @@ pub(super) async fn import(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     }
     if !slice.is_empty() {
         run(api, call, slice, &mut report).await?;
+    }
+    if !report.dry_run {
+        kept::all_written(api).await;
     }
     report.errors.sort_by_key(|wrong| wrong.line);
     Ok(Reply::ok(&report))

@@ -9,7 +9,7 @@ use jangbu_kernel::{CategoryId, ProductId};
 use jangbu_services::queries::shelf::{Listed, Mark, Sort, Wish};
 use serde::Serialize;
 
-use super::{ProductOut, make, product_id};
+use super::{ProductOut, kept, make, product_id};
 use crate::Api;
 use crate::auth::Role;
 use crate::call::{Call, Params};
@@ -22,29 +22,36 @@ pub(super) const FILTERS: [&str; 8] =
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = product_id(call)?;
-    let found = api.read(move |queries| queries.product(id)).await?;
-    let found = found.filter(|(product, _)| is_visible(call, product.state));
-    let (product, skus) = found.ok_or_else(|| make::unknown(id))?;
-    Ok(Reply::ok(&ProductOut::of(&product, &skus)))
-}
-
-/// A customer sees what is on sale.
-fn is_visible(call: &Call, state: jangbu_domain::catalog::model::State) -> bool {
-    call.caller.role != Role::Customer || state == jangbu_domain::catalog::model::State::Published
+    let found = kept::product(api, id).await?;
+    // A customer sees what is on sale.
+    let found = found.filter(|(on_sale, _)| *on_sale || call.caller.role != Role::Customer);
+    let (_, body) = found.ok_or_else(|| make::unknown(id))?;
+    Ok(Reply::written(body))
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     items: Vec<ProductOut<'a>>,
     next_cursor: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    /// A page of the shelf.
+    pub(super) fn of(sort: Sort, listed: &'a Listed) -> Self {
+        let Listed { items, next } = listed;
+        Self {
+            items: items.iter().map(|(product, skus)| ProductOut::of(product, skus)).collect(),
+            next_cursor: next.as_ref().map(|mark| written(sort, mark)),
+        }
+    }
 }
 
 pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let filtered = FILTERS.iter().any(|name| query.get(name).is_some());
     if filtered || call.caller.role == Role::Customer {
-        return shelf(api, call, &query).await;
+        return Ok(Reply::written(kept::list(api, wish(call, &query)?).await?));
     }
     let (limit, after) = (query.limit()?, query.cursor(ProductId::parse)?);
     let found = api.read(move |queries| queries.products(after, limit + 1)).await?;
@@ -53,16 +60,6 @@ pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> 
     Ok(Reply::ok(&Page {
         items: found[..page].iter().map(|(p, skus)| ProductOut::of(p, skus)).collect(),
         next_cursor: last.map(|(product, _)| product.id.to_string()),
-    }))
-}
-
-async fn shelf(api: &Arc<Api>, call: &Call, query: &Params) -> Result<Reply, Problem> {
-    let wish = wish(call, query)?;
-    let sort = wish.sort;
-    let Listed { items, next } = api.read(move |queries| queries.shelf(&wish)).await?;
-    Ok(Reply::ok(&Page {
-        items: items.iter().map(|(p, skus)| ProductOut::of(p, skus)).collect(),
-        next_cursor: next.map(|mark| written(sort, &mark)),
     }))
 }
 

@@ -11,9 +11,10 @@ use jangbu_domain::inventory::command as inventory;
 use jangbu_domain::inventory::model::LIMIT;
 use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{Money, ProductId, SkuId};
+use jangbu_services::cache::Group;
 use serde::{Deserialize, Deserializer};
 
-use super::{Nothing, ProductOut, category_id, change, product_id, shown_product};
+use super::{Nothing, ProductOut, category_id, change, kept, product_id, shown_product};
 use crate::Api;
 use crate::ask::{envelope, normal};
 use crate::call::Call;
@@ -217,6 +218,7 @@ pub(super) async fn extend(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
         })
         .collect();
     receive_first(api, call, &made, &skus).await?;
+    kept::written(api, &[Group::Product(product.id.0), Group::Shelf]).await;
     Ok(Reply::json(201, &ProductOut::of(product, all)).replayed(asked.replayed))
 }
 

@@ -6,12 +6,14 @@
 //! | `list` | lists of products |
 //! | `prices` | what SKUs cost, did and will |
 //! | `categories` | the tree |
+//! | `kept` | answers that are kept |
 //! | `sheet`, `import`, `export` | products as CSV |
 //! | `routes`, `schemas` | the endpoints, and their bodies |
 
 mod categories;
 mod export;
 mod import;
+mod kept;
 mod list;
 mod make;
 mod prices;
@@ -25,6 +27,7 @@ use jangbu_domain::catalog::command::{Command, Reply as Answer, UNIT};
 use jangbu_domain::catalog::model::{Product, Sku};
 use jangbu_domain::catalog::option;
 use jangbu_kernel::{CategoryId, ProductId, SkuId};
+use jangbu_services::cache::Group;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
@@ -38,6 +41,7 @@ use crate::reply::Reply;
 use crate::text::{At, id, shown};
 
 pub(crate) use import::{BODY, NAME};
+pub(crate) use kept::warm;
 pub(crate) use routes::ROUTES;
 pub(crate) use schemas::schemas;
 
@@ -72,6 +76,7 @@ async fn change(
 ) -> Result<Reply, Problem> {
     let asked = api.ask_soon::<Answer>(normal(envelope(call, UNIT, command, canon))).await?;
     let (product, skus) = shown_product(&asked.reply)?;
+    kept::written(api, &[Group::Product(product.id.0), Group::Shelf]).await;
     Ok(Reply::ok(&ProductOut::of(product, skus)).replayed(asked.replayed))
 }
 

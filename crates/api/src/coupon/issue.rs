@@ -59,7 +59,7 @@ pub(super) async fn issue(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
         api.counts.gated_coupons.fetch_add(1, Ordering::Relaxed);
         return Err(Problem::ready(refusal));
     }
-    api.limits.user(user.0)?;
+    api.limits.user(user.0).await?;
     let canon = Canon::new(call.name).int(campaign.0).int(user.0);
     let coupon = CouponId(api.shop.mint());
     let mut envelope = envelope(call, UNIT, Command::Issue { campaign, coupon, user }, canon);

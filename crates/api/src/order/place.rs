@@ -24,7 +24,7 @@ use crate::wait::{Followed, count, follow};
 pub(super) async fn place(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let body: PlaceIn<'_> = call.json()?;
     let wish = Wish::read(call, &body)?;
-    api.limits.user(wish.user.0)?;
+    api.limits.user(wish.user.0).await?;
     let canon = wish.canon(call.name);
     let skus = wish.lines.iter().map(|line| line.sku);
     if let Some(sku) = api.gate.refused(skus) {

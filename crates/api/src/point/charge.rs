@@ -97,7 +97,7 @@ pub(super) async fn charge(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
         let detail = format!("amount: {message}");
         return Err(Problem::coded("POINTS_AMOUNT_INVALID", detail).at("amount", message));
     }
-    api.limits.user(user.0)?;
+    api.limits.user(user.0).await?;
     let canon = Canon::new(call.name).int(user.0).int(amount).text(token.reveal());
     if let Some(problem) = gateway_open(api) {
         let key = idempotency::key(&call.caller, call.name, call.key(), canon.clone());

@@ -43,7 +43,7 @@ pub(super) async fn register(api: &Arc<Api>, call: &Call) -> Result<Reply, Probl
     let phone = body.phone.as_deref().map(form::phone).transpose()?;
     let address = body.address.as_deref().map(form::address).transpose()?;
     let index = EmailIndex::from(api.sealing.index(column::EMAIL, &plain));
-    api.limits.login(index.0)?;
+    api.limits.login(index.0).await?;
     let user = UserId(api.shop.mint());
     let seal = |column, text: &str| Sealed::from(api.sealing.seal(column, user.0, text));
     let profile = Profile {
@@ -83,7 +83,7 @@ pub(super) async fn update(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
     let mut changes = Changes::default();
     if let Some(text) = body.email.as_deref() {
         let index = EmailIndex::from(api.sealing.index(column::EMAIL, &email(text)?));
-        api.limits.login(index.0)?;
+        api.limits.login(index.0).await?;
         changes.email = Some((index, seal(column::EMAIL, text)));
     }
     if let Some(text) = body.name.as_deref() {

@@ -48,7 +48,7 @@ pub(super) async fn login(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
     // What cannot be an address is nobody's.
     let email = normal(&body.email).ok_or_else(failed)?;
     let index = EmailIndex::from(api.sealing.index(column::EMAIL, &email));
-    api.limits.login(index.0)?;
+    api.limits.login(index.0).await?;
     let found = api.read(move |queries| queries.user_of(index)).await?;
     let password = Secret::new(&*body.password);
     let Some((user, account)) = found else {

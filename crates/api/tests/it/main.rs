@@ -20,6 +20,7 @@ mod goods;
 mod hostile;
 mod journals;
 mod keep;
+mod kept;
 mod keys;
 mod merchants;
 mod net;

@@ -17,10 +17,12 @@ use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
 use jangbu_psp::{Gateway, SimConfig, Simulator};
 use jangbu_services::backup::{Backups, Schedule};
+use jangbu_services::cache::{Cache, Front, Limits};
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::{Layout, Shop};
+use jangbu_services::tail::{Place, Tail};
 use jangbu_services::{projections, registry};
 use jangbu_store::{Memory, Migration, Postgres, Sqlite};
 use serde_json::{Value, json};
@@ -44,6 +46,7 @@ pub(crate) struct World {
     pub(crate) queries: Arc<Queries>,
     stores: [Arc<dyn Backend>; 2],
     projections: Projections,
+    _tail: Tail,
 }
 
 /// An answer.
@@ -157,6 +160,11 @@ fn backups(shop: &Arc<Shop>, dir: &Path) -> Arc<Backups> {
     Arc::new(Backups::new(Arc::clone(shop), dir, schedule))
 }
 
+/// What reads of the catalogue ask first.
+fn front(place: &Arc<Place>, far: Option<Arc<dyn Cache>>) -> Arc<Front> {
+    Arc::new(Front::new(Limits::default(), far, Arc::clone(place), Arc::new(SystemClock)))
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::with(Settings::default(), true)
@@ -211,6 +219,7 @@ impl World {
             std::thread::sleep(Duration::from_millis(1)); // its thread is making the file
         }
         let stores = [Arc::clone(&truth), derived];
+        let place: Arc<Place> = Arc::default();
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries: Arc::clone(&queries),
@@ -221,9 +230,24 @@ impl World {
             consumer: projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&shop, dir.path()),
+            front: front(&place, None),
+            shared: None,
         });
+        let truth = Arc::clone(&stores[0]);
+        let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers()).unwrap();
         let router = router(Arc::clone(&api));
-        Self { api, router, shop, memory: kept, queries, stores, projections, gateway, dir }
+        Self {
+            api,
+            router,
+            shop,
+            memory: kept,
+            queries,
+            stores,
+            projections,
+            gateway,
+            dir,
+            _tail: tail,
+        }
     }
 
     /// The interface that a server which starts now has.
@@ -239,6 +263,8 @@ impl World {
             consumer: self.projections.handle(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&self.shop, self.dir.path()),
+            front: front(&Arc::default(), None),
+            shared: None,
         }))
     }
 

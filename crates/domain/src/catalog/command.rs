@@ -232,7 +232,7 @@ pub struct Offered {
 pub enum Event {
     /// SKUs were made, put on or off sale, or got another price.
     Offered(Vec<Offered>),
-    /// What a product is called, what it is, or where it stands has changed.
+    /// What a product is called, what it is, where it stands, or which prices wait has changed.
     Edited {
         /// The product.
         product: ProductId,

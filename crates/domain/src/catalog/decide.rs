@@ -95,7 +95,7 @@ impl Domain for Catalog {
                 let planned = Planned { from: *from, amount: price.amount };
                 price::plan(*sku, (*price, planned), ctx, to)
             }
-            Command::UnplanPrice { sku, from } => price::unplan(*sku, *from, to.0),
+            Command::UnplanPrice { sku, from } => price::unplan(*sku, *from, to.0, to.1),
             Command::Ripen { sku } => price::ripen(*sku, ctx, to.0, to.1),
             Command::CreateCategory { category, parent, code, name } => {
                 category::create(*category, (*parent, code, name.as_deref()), to.0, to.1)

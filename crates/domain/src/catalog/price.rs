@@ -80,7 +80,7 @@ pub(super) fn plan(
         return Err(Reject::PricePlansFull);
     }
     plans.sort_by_key(|plan| plan.from);
-    Ok(keep(id, plans, rows))
+    Ok(edited(keep(id, plans, rows), out))
 }
 
 /// Forgets the price planned from a moment.
@@ -88,13 +88,23 @@ pub(super) fn unplan(
     id: SkuId,
     from: jangbu_kernel::Time,
     rows: &mut Rows,
+    out: &mut Out<Event>,
 ) -> Result<Reply, Reject> {
     let old = rows.sku.get(id).ok_or(Reject::SkuUnknown)?;
     let plans: Vec<_> = old.planned.iter().filter(|plan| plan.from != from).copied().collect();
     if plans.len() == old.planned.len() {
         return Ok(single(old, rows));
     }
-    Ok(keep(id, plans, rows))
+    Ok(edited(keep(id, plans, rows), out))
+}
+
+/// States that a product looks otherwise: it shows which prices wait.
+fn edited(reply: Reply, out: &mut Out<Event>) -> Reply {
+    if let Reply::Product { product, .. } = &reply {
+        let (name, category) = (product.name.clone(), product.category);
+        out.emit(Event::Edited { product: product.id, name, category });
+    }
+    reply
 }
 
 fn keep(id: SkuId, plans: Vec<Planned>, rows: &mut Rows) -> Reply {
@@ -119,7 +129,7 @@ pub(super) fn ripen(
     let later: Vec<_> = old.planned.iter().filter(|plan| plan.from > ctx.now).copied().collect();
     let reply = keep(id, later, rows);
     if !changes {
-        return Ok(reply);
+        return Ok(edited(reply, out));
     }
     become_current(id, due.amount, ctx, rows);
     let sku = rows.sku.get(id).expect("the SKU was there a moment ago");

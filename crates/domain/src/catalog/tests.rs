@@ -395,15 +395,17 @@ tables! {
         create P1 shop/tea S1:100KRW publish => published P1 S1:100KRW#1
         plan S1 90KRW 20 => published P1 S1:100KRW#1
         offers => none
+        events => P1 edited: tea
         plan S1 80KRW 30; plan S1 85KRW 20 => published P1 S1:100KRW#1; published P1 S1:100KRW#1
         history S1 => #1 100 since 7, 85 from 20, 80 from 30
         at 19 => ok
         ripen S1 => published P1 S1:100KRW#1
         at 20 => ok
         ripen S1 => published P1 S1:85KRW#2
+        events => 1 offered
         offers => P1 S1 shop 85 KRW #2 on sale
         ripen S1 => published P1 S1:85KRW#2
-        offers => none
+        events => 
         history S1 => #1 100 since 7, #2 85 since 20, 80 from 30
         unplan S1 30; unplan S1 30 => published P1 S1:85KRW#2; published P1 S1:85KRW#2
         history S1 => #1 100 since 7, #2 85 since 20
@@ -415,7 +417,7 @@ tables! {
         plan S1 90KRW 20; plan S1 100KRW 30; plan S1 70KRW 40 => published P1 S1:100KRW#1; published P1 S1:100KRW#1; published P1 S1:100KRW#1
         at 35 => ok
         ripen S1 => published P1 S1:100KRW#1
-        offers => none
+        events => P1 edited: tea
         history S1 => #1 100 since 7, 70 from 40
     "
     a_plan_is_checked_as_a_price_is: "

@@ -36,4 +36,5 @@ mod shop;
 mod slices;
 mod split;
 mod stage;
+mod tail;
 mod timers;

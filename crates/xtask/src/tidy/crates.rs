@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("psp", &[]),
     ("services", &["domain", "engine", "store", "psp", "kernel"]),
     ("api", &["services", "kernel", "engine", "domain"]),
+    ("adapters", &["services", "engine", "kernel"]),
     ("audit", &[]),
     ("bench", &["audit"]),
     ("cluster", &[]),
@@ -23,8 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "api", "audit", "bench", "cluster", "domain", "engine", "kernel", "psp", "services",
-            "store",
+            "adapters", "api", "audit", "bench", "cluster", "domain", "engine", "kernel", "psp",
+            "services", "store",
         ],
     ),
     ("xtask", &[]),

@@ -1,0 +1,6 @@
+//! Adapters against the real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[cfg(feature = "redis")]
+mod redis;
