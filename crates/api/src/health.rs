@@ -7,7 +7,7 @@ use jangbu_engine::role::Role;
 use serde::Serialize;
 
 use crate::Api;
-use crate::auth::Role;
+use crate::auth;
 use crate::metrics;
 use crate::reply::Reply;
 use crate::route::{Doc, Route};
@@ -18,7 +18,7 @@ const fn get(
     run: fn(Arc<Api>, crate::call::Call) -> crate::route::Work,
     doc: Doc,
 ) -> Route {
-    Route { method: "GET", path, name, role: Role::Anybody, keyed: false, run, doc }
+    Route { method: "GET", path, name, role: auth::Role::Anybody, keyed: false, run, doc }
 }
 
 const fn doc(summary: &'static str, answers: &'static [(u16, &'static str, &'static str)]) -> Doc {
@@ -27,7 +27,11 @@ const fn doc(summary: &'static str, answers: &'static [(u16, &'static str, &'sta
 
 const READY: &[(u16, &str, &str)] = &[
     (200, "Health", "It takes orders, or an operator has switched to read-only"),
-    (503, "Health", "It does not: the store has failed, the disk is full, its owner is not reached, or it is going down"),
+    (
+        503,
+        "Health",
+        "It does not: the store has failed, the disk is full, its owner is not reached, or it is going down",
+    ),
 ];
 
 pub(crate) const ROUTES: &[Route] = &[

@@ -119,7 +119,9 @@ impl Problem {
                 Own::Poisoned,
                 "the command was set aside for an operator; do not send it again",
             ),
-            Why::Stopping | Why::Moved => Self::of(Own::Stopping, "nothing was done; send it again later"),
+            Why::Stopping | Why::Moved => {
+                Self::of(Own::Stopping, "nothing was done; send it again later")
+            }
         }
     }
 

@@ -50,7 +50,11 @@ impl Body {
         }
         if origin == Origin::Client && self.is_operators() {
             let operation = "sim.operation";
-            let operator = Operator { who: "kim".into(), why: "simulated".into(), operation };
+            let operator = Operator {
+                who: "kim".into(),
+                why: "simulated".into(),
+                operation: operation.into(),
+            };
             envelope.operator = Some(Box::new(operator));
         }
         envelope

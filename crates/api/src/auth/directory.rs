@@ -38,11 +38,7 @@ struct Entry {
 impl Directory {
     /// The merchants of a shop, now and after every commit that changes one. If they cannot be
     /// read, their keys verify nothing.
-    pub(crate) fn follow(
-        shop: &Shop,
-        queries: &Arc<Queries>,
-        sealing: &Arc<Sealing>,
-    ) -> Arc<Self> {
+    pub(crate) fn follow(shop: &Shop, queries: &Arc<Queries>, sealing: &Arc<Sealing>) -> Arc<Self> {
         let directory = Arc::new(Self::default());
         let (kept, opens) = (Arc::clone(&directory), Arc::clone(sealing));
         shop.hub().follow(move |Changed(row)| kept.put(row, |key| opened(&opens, row, key)));

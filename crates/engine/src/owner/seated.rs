@@ -190,12 +190,7 @@ impl Seated {
 
     /// Forwards to the owner at `address`. The store is asked again when its lease, as it was seen
     /// last, has run out; what it says then, unless it is the same, comes back.
-    fn follow(
-        &self,
-        shared: &mut Shared,
-        address: &str,
-        left: Duration,
-    ) -> Option<(Time, Tenure)> {
+    fn follow(&self, shared: &mut Shared, address: &str, left: Duration) -> Option<(Time, Tenure)> {
         let Seat { backend, clock, standing, .. } = &self.seat;
         let after = |left: Duration| {
             clock.now() + Span(i64::try_from(left.max(AGAIN).as_micros()).unwrap_or(i64::MAX))

@@ -46,9 +46,8 @@ impl Credentials {
 
     fn mac(&self, who: &str, first: &Nonce, second: &Nonce) -> Hmac<Sha256> {
         let key = self.secret.reveal().as_bytes();
-        let mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| {
-            unreachable!("HMAC takes keys of any length")
-        });
+        let mac = Hmac::<Sha256>::new_from_slice(key)
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
         mac.chain_update(who).chain_update(first).chain_update(second)
     }
 }
@@ -210,7 +209,8 @@ mod tests {
     #[test]
     fn another_secret_is_refused_by_either_side() {
         let other = known("another sixteen.");
-        let (admitted, slot) = met(&known("sixteen letters."), |stream| ask(stream, &other, (3, 0)));
+        let (admitted, slot) =
+            met(&known("sixteen letters."), |stream| ask(stream, &other, (3, 0)));
         assert_eq!(why(&admitted), Some(No::Secret.to_string()));
         assert_eq!(why(&slot), why(&admitted));
         // An impostor that lets everybody in is found out.
