@@ -32,7 +32,7 @@ async fn hits(world: &World, from: &str) -> u64 {
 
 #[tokio::test]
 async fn who_changes_a_product_reads_the_change_at_once() {
-    for world in World::both() {
+    for world in World::all() {
         let (product, sku) = product(&world, "p", 100).await;
         for amount in 101..130 {
             let body = json!({ "price": { "amount": amount, "currency": "KRW" } });
@@ -54,7 +54,7 @@ async fn who_changes_a_product_reads_the_change_at_once() {
 
 #[tokio::test]
 async fn a_list_follows_what_has_changed() {
-    for world in World::both() {
+    for world in World::all() {
         let (_, sku) = product(&world, "p", 100).await;
         let list = "/api/v1/products?sort=price&currency=KRW";
         let shows = |amount: i64| {
@@ -70,7 +70,7 @@ async fn a_list_follows_what_has_changed() {
 
 #[tokio::test]
 async fn a_price_that_was_planned_is_seen_when_its_moment_has_come() {
-    for world in World::both() {
+    for world in World::all() {
         let (product, sku) = product(&world, "p", 100).await;
         assert_eq!(price(&world, &product).await, 100);
         let soon = jangbu_engine::clock::Clock::now(&jangbu_engine::clock::SystemClock).0;
