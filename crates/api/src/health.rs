@@ -33,7 +33,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/livez",
         "health.live",
-        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None })) }),
+        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None, parts: Vec::new() })) }),
         doc("Whether the process lives", &[(200, "Health", "It does")]),
     ),
     get(
@@ -61,6 +61,34 @@ struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Servers beside the store. None of them is needed for orders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// What is known of the servers that are used.
+fn parts(api: &Api) -> Vec<Part> {
+    let kafka = api.relay.as_ref().map(|watch| {
+        let reason = match (watch.is_up(), watch.finding()) {
+            (false, _) => Some("events cannot be published now; they are kept"),
+            (true, Some(_)) => Some("topics are not as they are set; the log says which"),
+            (true, None) => None,
+        };
+        Part { name: "kafka", status: word(watch.is_up()), reason }
+    });
+    kafka.into_iter().collect()
+}
+
+fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
 }
 
 fn ready(api: &Api) -> Reply {
@@ -74,6 +102,5 @@ fn ready(api: &Api) -> Reply {
         Some(Why::Stopping) => (503, Some("going down")),
         Some(Why::Shed | Why::TooLate | Why::Poison) => (503, Some("no new business is taken")),
     };
-    let word = if status == 200 { "UP" } else { "DOWN" };
-    Reply::json(status, &Health { status: word, reason })
+    Reply::json(status, &Health { status: word(status == 200), reason, parts: parts(api) })
 }

@@ -81,6 +81,7 @@ use jangbu_kernel::Time;
 use jangbu_services::backup::Backups;
 use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
+use jangbu_services::relay::Watch;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::Shop;
 use tokio::sync::Semaphore;
@@ -166,6 +167,8 @@ pub struct Parts {
     pub settings: Settings,
     /// What follows the outbox.
     pub consumer: Handle,
+    /// What publishes it, if something does.
+    pub relay: Option<Arc<Watch>>,
     /// Carries out a proof.
     pub prove: Prove,
     /// Its backups.
@@ -190,6 +193,7 @@ pub struct Api {
     strangers: user::Strangers,
     settings: Settings,
     consumer: Handle,
+    relay: Option<Arc<Watch>>,
     prove: Prove,
     backups: Arc<Backups>,
     gate: Arc<Gate>,
@@ -213,8 +217,9 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { shop, queries, truth, keys, sealing, settings, consumer, prove, backups } =
-            parts;
+        let Parts { shop, queries, truth, keys, sealing, settings, .. } = parts;
+        let (consumer, relay, prove, backups) =
+            (parts.consumer, parts.relay, parts.prove, parts.backups);
         let sessions = sessions(&shop, &queries, &keys);
         let directory = Directory::follow(&shop, &queries, &sealing);
         let gate = Arc::new(Gate::new(settings.gate, truth));
@@ -234,6 +239,7 @@ impl Api {
             keys,
             settings,
             consumer,
+            relay,
             prove,
             backups,
             gate,

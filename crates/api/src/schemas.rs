@@ -161,7 +161,16 @@ fn basics() -> Value {
             }),
             &["orderId", "outcome", "message", "paymentId"],
         ),
-        "Health": optional(&json!({ "status": words(&["UP", "DOWN"]), "reason": text() }), &["reason"]),
+        "Health": optional(
+            &json!({
+                "status": words(&["UP", "DOWN"]), "reason": text(), "parts": list("HealthPart"),
+            }),
+            &["reason", "parts"],
+        ),
+        "HealthPart": optional(
+            &json!({ "name": text(), "status": words(&["UP", "DOWN"]), "reason": text() }),
+            &["reason"],
+        ),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
         "OpenApi": { "type": "object" },
         "SetReadOnly": object(&json!({ "on": flag() })),

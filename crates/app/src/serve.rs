@@ -128,6 +128,7 @@ impl House {
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
+            relay: None,
             prove: prover(dir),
             backups,
         });

@@ -6,7 +6,8 @@
 //! | [`catalog`], [`inventory`], [`point`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`catalog`], [`coupon`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`registry`] | the list of units and tables, and the schema |
-//! | [`events`] | what leaves through the outbox |
+//! | [`events`] | what leaves through the outbox, and its JSON for the outside |
+//! | [`relay`] | publishes the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
 //! | [`requests`] | requests that were carried out, by their idempotency key |
@@ -34,6 +35,7 @@ pub mod point;
 pub mod projections;
 pub mod queries;
 pub mod registry;
+pub mod relay;
 pub mod requests;
 pub mod sealing;
 pub mod shop;

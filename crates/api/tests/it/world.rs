@@ -219,6 +219,7 @@ impl World {
             sealing: sealing(),
             settings,
             consumer: projections.handle(),
+            relay: None,
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&shop, dir.path()),
         });
@@ -237,6 +238,7 @@ impl World {
             sealing: sealing(),
             settings: Settings::default(),
             consumer: self.projections.handle(),
+            relay: None,
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&self.shop, self.dir.path()),
         }))
