@@ -33,7 +33,11 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/livez",
         "health.live",
-        |_, _| Box::pin(async { Ok(Reply::ok(&Health { status: "UP", reason: None, parts: Vec::new() })) }),
+        |_, _| {
+            Box::pin(async {
+                Ok(Reply::ok(&Health { status: "UP", reason: None, parts: Vec::new() }))
+            })
+        },
         doc("Whether the process lives", &[(200, "Health", "It does")]),
     ),
     get(
