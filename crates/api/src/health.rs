@@ -74,6 +74,9 @@ struct Health {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<Cache>,
+    /// Servers beside the store. None of them is needed for orders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
 }
 
 /// What is kept of the catalogue. Without it everything is slower and nothing is wrong, so it says
@@ -97,6 +100,31 @@ impl Cache {
     }
 }
 
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// What is known of the servers that are used.
+fn parts(api: &Api) -> Vec<Part> {
+    let kafka = api.relay.as_ref().map(|watch| {
+        let reason = match (watch.is_up(), watch.finding()) {
+            (false, _) => Some("events cannot be published now; they are kept"),
+            (true, Some(_)) => Some("topics are not as they are set; the log says which"),
+            (true, None) => None,
+        };
+        Part { name: "kafka", status: word(watch.is_up()), reason }
+    });
+    kafka.into_iter().collect()
+}
+
+fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
+}
+
 fn ready(api: &Api) -> Reply {
     let (status, reason) = match api.shop.read_only() {
         None => (200, None),
@@ -113,9 +141,18 @@ fn ready(api: &Api) -> Reply {
         Some(away) if status == 200 => (503, Some(away)),
         _ => (status, reason),
     };
-    let word = if status == 200 { "UP" } else { "DOWN" };
     let cache = Some(Cache::of(api));
-    Reply::json(status, &Health { status: word, reason, role: Some(role), owner, cache })
+    Reply::json(
+        status,
+        &Health {
+            status: word(status == 200),
+            reason,
+            role: Some(role),
+            owner,
+            cache,
+            parts: parts(api),
+        },
+    )
 }
 
 /// The role, the owner's address, and why the owner is not there, if it is not.

@@ -82,6 +82,7 @@ use jangbu_services::backup::Backups;
 use jangbu_services::cache::{Front, Invalidation};
 use jangbu_services::projections::Handle;
 use jangbu_services::queries::Queries;
+use jangbu_services::relay::Watch;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shared::Shared;
 use jangbu_services::shop::Shop;
@@ -169,6 +170,8 @@ pub struct Parts {
     pub settings: Settings,
     /// What follows the outbox.
     pub consumer: Handle,
+    /// What publishes it, if something does.
+    pub relay: Option<Arc<Watch>>,
     /// Carries out a proof.
     pub prove: Prove,
     /// Its backups.
@@ -197,6 +200,7 @@ pub struct Api {
     strangers: user::Strangers,
     settings: Settings,
     consumer: Handle,
+    relay: Option<Arc<Watch>>,
     prove: Prove,
     backups: Arc<Backups>,
     front: Arc<Front>,
@@ -223,7 +227,7 @@ impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { shop, queries, truth, keys, sealing, settings, consumer, .. } = parts;
-        let Parts { prove, backups, front, shared, .. } = parts;
+        let Parts { relay, prove, backups, front, shared, .. } = parts;
         let sessions = sessions(&shop, &queries, &keys);
         let directory = Directory::follow(&shop, &queries, &sealing);
         let gate = Arc::new(Gate::new(settings.gate, truth, shared.clone()));
@@ -244,6 +248,7 @@ impl Api {
             keys,
             settings,
             consumer,
+            relay,
             prove,
             backups,
             front,

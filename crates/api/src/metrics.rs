@@ -14,6 +14,7 @@ use jangbu_engine::keep::Kept;
 use jangbu_services::backup::Counted;
 use jangbu_services::lag::Progress;
 use jangbu_services::queries::Queries;
+use jangbu_services::relay::Watch;
 
 use crate::Api;
 use crate::admission::{Admission, CLASSES};
@@ -72,7 +73,12 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
         page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
     }
-    consumer(&mut page, api.consumer.progress());
+    let projections = ("projections", api.consumer.progress());
+    let published = api.relay.as_deref().map(|watch| ("kafka", watch.progress()));
+    consumers(&mut page, &[projections].into_iter().chain(published).collect::<Vec<_>>());
+    if let Some(watch) = &api.relay {
+        relay(&mut page, watch);
+    }
     retention(&mut page, api.shop.kept(), &api.shop.counters());
     let backups = Arc::clone(&api.backups);
     if let Ok(counted) = tokio::task::spawn_blocking(move || backups.counted()).await {
@@ -152,24 +158,62 @@ fn backup(page: &mut Page, counted: &Counted) {
 }
 
 /// What follows the outbox, and how far behind.
-fn consumer(page: &mut Page, progress: &Progress) {
+fn consumers(page: &mut Page, each: &[(&str, &Progress)]) {
     let name = "jangbu_consumer_lag_seconds";
     let help = "From the commit of an event to the commit of what a consumer makes of it.";
     page.family(name, "histogram", help);
-    let lag = progress.lag.snapshot();
-    for (bound, below) in lag.cumulative() {
-        let bound = bound.map_or_else(|| "+Inf".to_owned(), |b| b.as_secs_f64().to_string());
-        page.line(&format!("{name}_bucket{{consumer=\"projections\",le=\"{bound}\"}}"), below);
+    for (who, progress) in each {
+        let lag = progress.lag.snapshot();
+        for (bound, below) in lag.cumulative() {
+            let bound = bound.map_or_else(|| "+Inf".to_owned(), |b| b.as_secs_f64().to_string());
+            page.line(&format!("{name}_bucket{{consumer=\"{who}\",le=\"{bound}\"}}"), below);
+        }
+        let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
+        let _ = writeln!(page.0, "{name}_sum{{consumer=\"{who}\"}} {whole}.{part:06}");
+        page.line(&format!("{name}_count{{consumer=\"{who}\"}}"), lag.count());
     }
-    let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
-    let _ = writeln!(page.0, "{name}_sum{{consumer=\"projections\"}} {whole}.{part:06}");
-    page.line(&format!("{name}_count{{consumer=\"projections\"}}"), lag.count());
     let help = "Keys whose events a consumer cannot take in: they wait for an operator.";
     page.family("jangbu_consumer_parked", "gauge", help);
-    page.line("jangbu_consumer_parked{consumer=\"projections\"}", progress.parked());
+    for (who, progress) in each {
+        page.line(&format!("jangbu_consumer_parked{{consumer=\"{who}\"}}"), progress.parked());
+    }
     let name = "jangbu_consumer_left_out_total";
     page.family(name, "counter", "Events left out because nobody settled their key in time.");
-    page.line(&format!("{name}{{consumer=\"projections\"}}"), progress.left_out());
+    for (who, progress) in each {
+        page.line(&format!("{name}{{consumer=\"{who}\"}}"), progress.left_out());
+    }
+}
+
+/// What publishes the outbox.
+fn relay(page: &mut Page, watch: &Watch) {
+    let help = "Last event up to which everything is published.";
+    page.gauge("jangbu_relay_seq", help, seq(watch.progress().seq()));
+    let help = "Last event that the relay would not publish again after a restart.";
+    page.gauge("jangbu_relay_kept_seq", help, seq(watch.floor()));
+    page.gauge("jangbu_relay_in_flight", "Records without acknowledgement.", watch.in_flight());
+    let breaker = watch.breaker();
+    page.family("jangbu_relay_breaker", "gauge", "State of the breaker before Kafka.");
+    breaker_lines(page, "jangbu_relay_breaker", breaker.state);
+    for (name, help, value) in [
+        ("sent", "Records handed over, repeats included.", watch.sent()),
+        ("acknowledged", "Records acknowledged.", watch.acked()),
+        ("resets", "How often it began again behind its place.", watch.resets()),
+        ("dead", "Records that went to the dead letters, because they are refused.", watch.dead()),
+        ("missed", "Events that were trimmed while nobody published them.", watch.missed()),
+        ("breaker_opened", "How often the breaker opened.", breaker.opened),
+    ] {
+        page.counter(&format!("jangbu_relay_{name}_total"), help, value);
+    }
+}
+
+fn breaker_lines(page: &mut Page, name: &str, is: BreakerState) {
+    for (state, known) in [
+        ("closed", BreakerState::Closed),
+        ("open", BreakerState::Open),
+        ("half_open", BreakerState::HalfOpen),
+    ] {
+        page.line(&format!("{name}{{state=\"{state}\"}}"), u64::from(is == known));
+    }
 }
 
 #[derive(Default)]
@@ -296,14 +340,7 @@ fn gateway(page: &mut Page, calls: &ExecutorStats) {
     let most = calls.most_in_flight as u64;
     page.gauge("jangbu_psp_in_flight_max", "Most calls ever in flight.", most);
     page.family("jangbu_psp_breaker", "gauge", "State of the breaker.");
-    for (name, state) in [
-        ("closed", BreakerState::Closed),
-        ("open", BreakerState::Open),
-        ("half_open", BreakerState::HalfOpen),
-    ] {
-        let on = u64::from(calls.breaker.state == state);
-        page.line(&format!("jangbu_psp_breaker{{state=\"{name}\"}}"), on);
-    }
+    breaker_lines(page, "jangbu_psp_breaker", calls.breaker.state);
     page.counter("jangbu_psp_breaker_opened_total", "How often it opened.", calls.breaker.opened);
 }
 

@@ -163,13 +163,17 @@ fn basics() -> Value {
         ),
         "Health": optional(
             &json!({
-                "status": words(&["UP", "DOWN"]), "reason": text(),
+                "status": words(&["UP", "DOWN"]), "reason": text(), "parts": list("HealthPart"),
                 "role": words(&["OWNER", "FOLLOWER", "JOINING", "ENDED"]), "owner": text(),
                 "cache": object(&json!({
                     "hitPercent": nullable("integer"), "shared": words(&["UP", "DOWN", "OFF"]),
                 })),
             }),
-            &["reason", "role", "owner", "cache"],
+            &["reason", "role", "owner", "cache", "parts"],
+        ),
+        "HealthPart": optional(
+            &json!({ "name": text(), "status": words(&["UP", "DOWN"]), "reason": text() }),
+            &["reason"],
         ),
         "Report": { "type": "object", "description": "The report of `jangbu prove --json`." },
         "OpenApi": { "type": "object" },

@@ -40,15 +40,9 @@ pub(crate) mod shown {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct At(pub(crate) Time);
 
-const DAY: i64 = 86_400_000_000;
-
 impl Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, rest) = (self.0.0.div_euclid(DAY), self.0.0.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
-        let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        self.0.fmt(f)
     }
 }
 
@@ -56,18 +50,6 @@ impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// Year, month and day of a day counted from 1970-01-01, by eras of 400 years that begin in March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// 0000-01-01T00:00:00Z, where RFC 3339 begins; other notations of ISO 8601 go on before it.

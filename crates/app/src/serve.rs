@@ -140,6 +140,7 @@ impl House {
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
+            relay: None,
             prove: prover(dir, config),
             backups,
             front,

@@ -95,6 +95,11 @@ impl Kept {
 /// The last event that no consumer needs any more.
 pub type Floor = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// The last event that none of them needs any more.
+pub fn lowest(floors: Vec<Floor>) -> Floor {
+    Arc::new(move || floors.iter().map(|floor| floor()).min().unwrap_or(i64::MAX))
+}
+
 /// Trims and purges, for as long as the owner lives.
 pub struct Keeper {
     keep: Keep,

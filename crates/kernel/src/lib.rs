@@ -27,8 +27,8 @@ pub use appends::Appends;
 pub use domain::{Coded, Ctx, Domain, Out};
 pub use envelope::{Correlation, Envelope, IdemKey, Job, Lane, Operator, Origin, Payload, UnitId};
 pub use id::{
-    CampaignId, CategoryId, CouponId, GrantId, KeyId, Mint, OrderId, PaymentId, ProductId,
-    RefundId, SkuId, UserId,
+    CampaignId, CategoryId, CouponId, GrantId, JournalId, KeyId, Mint, OrderId, PaymentId,
+    ProductId, RefundId, SkuId, UserId,
 };
 pub use money::{Currency, Money};
 pub use rows::{RowSet, Rows};

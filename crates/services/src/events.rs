@@ -1,10 +1,25 @@
 //! Events as they leave the cell: the payload of an outbox row, compact (postcard), one variant
-//! for each topic. JSON is made from it by whoever publishes to the outside.
+//! for each topic; and as the outside gets them, as JSON.
+//!
+//! | part | holds |
+//! |---|---|
+//! | `record` | an outbox row as a record: topic, key, value, headers; and back |
+//! | `body` | the shape of the JSON of each event |
+//! | `facts` | from a fact to its JSON and back |
+//! | `topics` | what is published, with the schema of each |
+
+mod body;
+mod facts;
+mod record;
+mod topics;
 
 use serde::{Deserialize, Serialize};
 
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::Ctx;
+
+pub use record::{Damaged, Record, Row, Taken};
+pub use topics::{DEAD, PUBLISHED, Topic};
 
 /// A fact that was committed. Text is borrowed from the row or from the payload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +42,8 @@ pub enum Fact<'a> {
         user: i64,
         /// Minor units.
         total: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `order.cancelled`
     OrderCancelled {
@@ -43,6 +60,8 @@ pub enum Fact<'a> {
         no: u32,
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `order.advanced`: a turn that not every order takes; internal, for the timeline.
     OrderAdvanced {
@@ -57,11 +76,15 @@ pub enum Fact<'a> {
     PaymentAuthorized {
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `payment.capture-requested`
     PaymentCaptureRequested {
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `payment.captured`
     PaymentCaptured {
@@ -78,6 +101,8 @@ pub enum Fact<'a> {
         no: u32,
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `payment.refunded`
     PaymentRefunded {
@@ -87,6 +112,8 @@ pub enum Fact<'a> {
         seq: i64,
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `product.changed`
     ProductChanged {
@@ -114,6 +141,8 @@ pub enum Fact<'a> {
         seq: i64,
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `payment.released`: a gateway has given it back after all; `payment.refunded` follows.
     PaymentReleased {
@@ -123,6 +152,8 @@ pub enum Fact<'a> {
         seq: i64,
         /// Minor units.
         amount: i64,
+        /// ISO code.
+        currency: &'a str,
     },
     /// `journal.posted`
     JournalPosted {
@@ -239,6 +270,41 @@ impl<'a> Fact<'a> {
 
     /// From the payload of an outbox row.
     pub fn decode(payload: &'a [u8]) -> Result<Self, postcard::Error> {
-        postcard::from_bytes(payload)
+        match postcard::from_bytes(payload) {
+            Err(postcard::Error::DeserializeUnexpectedEnd) => {
+                Self::older(payload).ok_or(postcard::Error::DeserializeUnexpectedEnd)
+            }
+            decoded => decoded,
+        }
+    }
+
+    /// From a payload of a version that did not keep the currency of every amount: it is empty then.
+    fn older(payload: &[u8]) -> Option<Self> {
+        let currency = "";
+        // The currency is the last field, and an empty text is one byte.
+        let longer = [payload, &[0]].concat();
+        Some(match postcard::from_bytes::<Fact<'_>>(&longer).ok()? {
+            Fact::OrderCompleted { user, total, .. } => {
+                Self::OrderCompleted { user, total, currency }
+            }
+            Fact::OrderRefunded { no, amount, .. } => Self::OrderRefunded { no, amount, currency },
+            Fact::PaymentAuthorized { amount, .. } => Self::PaymentAuthorized { amount, currency },
+            Fact::PaymentCaptureRequested { amount, .. } => {
+                Self::PaymentCaptureRequested { amount, currency }
+            }
+            Fact::PaymentRefundRequested { no, amount, .. } => {
+                Self::PaymentRefundRequested { no, amount, currency }
+            }
+            Fact::PaymentRefunded { no, seq, amount, .. } => {
+                Self::PaymentRefunded { no, seq, amount, currency }
+            }
+            Fact::PaymentSetAside { no, seq, amount, .. } => {
+                Self::PaymentSetAside { no, seq, amount, currency }
+            }
+            Fact::PaymentReleased { no, seq, amount, .. } => {
+                Self::PaymentReleased { no, seq, amount, currency }
+            }
+            _ => return None,
+        })
     }
 }

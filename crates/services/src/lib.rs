@@ -6,7 +6,8 @@
 //! | [`catalog`], [`inventory`], [`point`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`catalog`], [`coupon`], [`inventory`], [`order`], [`payment`], [`ledger`] | tables, row mapping and routing of each domain |
 //! | [`registry`] | the list of units and tables, and the schema |
-//! | [`events`] | what leaves through the outbox |
+//! | [`events`] | what leaves through the outbox, and its JSON for the outside |
+//! | [`relay`] | publishes the outbox |
 //! | [`shop`] | a running shop: cells, executor, who waits |
 //! | [`link`] | the way to other processes of the same shop |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
@@ -38,6 +39,7 @@ pub mod point;
 pub mod projections;
 pub mod queries;
 pub mod registry;
+pub mod relay;
 pub mod requests;
 pub mod sealing;
 pub mod shared;

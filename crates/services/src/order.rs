@@ -283,21 +283,23 @@ impl Service for OrderService {
 }
 
 fn fact<'a>(event: &'a Event, order: &'a Order) -> Fact<'a> {
-    let user = order.user.0;
+    let (user, currency) = (order.user.0, order.currency.as_str());
     match event {
         Event::Placed { .. } => Fact::OrderPlaced {
             user,
             total: order.total,
-            currency: order.currency.as_str(),
+            currency,
             lines: columns::pack_lines(order),
         },
-        Event::Completed { .. } => Fact::OrderCompleted { user, total: order.total },
+        Event::Completed { .. } => Fact::OrderCompleted { user, total: order.total, currency },
         Event::Cancelled { .. } => Fact::OrderCancelled {
             user,
             outcome: order.outcome.map_or("CANCELLED", Outcome::name),
             reason: order.reason.as_deref().unwrap_or_default(),
         },
-        Event::Refunded { no, amount, .. } => Fact::OrderRefunded { no: *no, amount: *amount },
+        Event::Refunded { no, amount, .. } => {
+            Fact::OrderRefunded { no: *no, amount: *amount, currency }
+        }
         Event::Advanced { from, to, why, .. } => {
             Fact::OrderAdvanced { from: from.name(), to: to.name(), why }
         }

@@ -305,29 +305,28 @@ fn about(event: &Event) -> &About {
 }
 
 fn fact(event: &Event) -> Option<Fact<'_>> {
+    let currency = about(event).currency.as_str();
     match event {
         Event::Authorized { amount, again: false, .. } => {
-            Some(Fact::PaymentAuthorized { amount: *amount })
+            Some(Fact::PaymentAuthorized { amount: *amount, currency })
         }
         Event::CaptureRequested { amount, .. } => {
-            Some(Fact::PaymentCaptureRequested { amount: *amount })
+            Some(Fact::PaymentCaptureRequested { amount: *amount, currency })
         }
-        Event::Captured { about, seq, amount, .. } => Some(Fact::PaymentCaptured {
-            seq: *seq,
-            amount: *amount,
-            currency: about.currency.as_str(),
-        }),
+        Event::Captured { seq, amount, .. } => {
+            Some(Fact::PaymentCaptured { seq: *seq, amount: *amount, currency })
+        }
         Event::RefundRequested { no, amount, .. } => {
-            Some(Fact::PaymentRefundRequested { no: *no, amount: *amount })
+            Some(Fact::PaymentRefundRequested { no: *no, amount: *amount, currency })
         }
         Event::Refunded { no, seq, amount, .. } => {
-            Some(Fact::PaymentRefunded { no: *no, seq: *seq, amount: *amount })
+            Some(Fact::PaymentRefunded { no: *no, seq: *seq, amount: *amount, currency })
         }
         Event::SetAside { no, seq, amount, .. } => {
-            Some(Fact::PaymentSetAside { no: *no, seq: *seq, amount: *amount })
+            Some(Fact::PaymentSetAside { no: *no, seq: *seq, amount: *amount, currency })
         }
         Event::Released { no, seq, amount, .. } => {
-            Some(Fact::PaymentReleased { no: *no, seq: *seq, amount: *amount })
+            Some(Fact::PaymentReleased { no: *no, seq: *seq, amount: *amount, currency })
         }
         // That a capture has not happened is no news of the authorisation, which was published.
         Event::Authorized { again: true, .. }

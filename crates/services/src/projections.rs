@@ -39,7 +39,7 @@ pub use parked::{Parked, ParkedKey};
 pub use parking::{Settled, Told, Unsettled, Verb};
 pub use refill::{Standing, refill, standing};
 pub use retain::Keep;
-pub use running::{Handle, Projections};
+pub use running::{Handle, Projections, Written};
 pub use tables::{
     ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, MIGRATIONS, OFFSET, PARKED, PARKED_EVENT,
     POINT_HISTORY, TABLES, TIMELINE, USER_ORDER,
@@ -341,7 +341,7 @@ impl Projector {
     }
 }
 
-fn commit(tx: Box<dyn Tx + '_>) -> Result<(), Fault> {
+pub(crate) fn commit(tx: Box<dyn Tx + '_>) -> Result<(), Fault> {
     tx.commit().map_err(|error| match error {
         CommitError::Failed(fault) => fault,
         // The offset tells, when it is read again.
@@ -354,13 +354,13 @@ fn commit(tx: Box<dyn Tx + '_>) -> Result<(), Fault> {
 /// only what does not happen to every order needs a row here. A payment has its order's number.
 fn detail(fact: &Fact<'_>) -> Option<String> {
     Some(match fact {
-        Fact::OrderRefunded { no, amount } => format!("refund {no}: {amount}"),
+        Fact::OrderRefunded { no, amount, .. } => format!("refund {no}: {amount}"),
         Fact::OrderAdvanced { from, to, why } => format!("{from} to {to} ({why})"),
         Fact::OrderShipped { no } | Fact::OrderDelivered { no } => format!("shipment {no}"),
-        Fact::PaymentAuthorized { amount } | Fact::PaymentCaptureRequested { amount } => {
+        Fact::PaymentAuthorized { amount, .. } | Fact::PaymentCaptureRequested { amount, .. } => {
             format!("{amount}")
         }
-        Fact::PaymentRefundRequested { no, amount }
+        Fact::PaymentRefundRequested { no, amount, .. }
         | Fact::PaymentRefunded { no, amount, .. }
         | Fact::PaymentSetAside { no, amount, .. }
         | Fact::PaymentReleased { no, amount, .. } => {

@@ -7,11 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jangbu_engine::clock::{Clock, Stopwatch};
-use jangbu_engine::port::{Backend, Fault, Store};
+use jangbu_engine::port::{Backend, Fault, Store, WritePlan};
 use jangbu_engine::role::{Role, Standing};
 
 use super::parking::{Told, Unsettled, Verb};
-use super::{Keep, Projector};
+use super::{Keep, Projector, commit};
 use crate::lag::{Pace, Progress};
 
 /// A running projector.
@@ -21,12 +21,17 @@ pub struct Projections {
     thread: JoinHandle<Result<(), Fault>>,
 }
 
+/// Told once whether rows were written.
+pub type Written = Box<dyn FnOnce(Result<(), Fault>) + Send>;
+
 /// What the projector is asked besides.
 enum Errand {
     /// Take in what is there and end.
     Stop,
     /// Settle a parked key.
     Settle(i64, Verb, Told),
+    /// Write rows for somebody: the store has one writer.
+    Write(WritePlan, Written),
 }
 
 /// The way to a running projector.
@@ -47,6 +52,14 @@ impl Handle {
         let sent = self.errands.send(Errand::Settle(key, verb, told));
         if let Err(SendError(Errand::Settle(_, _, told))) = sent {
             told(Err(Unsettled::Stopped));
+        }
+    }
+
+    /// Writes rows of the derived store in a transaction of their own.
+    pub fn write(&self, plan: WritePlan, written: Written) {
+        let sent = self.errands.send(Errand::Write(plan, written));
+        if let Err(SendError(Errand::Write(_, written))) = sent {
+            written(Err(Fault::Fatal("the projector has stopped".to_owned())));
         }
     }
 }
@@ -160,6 +173,10 @@ fn waits(asked: &Receiver<Errand>, standing: &Standing, mut rest: Duration) -> b
     while !rest.is_zero() || !standing.is_owner() {
         match asked.recv_timeout(rest.max(NAP)) {
             Ok(Errand::Settle(_, _, told)) => told(Err(Unsettled::Stopped)),
+            Ok(Errand::Write(_, written)) => {
+                let why = "the projections are not this process'";
+                written(Err(Fault::Transient(why.to_owned())));
+            }
             Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -192,11 +209,18 @@ fn follow(
                 told(projector.settle(store, key, verb));
                 projector.tell_progress();
             }
+            Ok(Errand::Write(plan, written)) => written(write(store, &plan)),
             Ok(Errand::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
     Ok(stopping)
+}
+
+fn write(store: &mut dyn Store, plan: &WritePlan) -> Result<(), Fault> {
+    let mut tx = store.begin()?;
+    tx.write(plan)?;
+    commit(tx)
 }
 
 /// A store that is busy or full is tried again later.
