@@ -11,9 +11,7 @@ use jangbu_store::{Dump, OwnedValue};
 use proptest::prelude::*;
 
 use crate::history::{Sent, compile, everything, history};
-use crate::rig::{
-    ONE, Rig, Seen, files, memories, memory, open_all, rows, same_rows, schemas,
-};
+use crate::rig::{ONE, Rig, Seen, files, memories, memory, open_all, rows, same_rows, schemas};
 
 /// Everything that may depend on how commands were grouped into commits: whole tables, columns,
 /// and the folded events. Nothing else may.
