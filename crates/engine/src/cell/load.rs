@@ -164,7 +164,9 @@ impl Cell {
             units[*unit].absorb(reads[read].table, row);
         })?;
         if own {
-            units.iter_mut().for_each(|unit| unit.absorbed());
+            for unit in units {
+                unit.absorbed();
+            }
         }
         self.books().searched(search, round);
         self.count(rows);

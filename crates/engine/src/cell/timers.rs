@@ -22,6 +22,10 @@ struct Due {
 }
 
 impl Due {
+    fn new(unit: UnitId, table: &'static Table) -> Self {
+        Self { unit, table, keys: Vec::new(), after: None, rows: 0, is_open: true }
+    }
+
     fn read(&self, before: Time) -> Read {
         let by = By::Due { before, after: self.after, limit: DUE };
         Read { table: self.table, by }
@@ -45,7 +49,9 @@ impl Cell {
                 due.after = Some((Time(row.int(next_at)), key));
                 due.keys.push(key);
             })?;
-            open.into_iter().for_each(|due| self.turn_page(due));
+            for due in open {
+                self.turn_page(due);
+            }
         }
         drop(tx);
         let due = due.into_iter().flat_map(|Due { unit, table, keys, .. }| {
@@ -55,19 +61,11 @@ impl Cell {
     }
 
     fn timers(&self) -> Vec<Due> {
-        let due = |unit, table| Due {
-            unit,
-            table,
-            keys: Vec::new(),
-            after: None,
-            rows: 0,
-            is_open: true,
-        };
-        let tables = |unit: &Box<dyn crate::unit::Unit>| {
-            let id = unit.id();
-            unit.timers().iter().map(move |table| due(id, *table)).collect::<Vec<_>>()
-        };
-        self.units.iter().flat_map(tables).collect()
+        let mut all = Vec::new();
+        for unit in &self.units {
+            all.extend(unit.timers().iter().map(|table| Due::new(unit.id(), table)));
+        }
+        all
     }
 
     /// Rows that could not be processed lately are passed over, however many they are: what stands

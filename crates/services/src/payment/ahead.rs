@@ -26,7 +26,7 @@ pub(super) fn ahead(command: &Command, rows: &Rows, hints: &mut Hints) {
         }
         Command::ResolveRefund { no, given, .. } => ended(id, (*no, *given), rows, hints),
         Command::Refund { no, .. } | Command::SetAside { no, .. } => {
-            post_refund(id, *no, rows, hints)
+            post_refund(id, *no, rows, hints);
         }
         Command::Intend { .. }
         | Command::Withdraw { .. }
