@@ -82,8 +82,10 @@ mod tests {
         let standing = Standing::default();
         assert!(!standing.wait(Duration::ZERO, |role| matches!(role, Role::Owner { .. })));
         std::thread::scope(|scope| {
-            let second = |role: &Role| matches!(role, Role::Owner { epoch: 2 });
-            let waiting = scope.spawn(|| standing.wait(Duration::from_secs(20), second));
+            let waiting = scope.spawn(|| {
+                let second = |role: &Role| matches!(role, Role::Owner { epoch: 2 });
+                standing.wait(Duration::from_secs(20), second)
+            });
             standing.set(Role::Owner { epoch: 2 });
             assert!(waiting.join().unwrap() && standing.is_owner());
         });

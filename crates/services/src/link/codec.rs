@@ -72,10 +72,12 @@ const fn of<D: Domain>() -> Of<D> {
     Plain { unit: D::UNIT, types: PhantomData }
 }
 
+type Types<C, Y, J> = PhantomData<fn() -> (C, Y, J)>;
+
 /// Postcard of three types.
 struct Plain<C, Y, J> {
     unit: UnitId,
-    types: PhantomData<fn() -> (C, Y, J)>,
+    types: Types<C, Y, J>,
 }
 
 impl<C, Y, J> Codec for Plain<C, Y, J>

@@ -29,13 +29,13 @@ enum Body<'a> {
 /// A signal as bytes; none: it is of a type that nobody outside of this process needs.
 pub(super) fn encode(signal: &Signal) -> Option<Vec<u8>> {
     let body = &*signal.body;
-    let body = if let Some(order) = body.downcast_ref() {
+    let body = if let Some(order) = body.downcast_ref::<Order>() {
         Body::Order(Cow::Borrowed(order))
-    } else if let Some(settled) = body.downcast_ref() {
+    } else if let Some(settled) = body.downcast_ref::<Settled>() {
         Body::Payment(Cow::Borrowed(settled))
-    } else if let Some(changed) = body.downcast_ref() {
+    } else if let Some(changed) = body.downcast_ref::<Changed>() {
         Body::Merchant(Cow::Borrowed(changed))
-    } else if let Some(event) = body.downcast_ref() {
+    } else if let Some(event) = body.downcast_ref::<user::command::Event>() {
         Body::User(*event)
     } else {
         tracing::error!(key = signal.key, "a signal of a type that does not travel");

@@ -194,7 +194,7 @@ fn by_owner(sent: &[Sent]) -> (Vec<Seen>, jangbu_store::Dump) {
 fn by_follower(sent: &[Sent]) -> (Vec<Seen>, jangbu_store::Dump) {
     let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
     let memory = memory();
-    let leases = Leases::new(memory.clone(), Duration::from_secs(60));
+    let leases = Leases::new(memory.clone(), Duration::from_mins(1));
     let clock = || Arc::new(Hand::at(START)) as Arc<dyn Clock>;
     let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
     let two = Process::open((&leases, 2), &gateway, clock(), SECRET);
@@ -255,7 +255,7 @@ fn a_key_is_one_request_whichever_process_it_comes_to() {
 #[test]
 fn ids_of_two_processes_never_meet() {
     let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
-    let leases = Leases::new(memory(), Duration::from_secs(60));
+    let leases = Leases::new(memory(), Duration::from_mins(1));
     // One moment for both, for ever.
     let clock = || Arc::new(Hand::at(START)) as Arc<dyn Clock>;
     let open = |me| Process::open((&leases, me), &gateway, clock(), SECRET);
@@ -409,7 +409,7 @@ fn an_owner_that_goes_down_hands_over_first_and_nobody_is_refused() {
 #[test]
 fn a_process_with_another_secret_is_not_let_in() {
     let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
-    let leases = Leases::new(memory(), Duration::from_secs(60));
+    let leases = Leases::new(memory(), Duration::from_mins(1));
     let clock = || Arc::new(SystemClock) as Arc<dyn Clock>;
     let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
     let two = Process::open((&leases, 2), &gateway, clock(), "another secret, as long");
