@@ -28,7 +28,8 @@ async fn read_only_refuses_new_business_and_says_when_to_come_again() {
 async fn a_store_that_has_failed_is_said_and_shown() {
     let world = World::new();
     let sku = world.sku("p", 1_000, 5).await;
-    assert_eq!(world.get("/readyz").await.json, json!({ "status": "UP" }));
+    let ready = world.get("/readyz").await.json;
+    assert_eq!((&ready["status"], &ready["role"]), (&json!("UP"), &json!("OWNER")), "{ready}");
     let memory = world.memory.as_ref().unwrap();
     memory.faults().fail(On::Write, 1_000, Fault::Fatal("a page is damaged".to_owned()));
     let refused = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
