@@ -322,7 +322,9 @@ fn sessions(shop: &Shop, queries: &Arc<Queries>, keys: &Keys) -> Arc<Sessions> {
 fn read_bars(sessions: &Sessions, queries: &Queries) {
     match queries.bars() {
         Ok(bars) => {
-            bars.into_iter().for_each(|(user, least)| sessions.bar(user, least));
+            for (user, least) in bars {
+                sessions.bar(user, least);
+            }
             sessions.refuse_no_more();
         }
         Err(fault) => {
