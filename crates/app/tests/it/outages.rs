@@ -41,7 +41,7 @@ fn under_load(dir: &Path, settings: &[(&str, &str)], outage: impl FnOnce()) {
 }
 
 /// Waits until a new order is answered with an outcome.
-fn until_sold_again(server: &Server, skus: &[String]) {
+pub(crate) fn until_sold_again(server: &Server, skus: &[String]) {
     let deadline = Instant::now() + Duration::from_mins(1);
     for n in 0.. {
         let reply = server.order(&format!("probe-{n}"), &skus[0], 1, "tok_ok");
@@ -54,7 +54,7 @@ fn until_sold_again(server: &Server, skus: &[String]) {
 }
 
 /// Who heard no outcome asks again with the same key: each plan ends in an outcome.
-fn retry(server: &Server, skus: &[String], journal: &Journal, plans: usize) {
+pub(crate) fn retry(server: &Server, skus: &[String], journal: &Journal, plans: usize) {
     let told: std::collections::HashSet<usize> =
         journal.told().iter().map(|(_, plan, _)| *plan).collect();
     for plan in (0..plans).filter(|plan| !told.contains(plan)) {

@@ -196,6 +196,9 @@ pub(crate) fn prove_with(
     if let Some(acks) = acks {
         command.arg("--acks").arg(acks);
     }
+    if let Some((_, log)) = settings.iter().find(|(name, _)| *name == "GATEWAY__LOG") {
+        command.arg("--psp-log").arg(log);
+    }
     let out = command.output().unwrap();
     let report = serde_json::from_slice(&out.stdout);
     let report =

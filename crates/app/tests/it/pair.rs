@@ -1,0 +1,160 @@
+//! Two processes on one PostgreSQL, and a gateway beside them: whichever dies or stops, the other goes on, and
+//! nothing that was acknowledged by either is lost.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::crash::{check_replays, wait_until_settled};
+use crate::gateway::Gateway;
+use crate::load::{Journal, storm};
+use crate::outages::{retry, until_sold_again};
+use crate::server::{Server, prove_with};
+
+const BUYERS: usize = 8;
+
+/// How long a cell may be without an owner.
+const TAKEOVER: Duration = Duration::from_secs(10);
+
+/// The two processes, the first of which owns the books.
+struct Pair {
+    one: Server,
+    two: Server,
+}
+
+fn copy_keys(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("keys")).unwrap();
+    for entry in std::fs::read_dir(from.join("keys")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join("keys").join(entry.file_name())).unwrap();
+    }
+}
+
+fn role(server: &Server) -> String {
+    server.get("/readyz").body["role"].as_str().unwrap_or_default().to_owned()
+}
+
+fn open(dir: &Path, settings: &[(&str, &str)]) -> Pair {
+    let one = Server::start(&dir.join("one"), settings);
+    copy_keys(&dir.join("one"), &dir.join("two"));
+    let two = Server::start(&dir.join("two"), settings);
+    let deadline = Instant::now() + TAKEOVER;
+    while (role(&one), role(&two)) != ("OWNER".to_owned(), "FOLLOWER".to_owned()) {
+        assert!(Instant::now() < deadline, "{} and {}", role(&one), role(&two));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Pair { one, two }
+}
+
+/// Lets buyers buy at both while `event` happens to one of them; the other is what it gives back. Then everybody asks
+/// there again, and the books are proven.
+fn under_load(name: &str, event: impl FnOnce(Pair, &dyn Fn(&Server)) -> Server) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let url = jangbu_cluster::shared::postgres().database(name).unwrap();
+    let psp = dir.path().join("gateway");
+    let gateway = Gateway::start(&psp, "127.0.0.1:0");
+    let log = psp.join("psp.log");
+    let settings = [
+        ("STORE__URL", url.as_str()),
+        ("GATEWAY__URL", gateway.url.as_str()),
+        ("GATEWAY__LOG", log.to_str().unwrap()),
+    ];
+    let acks = dir.path().join("acks.csv");
+    let journal = Journal::create(&acks);
+    let next = AtomicUsize::new(0);
+    let pair = open(dir.path(), &settings);
+    let skus = pair.one.seed(50, 100_000);
+    let buying = |server: &Server| {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| storm(server, &skus, &journal, (&next, &stop), BUYERS));
+            std::thread::sleep(Duration::from_millis(700));
+            stop.store(true, Ordering::Relaxed);
+        });
+    };
+    let left = event(pair, &buying);
+    until_sold_again(&left, &skus);
+    retry(&left, &skus, &journal, next.load(Ordering::Relaxed));
+    check_replays(&left, &skus, &journal, 0);
+    wait_until_settled(&left);
+    assert!(left.stop().success());
+    let (code, report) = prove_with(&dir.path().join("one"), Some(&acks), &settings);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["in_flight"]["orders_open"], 0, "every saga ends: {report}");
+    assert!(journal.told().len() > 20, "the storm was a breeze: {}", journal.told().len());
+}
+
+/// Waits until this process owns the books.
+fn takes_over(server: &Server) {
+    let begun = Instant::now();
+    while role(server) != "OWNER" {
+        assert!(begun.elapsed() < TAKEOVER, "nobody takes over");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_follower_takes_over_within_ten_seconds_when_the_owner_is_killed() {
+    under_load("owner_killed", |Pair { one, two }, buying| {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(|| buying(&two));
+            std::thread::sleep(Duration::from_millis(300));
+            one.kill();
+            load.join().unwrap();
+        });
+        takes_over(&two);
+        buying(&two);
+        two
+    });
+}
+
+#[test]
+fn an_owner_does_not_notice_that_a_follower_is_killed() {
+    under_load("follower_killed", |Pair { one, two }, buying| {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(|| buying(&two));
+            std::thread::sleep(Duration::from_millis(300));
+            std::process::Command::new("kill").args(["-9", &two.pid().to_string()]).status().unwrap();
+            load.join().unwrap();
+        });
+        buying(&one);
+        one
+    });
+}
+
+#[test]
+fn an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up() {
+    let signal = |server: &Server, name: &str| {
+        let pid = server.pid().to_string();
+        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    under_load("sleeper", |Pair { one, two }, buying| {
+        signal(&one, "-STOP");
+        takes_over(&two);
+        buying(&two);
+        signal(&one, "-CONT");
+        let deadline = Instant::now() + TAKEOVER;
+        while role(&one) != "FOLLOWER" {
+            assert!(Instant::now() < deadline, "it is {}", role(&one));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        buying(&one);
+        assert_eq!(role(&two), "OWNER");
+        assert!(one.stop().success());
+        two
+    });
+}
+
+#[test]
+fn no_request_fails_when_the_owner_is_stopped() {
+    under_load("owner_stopped", |Pair { one, two }, buying| {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(|| buying(&two));
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(one.stop().success());
+            load.join().unwrap();
+        });
+        assert_eq!(role(&two), "OWNER");
+        two
+    });
+}
