@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
+use jangbu_engine::books::SHARD;
 use jangbu_engine::port::{Backend, By, Fault, Key, Read, Reader, Table, WritePlan};
 use jangbu_services::registry;
 use jangbu_store::{DataDir, Filling, Mark, Sqlite, Way};
@@ -113,8 +114,9 @@ impl Side for Directory {
                 self.set(mark)?;
             }
         }
-        self.filling = Some(self.store.fill()?);
-        Ok(())
+        let filling = self.filling.insert(self.store.fill()?);
+        // The row that the schema begins with is not this shop's.
+        Ok(filling.clear(&SHARD)?)
     }
 
     fn rows(

@@ -32,6 +32,12 @@ impl Sqlite {
 }
 
 impl Filling {
+    /// Removes every row of a table.
+    pub fn clear(&mut self, table: &Table) -> std::result::Result<(), Fault> {
+        let done = self.0.execute(&format!("DELETE FROM \"{}\"", table.name), []);
+        done.map(|_| ()).map_err(|e| fault_of(&e, "filling"))
+    }
+
     /// Puts rows in, all of them or none; a row of the same key is replaced.
     pub fn put(&mut self, plan: &WritePlan) -> std::result::Result<(), Fault> {
         put(&mut self.0, plan).map_err(|e| fault_of(&e, "filling"))
