@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cluster;
 mod desk;
 mod merchant;
 mod people;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use cluster::{ClusterCommand, Up};
 pub(crate) use desk::{
     AuditLog, Desk, Explain, Page, ParkedCommand, PaymentCommand, PoisonCommand, SagaCommand, Verb,
 };
@@ -35,6 +37,16 @@ pub(crate) enum Command {
     Prove(Prove),
     /// Move a stopped shop from its directory to PostgreSQL, or back; goes on when it was killed
     Move(Move),
+    /// Be the simulated payment gateway of shops in other processes
+    Gateway(Gateway),
+    /// A whole stack of servers on this machine, to try things out: up, status, down
+    Cluster {
+        /// Where its files are
+        #[arg(long, global = true, value_name = "DIR", default_value = "cluster")]
+        dir: PathBuf,
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
     /// Load a server with orders and certify what it did
     Bench(Box<jangbu_bench::Args>),
     /// Put the demo data set into a running shop
@@ -157,6 +169,9 @@ pub(crate) struct Prove {
     /// A settings file; where its shop is counts if --store does not say it
     #[arg(long, value_name = "FILE", env = "JANGBU_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The gateway's log, if it is not psp.log in the data directory
+    #[arg(long, value_name = "FILE")]
+    pub psp_log: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -185,6 +200,19 @@ pub(crate) struct Move {
     /// Print what was moved as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Gateway {
+    /// Where its log is; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "gateway")]
+    pub data: PathBuf,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7075")]
+    pub listen: SocketAddr,
+    /// A settings file (see `default-config`), of which [gateway] counts
+    #[arg(long, value_name = "FILE", env = "JANGBU_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -92,8 +92,8 @@ pub(crate) fn verify(args: &args::Verify) -> Result<Exit> {
     let scratch = Scratch::new(&parent)?;
     let data = scratch.0.join("data");
     let manifest = restored(&args.from, &data)?;
-    let (store, schema, config) = (None, None, None);
-    let proof = args::Prove { data, acks: None, store, schema, config, json: args.json };
+    let (store, schema, config, psp_log) = (None, None, None, None);
+    let proof = args::Prove { data, acks: None, store, schema, config, psp_log, json: args.json };
     if !args.json {
         told(&manifest, &args.from, "the files are those of", false)?;
     }

@@ -1,5 +1,6 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
+mod gateway;
 mod keeping;
 mod link;
 mod sharing;
@@ -10,11 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use jangbu_api::{Network, Rate};
-use jangbu_psp::SimConfig;
 use serde::Deserialize;
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
+use gateway::Gateway;
 use keeping::{Backup, For, Retention};
 use link::Link;
 use sharing::{Cache, Redis};
@@ -43,7 +44,7 @@ pub(crate) struct Config {
     pub link: Link,
     pub cache: Cache,
     pub redis: Redis,
-    pub gateway: SimConfig,
+    pub gateway: Gateway,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -270,7 +271,7 @@ impl Config {
         }
         self.cache.check()?;
         self.redis.check()?;
-        self.gateway.check().context("gateway")
+        self.gateway.check(server.allow_remote)
     }
 }
 
@@ -303,6 +304,8 @@ fn set(table: &mut Table, path: &str, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use jangbu_psp::SimConfig;
+
     use super::*;
 
     fn with(changes: &[(&str, &str)]) -> Result<Config> {
@@ -318,7 +321,8 @@ mod tests {
     #[test]
     fn the_default_document_is_complete_and_valid() {
         let config = with(&[]).unwrap();
-        assert_eq!(config.gateway, SimConfig::default());
+        assert_eq!(config.gateway.simulated(), SimConfig::default());
+        assert!(config.gateway.url.is_empty() && config.gateway.log().is_none());
         assert!(config.server.listen.ip().is_loopback());
     }
 
@@ -327,7 +331,7 @@ mod tests {
         let config = with(&[("SERVER__WAIT_MS", "5"), ("SERVER__LISTEN", "127.0.0.1:1")]).unwrap();
         assert_eq!((config.server.wait_ms, config.server.listen.port()), (5, 1));
         let config = with(&[("GATEWAY__RATES__DECLINE", "0.5")]).unwrap();
-        assert_eq!(config.gateway.rates.decline.to_bits(), 0.5_f64.to_bits());
+        assert_eq!(config.gateway.simulated().rates.decline.to_bits(), 0.5_f64.to_bits());
     }
 
     #[test]
@@ -378,6 +382,8 @@ mod tests {
             ("REDIS__PREFIX", "a b", "redis.prefix"),
             ("REDIS__PATIENCE_MS", "0", "redis.patience_ms"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
+            ("GATEWAY__URL", "gateway:7075", "gateway.url"),
+            ("GATEWAY__WEBHOOKS", "0.0.0.0:0", "gateway.webhooks"),
         ] {
             let text = refusal(path, value);
             assert!(text.contains(named) || text.contains("listen"), "{path}: {text}");

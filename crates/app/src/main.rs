@@ -3,9 +3,11 @@
 mod args;
 mod backup;
 mod bench;
+mod cluster;
 mod config;
 mod demo;
 mod exit;
+mod gateway;
 mod keys;
 mod operate;
 mod prove;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Prove(args) => prove::prove(&args),
         Command::Move(args) => relocate::relocate(&args),
+        Command::Gateway(args) => gateway::gateway(&args),
+        Command::Cluster { dir, command } => cluster::cluster(&dir, &command),
         Command::Bench(args) => bench::bench(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::MerchantKey(args) => keys::make(&args),

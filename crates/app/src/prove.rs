@@ -14,14 +14,15 @@ use crate::config::Config;
 use crate::exit::{self, Exit, Usage};
 
 pub(crate) fn prove(args: &args::Prove) -> Result<Exit> {
-    let settings = Config::load(args.config.as_deref(), None).map_err(Usage)?.store;
+    let config = Config::load(args.config.as_deref(), None).map_err(Usage)?;
+    let (settings, psp_log) = (config.store, args.psp_log.clone().or(config.gateway.log()));
     let url = args.store.as_deref().unwrap_or(&settings.url);
     let schema = args.schema.as_deref().unwrap_or(&settings.schema);
     if url.is_empty() && !args.data.join("jangbu.db").exists() {
         let missing = anyhow::anyhow!("there is no shop in {} (--data)", args.data.display());
         return Err(Usage(missing).into());
     }
-    show(args, books(&args.data, url, schema))
+    show(args, Options { psp_log, ..books(&args.data, url, schema) })
 }
 
 /// Proves the books of a directory, whatever the settings say.

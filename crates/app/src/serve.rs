@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -11,7 +11,6 @@ use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
-use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::cache::{Cache, Front};
 use jangbu_services::link::Sharing;
@@ -30,6 +29,7 @@ use tokio::sync::mpsc;
 use crate::args;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
+use crate::gateway::{self, Hearer};
 use crate::keys::KeyFiles;
 use crate::prove;
 use crate::rebuild;
@@ -101,8 +101,8 @@ impl House {
         // Lists can be asked for as soon as the server is ready: their tables must be there.
         rebuild::catch_up(dir, &stores)?;
         let Stores { truth, derived, .. } = stores;
-        let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
-        let gateway = gateway(dir, config, &webhooks)?;
+        let webhooks = Hearer::default();
+        let gateway = gateway::open(dir, config, &webhooks)?;
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
         let layout = Layout {
             rules: Rules::new("sim").scaled(config.saga.patience_percent),
@@ -241,27 +241,12 @@ fn settings(config: &Config) -> Result<Settings> {
     })
 }
 
-fn gateway(
-    dir: &DataDir,
-    config: &Config,
-    webhooks: &Arc<OnceLock<Weak<Shop>>>,
-) -> Result<Arc<Simulator>> {
-    let webhooks = Arc::clone(webhooks);
-    let on_webhook = move |news: Webhook| {
-        if let Some(shop) = webhooks.get().and_then(Weak::upgrade) {
-            shop.tell(jangbu_services::gateway::webhook(news));
-        }
-    };
-    let log = dir.file("psp.log");
-    let started = Simulator::start(&log, config.gateway.clone(), Some(Arc::new(on_webhook)));
-    Ok(Arc::new(started.with_context(|| format!("the gateway's log {}", log.display()))?))
-}
-
 fn prover(dir: &DataDir, config: &Config) -> jangbu_api::Prove {
-    let (data, store) = (dir.path().to_owned(), config.store.clone());
+    let (data, store, psp_log) =
+        (dir.path().to_owned(), config.store.clone(), config.gateway.log());
     Arc::new(move || {
         let books = prove::books(&data, &store.url, &store.schema);
-        let options = jangbu_audit::Options { live: true, ..books };
+        let options = jangbu_audit::Options { live: true, psp_log: psp_log.clone(), ..books };
         let report = jangbu_audit::prove(&options).map_err(|error| error.to_string())?;
         serde_json::to_value(report).map_err(|error| error.to_string())
     })
@@ -280,7 +265,7 @@ fn connections(config: &Config) -> Connections {
 const OTHER_FILES: u64 = 512;
 
 /// Lets the process open as many files as its connections need, as far as it may.
-fn open_files(connections: usize) {
+pub(crate) fn open_files(connections: usize) {
     let wanted = connections as u64 + OTHER_FILES;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
@@ -311,7 +296,7 @@ fn say_ready(addr: SocketAddr, started: Instant) -> Result<()> {
     Ok(out.flush()?)
 }
 
-async fn stopped() {
+pub(crate) async fn stopped() {
     let term = async {
         match signal(SignalKind::terminate()) {
             Ok(mut term) => drop(term.recv().await),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`gateway`] | the port: [`Request`] in, [`Said`] out, exactly one method to implement |
 //! | [`simulator`] | a gateway inside the process: latency, declines, silence, duplicates, outages, all seeded |
+//! | [`remote`] | that gateway as a process of its own, over HTTP, and the way to it |
 //! | [`log`] | the simulated gateway's own durable record of what it did; the format is in README.md |
 //!
 //! The crate knows nothing of orders, rows or the engine, and no other crate of the workspace is
@@ -12,6 +13,7 @@
 
 pub mod gateway;
 pub mod log;
+pub mod remote;
 pub mod simulator;
 
 pub use gateway::{Currency, Done, Gateway, Op, Reason, Request, Said, Webhook};

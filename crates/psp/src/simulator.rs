@@ -41,6 +41,7 @@ use std::{
 };
 
 pub use config::{ConfigError, Latency, Rates, SimConfig};
+use serde::{Deserialize, Serialize};
 
 use self::{
     inbox::Inbox,
@@ -83,7 +84,7 @@ pub enum StartError {
 }
 
 /// Counts since the simulator was started; `payments` is what its books know of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Requests taken from the inbox.
     pub requests: u64,

@@ -15,6 +15,7 @@ pub(crate) use self::client::{Client, Refused};
 pub(crate) use self::merchant::merchant;
 pub(crate) use self::user::user;
 
+pub(crate) use self::table::aligned;
 use self::table::{Column, page, show};
 use crate::args::{
     AuditLog, Desk, Explain, ParkedCommand, PaymentCommand, PoisonCommand, SagaCommand,

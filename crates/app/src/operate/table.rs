@@ -75,7 +75,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Columns as wide as their widest cell; the last one as it is.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));

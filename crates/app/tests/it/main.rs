@@ -9,6 +9,7 @@ mod crash;
 mod desk;
 mod disk;
 mod durable;
+mod gateway;
 mod load;
 mod outages;
 mod relocate;

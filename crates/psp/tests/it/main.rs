@@ -6,6 +6,7 @@ mod books;
 mod durability;
 mod journeys;
 mod load;
+mod remote;
 
 use std::{
     fs::File,

@@ -1,0 +1,218 @@
+//! Starting everything, in the order in which one needs the other.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use jangbu_cluster::kafka::Compiler;
+use jangbu_cluster::service::Launch;
+use jangbu_cluster::{Kafka, Part, Postgres, Redis, Service, State, free_port};
+use rustix::process::Signal;
+
+use super::status;
+use crate::args::Up;
+use crate::exit::{self, Exit, Usage};
+
+/// The database of the shops.
+const DATABASE: &str = "shop";
+/// How long a process of ours may take to be ready; after a crash it looks at its books.
+const START: Duration = Duration::from_mins(1);
+
+pub(super) fn up(dir: &Path, wanted: &Up) -> Result<Exit> {
+    check(dir, wanted).map_err(Usage)?;
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let dir = dir.canonicalize()?;
+    // If anything fails on the way, what was started is dropped, and so stopped.
+    let stack = Stack::start(&dir, wanted)?;
+    let state = State::new(stack.leave());
+    state.write(&dir)?;
+    status::write_page(&dir, &state)?;
+    exit::print(&welcome(&dir, &state))
+}
+
+fn check(dir: &Path, wanted: &Up) -> Result<()> {
+    ensure!(matches!(wanted.brokers, 0 | 1 | 3), "--brokers is 0, 1 or 3");
+    ensure!((1..=8).contains(&wanted.shops), "--shops is 1 to 8");
+    if let Some(state) = State::read(dir)? {
+        let running = state.parts.iter().any(|part| state.runs(part));
+        ensure!(!running, "the cluster in {} is up: see jangbu cluster status", dir.display());
+    }
+    Ok(())
+}
+
+/// Everything that runs; dropped from the top, so that nobody loses what it needs.
+struct Stack {
+    shops: Vec<Service>,
+    addresses: Vec<String>,
+    gateway: (Service, String),
+    redis: Option<Redis>,
+    kafka: Option<Kafka>,
+    postgres: Postgres,
+}
+
+impl Stack {
+    fn start(dir: &Path, wanted: &Up) -> Result<Self> {
+        let postgres = told("PostgreSQL", || Ok(Postgres::start(&dir.join("postgres"))?))?;
+        let brokers = wanted.brokers;
+        let kafka = (brokers > 0).then(|| {
+            let dir = dir.join("kafka");
+            told("Kafka", || Ok(Kafka::start_with(&dir, brokers, Compiler::Thorough)?))
+        });
+        let kafka = kafka.transpose()?;
+        let redis = (!wanted.no_redis)
+            .then(|| told("Redis", || Ok(Redis::start(&dir.join("redis"))?)))
+            .transpose()?;
+        let gateway = told("the payment gateway", || gateway(dir))?;
+        let settings = settings(dir, &postgres, kafka.as_ref(), redis.as_ref(), &gateway.1)?;
+        let (mut shops, mut addresses) = (Vec::new(), Vec::new());
+        for number in 1..=wanted.shops {
+            let (service, address) =
+                told(&format!("Jangbu {number}"), || shop(dir, number, &settings))?;
+            shops.push(service);
+            addresses.push(address);
+        }
+        Ok(Self { shops, addresses, gateway, redis, kafka, postgres })
+    }
+
+    /// Lets all of it live on.
+    fn leave(self) -> Vec<Part> {
+        let Self { shops, addresses, gateway, redis, kafka, postgres } = self;
+        let mut parts = postgres.leave();
+        parts.extend(kafka.into_iter().flat_map(Kafka::leave));
+        parts.extend(redis.into_iter().flat_map(Redis::leave));
+        parts.push(Part::of(gateway.0, "gateway", &gateway.1));
+        let shops = shops.into_iter().zip(addresses).enumerate();
+        parts.extend(
+            shops.map(|(n, (shop, address))| Part::of(shop, &format!("shop-{}", n + 1), &address)),
+        );
+        parts
+    }
+}
+
+/// Does something, and says how long it took.
+fn told<T>(what: &str, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    let started = start()?;
+    exit::print(&format!("{what} is up after {:.1} s\n", began.elapsed().as_secs_f32()))?;
+    Ok(started)
+}
+
+/// What the shops must know, as names and values of the environment.
+fn settings(
+    dir: &Path,
+    postgres: &Postgres,
+    kafka: Option<&Kafka>,
+    redis: Option<&Redis>,
+    gateway: &str,
+) -> Result<Vec<(&'static str, String)>> {
+    let known = format!("select 1 from pg_database where datname = '{DATABASE}'");
+    if postgres.sql(&[&known])?.is_empty() {
+        postgres.database(DATABASE)?;
+    }
+    let mut settings = vec![
+        ("STORE__URL", postgres.url_of(DATABASE)),
+        ("LINK__SECRET", secret(&dir.join("link.key"))?),
+        ("GATEWAY__URL", gateway.to_owned()),
+        ("GATEWAY__LOG", dir.join("gateway/psp.log").display().to_string()),
+    ];
+    if let Some(kafka) = kafka {
+        settings.push(("KAFKA__BOOTSTRAP", kafka.bootstrap()));
+        settings.push(("KAFKA__REPLICATION", kafka.brokers().to_string()));
+    }
+    settings.extend(redis.map(|redis| ("REDIS__URL", redis.url())));
+    Ok(settings)
+}
+
+/// A secret of the cluster's own, readable by its user alone.
+fn secret(file: &Path) -> Result<String> {
+    if !file.exists() {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
+        let hex = format!("{:032x}", u128::from_le_bytes(bytes));
+        let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+        io::Write::write_all(&mut opened?, hex.as_bytes())?;
+    }
+    Ok(fs::read_to_string(file)?.trim().to_owned())
+}
+
+fn gateway(dir: &Path) -> Result<(Service, String)> {
+    let (data, log) = (dir.join("gateway"), dir.join("gateway/gateway.log"));
+    fs::create_dir_all(&data)?;
+    let mut command = jangbu()?;
+    command.arg("gateway").arg("--data").arg(&data).args(["--listen", &free()?]);
+    serve("gateway", command, &log)
+}
+
+fn shop(dir: &Path, number: usize, settings: &[(&str, String)]) -> Result<(Service, String)> {
+    let name = format!("shop-{number}");
+    let data = dir.join(&name);
+    fs::create_dir_all(&data)?;
+    let (first, keys) = (dir.join("shop-1/keys"), data.join("keys"));
+    if number > 1 && !keys.exists() {
+        // All of them answer the same callers, and open what another has sealed.
+        copy(&first, &keys).with_context(|| format!("copying {}", first.display()))?;
+    }
+    let mut command = jangbu()?;
+    command.arg("serve").arg("--data").arg(&data).args(["--listen", &free()?]);
+    for (setting, value) in settings {
+        command.env(format!("JANGBU__{setting}"), value);
+    }
+    serve(&name, command, &data.join("shop.log"))
+}
+
+/// Starts a process of ours, and gives it with its URL.
+fn serve(name: &str, command: Command, log: &Path) -> Result<(Service, String)> {
+    let launch = Launch { name, command, log, farewell: Signal::TERM, remove: None };
+    let mut service = Service::spawn(launch)?;
+    let line = service.ready("ready http://", START)?;
+    let url = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    Ok((service, url))
+}
+
+/// This program.
+fn jangbu() -> Result<Command> {
+    Ok(Command::new(std::env::current_exe()?))
+}
+
+fn free() -> Result<String> {
+    Ok(format!("127.0.0.1:{}", free_port()?))
+}
+
+/// Copies a directory with what is below it, for the same eyes only.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to: PathBuf = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+fn welcome(dir: &Path, state: &State) -> String {
+    let address = |name: &str| {
+        let part = state.parts.iter().find(|part| part.name == name);
+        part.map_or("", |part| part.address.as_str())
+    };
+    let (shop, dir) = (address("shop-1"), dir.display());
+    format!(
+        "\n{}\n\
+         the interface    {shop}/docs\n\
+         who runs         {dir}/status.html\n\
+         an operator key  {dir}/shop-1/keys/operator.key\n\
+         goods to sell    jangbu demo --data {dir}/shop-1 --target {shop}\n\
+         the books        psql postgres://postgres@{}/{DATABASE}\n\
+         stop it          jangbu cluster down --dir {dir}\n",
+        status::table(state),
+        address("postgres"),
+    )
+}
