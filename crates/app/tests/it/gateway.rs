@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::server::{Server, jangbu, prove};
 
 /// `jangbu gateway`; killed when dropped.
-struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Gateway {
-    fn start(data: &Path, listen: &str) -> Self {
+    pub(crate) fn start(data: &Path, listen: &str) -> Self {
         let mut command = jangbu(&["gateway", "--listen", listen, "--data"], &[]);
         let mut child = command.arg(data).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

@@ -12,6 +12,7 @@ mod durable;
 mod gateway;
 mod load;
 mod outages;
+mod pair;
 mod relocate;
 mod secrets;
 mod server;

@@ -13,6 +13,9 @@ use crate::server::{Server, prove_with};
 
 const BUYERS: usize = 8;
 
+/// Lets buyers buy at a process for a while.
+type Buying<'a> = dyn Fn(&Server) + Sync + 'a;
+
 /// How long a cell may be without an owner.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
@@ -48,7 +51,7 @@ fn open(dir: &Path, settings: &[(&str, &str)]) -> Pair {
 
 /// Lets buyers buy at both while `event` happens to one of them; the other is what it gives back. Then everybody asks
 /// there again, and the books are proven.
-fn under_load(name: &str, event: impl FnOnce(Pair, &dyn Fn(&Server)) -> Server) {
+fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let url = jangbu_cluster::shared::postgres().database(name).unwrap();
     let psp = dir.path().join("gateway");
@@ -114,7 +117,10 @@ fn an_owner_does_not_notice_that_a_follower_is_killed() {
         std::thread::scope(|scope| {
             let load = scope.spawn(|| buying(&two));
             std::thread::sleep(Duration::from_millis(300));
-            std::process::Command::new("kill").args(["-9", &two.pid().to_string()]).status().unwrap();
+            std::process::Command::new("kill")
+                .args(["-9", &two.pid().to_string()])
+                .status()
+                .unwrap();
             load.join().unwrap();
         });
         buying(&one);
