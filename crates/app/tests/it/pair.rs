@@ -2,6 +2,7 @@
 //! nothing that was acknowledged by either is lost.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use crate::server::{Server, prove_with};
 
 const BUYERS: usize = 8;
 
-/// Lets buyers buy at a process for a while.
-type Buying<'a> = dyn Fn(&Server) + Sync + 'a;
+/// Lets buyers buy at a process for a while; says how many heard no outcome.
+type Buying<'a> = dyn Fn(&Server) -> usize + Sync + 'a;
 
 /// How long a cell may be without an owner.
 const TAKEOVER: Duration = Duration::from_secs(10);
@@ -25,12 +26,11 @@ struct Pair {
     two: Server,
 }
 
+/// Both know the same keys.
 fn copy_keys(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to.join("keys")).unwrap();
-    for entry in std::fs::read_dir(from.join("keys")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join("keys").join(entry.file_name())).unwrap();
-    }
+    std::fs::create_dir_all(to).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(from.join("keys")).arg(to).status().unwrap();
+    assert!(copied.success());
 }
 
 fn role(server: &Server) -> String {
@@ -67,13 +67,15 @@ fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
     let next = AtomicUsize::new(0);
     let pair = open(dir.path(), &settings);
     let skus = pair.one.seed(50, 100_000);
+    let failed = || next.load(Ordering::Relaxed) - journal.told().len();
     let buying = |server: &Server| {
-        let stop = AtomicBool::new(false);
+        let (stop, before) = (AtomicBool::new(false), failed());
         std::thread::scope(|scope| {
             scope.spawn(|| storm(server, &skus, &journal, (&next, &stop), BUYERS));
             std::thread::sleep(Duration::from_millis(700));
             stop.store(true, Ordering::Relaxed);
         });
+        failed() - before
     };
     let left = event(pair, &buying);
     until_sold_again(&left, &skus);
@@ -106,7 +108,7 @@ fn a_follower_takes_over_within_ten_seconds_when_the_owner_is_killed() {
             load.join().unwrap();
         });
         takes_over(&two);
-        buying(&two);
+        assert_eq!(buying(&two), 0);
         two
     });
 }
@@ -117,13 +119,10 @@ fn an_owner_does_not_notice_that_a_follower_is_killed() {
         std::thread::scope(|scope| {
             let load = scope.spawn(|| buying(&two));
             std::thread::sleep(Duration::from_millis(300));
-            std::process::Command::new("kill")
-                .args(["-9", &two.pid().to_string()])
-                .status()
-                .unwrap();
+            Command::new("kill").args(["-9", &two.pid().to_string()]).status().unwrap();
             load.join().unwrap();
         });
-        buying(&one);
+        assert_eq!(buying(&one), 0, "the owner goes on");
         one
     });
 }
@@ -132,7 +131,7 @@ fn an_owner_does_not_notice_that_a_follower_is_killed() {
 fn an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up() {
     let signal = |server: &Server, name: &str| {
         let pid = server.pid().to_string();
-        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     };
     under_load("sleeper", |Pair { one, two }, buying| {
         signal(&one, "-STOP");
@@ -152,13 +151,26 @@ fn an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up() {
 }
 
 #[test]
+fn no_request_fails_when_the_follower_is_stopped() {
+    under_load("follower_stopped", |Pair { one, two }, buying| {
+        std::thread::scope(|scope| {
+            let load = scope.spawn(|| buying(&one));
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(two.stop().success());
+            assert_eq!(load.join().unwrap(), 0, "requests failed");
+        });
+        one
+    });
+}
+
+#[test]
 fn no_request_fails_when_the_owner_is_stopped() {
     under_load("owner_stopped", |Pair { one, two }, buying| {
         std::thread::scope(|scope| {
             let load = scope.spawn(|| buying(&two));
             std::thread::sleep(Duration::from_millis(200));
             assert!(one.stop().success());
-            load.join().unwrap();
+            assert_eq!(load.join().unwrap(), 0, "requests failed");
         });
         assert_eq!(role(&two), "OWNER");
         two
