@@ -14,3 +14,4 @@ mod outages;
 mod relocate;
 mod secrets;
 mod server;
+mod two;
