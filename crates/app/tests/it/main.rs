@@ -16,3 +16,4 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+mod two;
