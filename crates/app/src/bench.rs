@@ -44,7 +44,8 @@ pub(crate) struct Failed(pub jangbu_bench::Error);
 
 fn proof(store: &Store, data: &Path, acks: &Path) -> Result<Proof> {
     let books = prove::books(data, &store.url, &store.schema);
-    let report = jangbu_audit::prove(&Options { acks: Some(acks.to_owned()), live: false, ..books })?;
+    let report =
+        jangbu_audit::prove(&Options { acks: Some(acks.to_owned()), live: false, ..books })?;
     let report = serde_json::to_value(report)?;
     let sums = Sums::of_report(&report).context("the report has no sums")?;
     Ok(Proof { sums, report })
