@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, cmd};
 
-/// A connection is there within this, and every answer on it.
+/// A connection is there within this, and a sentinel has answered within this.
 const SOON: Duration = Duration::from_millis(500);
 
 /// What cannot be an address of Redis. It does not say the address: there may be a password in it.
@@ -98,13 +98,13 @@ impl Nodes {
     /// A connection to where the master should be.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         if self.sentinels.is_empty() {
-            return connect(&self.url.at(&self.url.address)).await;
+            return connect(&self.url.at(&self.url.address), None).await;
         }
         let mut last = RedisError::from((ErrorKind::Client, "no sentinel knows the master"));
         for sentinel in &self.sentinels {
             match self.ask(sentinel).await {
                 Ok(Some((host, port))) => {
-                    return connect(&self.url.at(&address(&host, port))).await;
+                    return connect(&self.url.at(&address(&host, port)), None).await;
                 }
                 Ok(None) => {}
                 Err(error) => last = error,
@@ -114,7 +114,7 @@ impl Nodes {
     }
 
     async fn ask(&self, sentinel: &str) -> Result<Option<(String, u16)>, RedisError> {
-        let mut connection = connect(&format!("redis://{sentinel}")).await?;
+        let mut connection = connect(&format!("redis://{sentinel}"), Some(SOON)).await?;
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
         question.query_async(&mut connection).await
@@ -125,10 +125,14 @@ fn address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-async fn connect(url: &str) -> Result<MultiplexedConnection, RedisError> {
+/// Without `answers`, who asks says how long he waits.
+async fn connect(
+    url: &str,
+    answers: Option<Duration>,
+) -> Result<MultiplexedConnection, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(SOON))
-        .set_response_timeout(Some(SOON));
+        .set_response_timeout(answers);
     Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 

