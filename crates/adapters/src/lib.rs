@@ -3,7 +3,10 @@
 //!
 //! | feature | module | port |
 //! |---|---|---|
+//! | `kafka` | `kafka` | [`Publisher`](jangbu_services::relay::Publisher): where the relay publishes events |
 //! | `redis` | `redis` | [`Cache`](jangbu_services::cache::Cache), [`Shared`](jangbu_services::shared::Shared): what processes share |
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -1,5 +1,6 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
+mod kafka;
 mod keeping;
 mod link;
 mod sharing;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
+use kafka::Kafka;
 use keeping::{Backup, For, Retention};
 use link::Link;
 use sharing::{Cache, Redis};
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     pub link: Link,
     pub cache: Cache,
     pub redis: Redis,
+    pub kafka: Kafka,
     pub gateway: SimConfig,
 }
 
@@ -270,6 +273,7 @@ impl Config {
         }
         self.cache.check()?;
         self.redis.check()?;
+        self.kafka.check()?;
         self.gateway.check().context("gateway")
     }
 }
@@ -377,6 +381,10 @@ mod tests {
             ("REDIS__SENTINELS", "['here']", "redis.sentinels"),
             ("REDIS__PREFIX", "a b", "redis.prefix"),
             ("REDIS__PATIENCE_MS", "0", "redis.patience_ms"),
+            ("KAFKA__PARTITIONS", "0", "kafka.partitions"),
+            ("KAFKA__REPLICATION", "0", "kafka.replication"),
+            ("KAFKA__TOPICS_PREFIX", "shop 1", "kafka.topics_prefix"),
+            ("KAFKA__SILENCE_MS", "0", "kafka.silence_ms"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ] {
             let text = refusal(path, value);

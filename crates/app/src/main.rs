@@ -9,6 +9,7 @@ mod exit;
 mod keys;
 mod operate;
 mod prove;
+mod publish;
 mod rebuild;
 mod relocate;
 mod serve;

@@ -10,6 +10,7 @@ use jangbu_adapters::redis::Redis;
 use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
+use jangbu_engine::keep::{Floor, lowest};
 use jangbu_engine::mailbox;
 use jangbu_psp::{Simulator, Webhook};
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
@@ -18,6 +19,7 @@ use jangbu_services::link::Sharing;
 use jangbu_services::projections::Projections;
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
+use jangbu_services::relay::{Bell, Running};
 use jangbu_services::shared::Shared;
 use jangbu_services::shop::{Delivery, Layout, Shop};
 use jangbu_services::tail::{Place, Tail};
@@ -32,6 +34,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::keys::KeyFiles;
 use crate::prove;
+use crate::publish;
 use crate::rebuild;
 use crate::stores::Stores;
 
@@ -82,6 +85,8 @@ fn threads(wanted: usize) -> usize {
 struct House {
     api: Arc<Api>,
     projections: Projections,
+    /// Publishes events.
+    relay: Option<Running>,
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
@@ -103,6 +108,8 @@ impl House {
         let Stores { truth, derived, .. } = stores;
         let webhooks: Arc<OnceLock<Weak<Shop>>> = Arc::default();
         let gateway = gateway(dir, config, &webhooks)?;
+        let bell: Arc<Bell> = Arc::default();
+        let rung = Arc::clone(&bell);
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
         let layout = Layout {
             rules: Rules::new("sim").scaled(config.saga.patience_percent),
@@ -113,7 +120,10 @@ impl House {
             },
             calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
             // The owner hands all answers of a commit over at once; the runtime wakes the rest.
-            deliver: Arc::new(move |delivery| drop(deliveries.send(delivery))),
+            deliver: Arc::new(move |delivery| {
+                drop(deliveries.send(delivery));
+                rung.ring();
+            }),
             sharing: shared(config),
             ..defaults
         };
@@ -123,10 +133,18 @@ impl House {
         let clock = Arc::new(SystemClock);
         let (follows, standing) = (Arc::clone(&derived), shop.standing());
         let projections = Projections::sharing(&*truth, follows, clock, keep, standing)?;
+        let stores = (Arc::clone(&truth), Arc::clone(&derived));
+        let relay = publish::start(stores, projections.handle(), (bell, shop.standing()), config)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
         let consumer = projections.handle();
-        shop.keep(config.retention.keep(), Arc::new(move || consumer.progress().floor()));
+        let watch = relay.as_ref().map(Running::watch);
+        let published = watch.clone();
+        let floors: Vec<Floor> = [Arc::new(move || consumer.progress().floor()) as Floor]
+            .into_iter()
+            .chain(published.map(|watch| Arc::new(move || watch.floor()) as Floor))
+            .collect();
+        shop.keep(config.retention.keep(), lowest(floors));
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
@@ -140,14 +158,14 @@ impl House {
             keys,
             settings: settings(config)?,
             consumer: projections.handle(),
-            relay: None,
+            relay: watch,
             prove: prover(dir, config),
             backups,
             front,
             shared,
         });
         let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
-        Ok(Self { api, projections, shop, scheduler, tail })
+        Ok(Self { api, projections, relay, shop, scheduler, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -184,13 +202,15 @@ impl House {
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, projections, shop, scheduler, tail } = self;
+        let Self { api, projections, relay, shop, scheduler, tail } = self;
         drop(tail);
         drop(api);
         let closed = shop.close(PATIENCE);
         // A backup that was being made is given up with its shop.
         drop(scheduler);
         closed?;
+        // The projections keep its place.
+        relay.into_iter().for_each(Running::stop);
         projections.stop()?;
         Ok(())
     }

@@ -9,6 +9,8 @@ mod crash;
 mod desk;
 mod disk;
 mod durable;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod load;
 mod outages;
 mod relocate;
