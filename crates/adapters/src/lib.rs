@@ -4,9 +4,12 @@
 //! | feature | module | port |
 //! |---|---|---|
 //! | `mail` | `mail` | [`Channel`](jangbu_services::notification::Channel): mails by SMTP |
+//! | `kafka` | `kafka` | [`Publisher`](jangbu_services::relay::Publisher): where the relay publishes events |
 //! | `redis` | `redis` | [`Cache`](jangbu_services::cache::Cache), [`Shared`](jangbu_services::shared::Shared): what processes share |
 //! | `webhook` | `webhook` | [`Channel`](jangbu_services::notification::Channel): hooks by HTTP, signed |
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "mail")]
 pub mod mail;
 #[cfg(feature = "redis")]

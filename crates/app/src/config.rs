@@ -1,6 +1,7 @@
 //! Settings: the default document, then the file, then the environment; and then checked.
 
 mod gateway;
+mod kafka;
 mod keeping;
 mod link;
 mod notification;
@@ -17,6 +18,7 @@ use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
 use gateway::Gateway;
+use kafka::Kafka;
 use keeping::{Backup, For, Retention};
 use link::Link;
 pub(crate) use notification::Channels;
@@ -49,6 +51,7 @@ pub(crate) struct Config {
     pub redis: Redis,
     pub notification: Notification,
     pub gateway: Gateway,
+    pub kafka: Kafka,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -276,6 +279,7 @@ impl Config {
         self.cache.check()?;
         self.redis.check()?;
         self.notification.check()?;
+        self.kafka.check()?;
         self.gateway.check(server.allow_remote)
     }
 }
@@ -390,6 +394,10 @@ mod tests {
             ("NOTIFICATION__LANGUAGE", "fr", "notification.language"),
             ("NOTIFICATION__EVENTS", "['sold']", "notification.events"),
             ("NOTIFICATION__WEBHOOKS", "['https://a.kr']", "notification.webhooks"),
+            ("KAFKA__PARTITIONS", "0", "kafka.partitions"),
+            ("KAFKA__REPLICATION", "0", "kafka.replication"),
+            ("KAFKA__TOPICS_PREFIX", "shop 1", "kafka.topics_prefix"),
+            ("KAFKA__SILENCE_MS", "0", "kafka.silence_ms"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
             ("GATEWAY__URL", "gateway:7075", "gateway.url"),
             ("GATEWAY__WEBHOOKS", "0.0.0.0:0", "gateway.webhooks"),

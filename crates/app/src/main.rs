@@ -12,6 +12,7 @@ mod gateway;
 mod keys;
 mod operate;
 mod prove;
+mod publish;
 mod rebuild;
 mod relocate;
 mod serve;

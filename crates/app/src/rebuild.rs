@@ -10,6 +10,7 @@ use jangbu_engine::port::{Backend, Tenure};
 use jangbu_services::consumer::{self, BESTSELLER};
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
+use jangbu_services::relay;
 use jangbu_store::DataDir;
 
 use crate::args;
@@ -35,8 +36,11 @@ pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
     let stores = Stores::of(dir, &Config::load(None, None)?)?;
     // Brings the schema up to date, so that a shop of an older version can be read.
     stores.truth.with(&mut |_| {})?;
+    let place = published(&*stores.derived);
     stores.remove_derived(dir)?;
-    fill(&stores.truth, &stores.derived)
+    let rebuilt = fill(&stores.truth, &stores.derived)?;
+    keep(&*stores.derived, place)?;
+    Ok(rebuilt)
 }
 
 /// Fills empty projections; gives the last event, and the last that is trimmed.
@@ -70,13 +74,28 @@ pub(crate) fn catch_up(dir: &DataDir, stores: &Stores, running: &[i64]) -> Resul
     // Their schemas are brought up to date.
     truth.with(&mut |_| {})?;
     let standing = standing(truth, derived)?;
+    let place = published(derived);
     if standing == Standing::Behind {
         tracing::warn!("derived.db has missed events that are trimmed: it is made anew");
         stores.remove_derived(dir)?;
     }
     if standing != Standing::Follows {
         let trimmed = refill(truth, derived)?;
+        keep(derived, place)?;
         tracing::info!(trimmed, "derived.db begins with what the rows tell");
     }
     Ok(consumer::begin(truth, derived, running)?)
+}
+
+/// Up to which event the old projections know that everything is published. If that cannot be read it
+/// is published again.
+fn published(derived: &dyn Backend) -> Option<i64> {
+    relay::stored(derived).ok().flatten()
+}
+
+fn keep(derived: &dyn Backend, place: Option<i64>) -> Result<()> {
+    match place {
+        Some(seq) => Ok(relay::store(derived, seq)?),
+        None => Ok(()),
+    }
 }

@@ -10,6 +10,7 @@ use jangbu_adapters::redis::Redis;
 use jangbu_api::{AdmissionRules, Api, Connections, Parts, PasswordCost, Settings};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
+use jangbu_engine::keep::{Floor, lowest};
 use jangbu_engine::mailbox;
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::cache::{Cache, Front};
@@ -18,6 +19,7 @@ use jangbu_services::link::Sharing;
 use jangbu_services::notification::{Office, Post};
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
+use jangbu_services::relay::{self, Bell};
 use jangbu_services::shared::Shared;
 use jangbu_services::shop::{Delivery, Layout, Shop};
 use jangbu_services::tail::{Place, Tail};
@@ -34,6 +36,7 @@ use crate::exit::{Exit, Usage};
 use crate::gateway::{self, Hearer};
 use crate::keys::KeyFiles;
 use crate::prove;
+use crate::publish;
 use crate::rebuild;
 use crate::stores::Stores;
 
@@ -84,6 +87,8 @@ fn threads(wanted: usize) -> usize {
 struct House {
     api: Arc<Api>,
     consumers: Running,
+    /// Publishes events.
+    relay: Option<relay::Running>,
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
@@ -107,6 +112,8 @@ impl House {
         let Stores { truth, derived, .. } = stores;
         let webhooks = Hearer::default();
         let gateway = gateway::open(dir, config, &webhooks)?;
+        let bell: Arc<Bell> = Arc::default();
+        let rung = Arc::clone(&bell);
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
         let layout = Layout {
             rules: Rules::new("sim").scaled(config.saga.patience_percent),
@@ -117,7 +124,10 @@ impl House {
             },
             calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
             // The owner hands all answers of a commit over at once; the runtime wakes the rest.
-            deliver: Arc::new(move |delivery| drop(deliveries.send(delivery))),
+            deliver: Arc::new(move |delivery| {
+                drop(deliveries.send(delivery));
+                rung.ring();
+            }),
             sharing: shared(config),
             ..defaults
         };
@@ -131,6 +141,8 @@ impl House {
         };
         let members = consumers::members(config, &channels)?;
         let consumers = Running::start(&*truth, Arc::clone(&derived), terms, members)?;
+        let stores = (Arc::clone(&truth), Arc::clone(&derived));
+        let relay = publish::start(stores, consumers.handle(), (bell, shop.standing()), config)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = Arc::new(files.sealing(queries.has_users()?).map_err(Usage)?);
         let office = Office {
@@ -144,7 +156,13 @@ impl House {
         };
         let post = config.notification.is_on().then(|| office.open(channels)).transpose()?;
         let consumer = consumers.handle();
-        shop.keep(config.retention.keep(), Arc::new(move || consumer.floor()));
+        let watch = relay.as_ref().map(relay::Running::watch);
+        let published = watch.clone();
+        let floors: Vec<Floor> = [Arc::new(move || consumer.floor()) as Floor]
+            .into_iter()
+            .chain(published.map(|watch| Arc::new(move || watch.floor()) as Floor))
+            .collect();
+        shop.keep(config.retention.keep(), lowest(floors));
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
@@ -158,7 +176,7 @@ impl House {
             keys,
             settings: settings(config)?,
             consumer: consumers.handle(),
-            relay: None,
+            relay: watch,
             post: post.as_ref().map(Post::tallies).unwrap_or_default(),
             prove: prover(dir, config),
             backups,
@@ -166,7 +184,7 @@ impl House {
             shared,
         });
         let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
-        Ok(Self { api, consumers, shop, scheduler, post, tail })
+        Ok(Self { api, consumers, relay, shop, scheduler, post, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -203,7 +221,7 @@ impl House {
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, consumers, shop, scheduler, post, tail } = self;
+        let Self { api, consumers, relay, shop, scheduler, post, tail } = self;
         drop(tail);
         drop(api);
         let closed = shop.close(PATIENCE);
@@ -212,6 +230,10 @@ impl House {
         closed?;
         if let Some(post) = post {
             post.stop();
+        }
+        // The consumers keep its place.
+        if let Some(relay) = relay {
+            relay.stop();
         }
         consumers.stop()?;
         Ok(())

@@ -34,7 +34,7 @@ use jangbu_engine::port::{Backend, By, Fault, Read, Reader};
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 
-pub use place::{Place, Writer, store, stored};
+pub use place::{Place, Reader as PlaceReader, Writer as PlaceWriter, store, stored};
 pub use running::{Bell, Running};
 pub use watch::Watch;
 
@@ -222,6 +222,20 @@ impl Relay {
         Arc::clone(&self.watch)
     }
 
+    /// The outbox is another process': forgets everything but what is kept.
+    fn let_go(&mut self) {
+        if self.done.take().is_none() {
+            return;
+        }
+        tracing::info!("another process publishes the outbox now");
+        self.pending.clear();
+        self.queue.clear();
+        self.flights.clear();
+        self.publisher.reset();
+        self.prepared = false;
+        self.reader = None;
+    }
+
     /// Whether the place is kept.
     fn is_kept(&self) -> bool {
         self.done.is_none_or(|done| self.place.kept() == Some(done))
@@ -262,7 +276,7 @@ impl Relay {
 
     /// Finds out where to begin.
     fn begin(&mut self) -> Result<(), Fault> {
-        let kept = self.place.kept();
+        let kept = self.place.find()?;
         let mut trimmed = 0;
         let read = [Read { table: &SHARD, by: By::Keys(vec![[0; 3]]) }];
         self.reader()?.read(&read, &mut |_, row| trimmed = row.int(6))?;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "mail")]
 mod mail;
 #[cfg(feature = "redis")]

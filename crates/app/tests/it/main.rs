@@ -10,6 +10,8 @@ mod desk;
 mod disk;
 mod durable;
 mod gateway;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod load;
 mod notification;
 mod outages;

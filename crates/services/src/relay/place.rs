@@ -10,16 +10,20 @@ use crate::consumer::{Handle, OFFSET, Written, commit};
 /// The row of the relay among the places. Consumers have the lower numbers.
 const ROW: i64 = 99 << 32;
 
+/// Reads where the place was kept, if it was.
+pub type Reader = Box<dyn Fn() -> Result<Option<i64>, Fault> + Send + Sync>;
+
 /// Writes a place down, and tells whether it is kept.
 pub type Writer = Box<dyn Fn(i64, Written) + Send + Sync>;
 
 /// A place in the outbox: everything up to it is done.
 pub struct Place {
     state: Arc<Mutex<State>>,
+    read: Reader,
     write: Writer,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct State {
     kept: Option<i64>,
     writing: bool,
@@ -32,18 +36,25 @@ impl std::fmt::Debug for Place {
 }
 
 impl Place {
-    /// One that was kept as `kept`, if it was; `write` keeps it from now on.
-    pub fn new(kept: Option<i64>, write: Writer) -> Self {
-        Self { state: Arc::new(Mutex::new(State { kept, writing: false })), write }
+    /// One that is kept by `write`, and found again by `read`.
+    pub fn new(read: Reader, write: Writer) -> Self {
+        Self { state: Arc::default(), read, write }
     }
 
     /// That of `derived`, which the thread behind `handle` writes.
-    pub fn open(derived: &dyn Backend, handle: Handle) -> Result<Self, Fault> {
+    pub fn of(derived: Arc<dyn Backend>, handle: Handle) -> Self {
         let write = move |seq, written| handle.write(plan(seq), written);
-        Ok(Self::new(stored(derived)?, Box::new(write)))
+        Self::new(Box::new(move || stored(&*derived)), Box::new(write))
     }
 
-    /// Where to begin; none: it is the first time.
+    /// Looks where to begin; none: it is the first time.
+    pub(super) fn find(&self) -> Result<Option<i64>, Fault> {
+        let kept = (self.read)()?;
+        self.state.lock().kept = kept;
+        Ok(kept)
+    }
+
+    /// The last one that is surely kept.
     pub fn kept(&self) -> Option<i64> {
         self.state.lock().kept
     }

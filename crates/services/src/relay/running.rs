@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jangbu_engine::clock::Clock;
 use jangbu_engine::port::Fault;
+use jangbu_engine::role::Standing;
 use jangbu_kernel::time::Span;
 use parking_lot::{Condvar, Mutex};
 
@@ -84,10 +85,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Runs `relay` on a thread of its own; whoever commits rings `bell`.
-    pub fn start(relay: Relay, clock: Arc<dyn Clock>, bell: Arc<Bell>) -> Result<Self, Fault> {
+    /// Runs `relay` on a thread of its own, as long as `standing` says that the outbox is this
+    /// process'; whoever commits rings `bell`.
+    pub fn start(
+        relay: Relay,
+        clock: Arc<dyn Clock>,
+        bell: Arc<Bell>,
+        standing: Arc<Standing>,
+    ) -> Result<Self, Fault> {
         let (watch, rings) = (relay.watch(), Arc::clone(&bell));
-        let run = move || run(relay, &*clock, &rings);
+        let run = move || run(relay, &*clock, &rings, &standing);
         let thread = std::thread::Builder::new().name("jangbu-relay".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
         Ok(Self { bell, watch, thread })
@@ -117,12 +124,20 @@ impl Drop for Ended {
     }
 }
 
-fn run(mut relay: Relay, clock: &dyn Clock, bell: &Bell) {
+fn run(mut relay: Relay, clock: &dyn Clock, bell: &Bell, standing: &Standing) {
     let _ended = Ended(relay.watch());
     let mut last = None;
     loop {
         if bell.stopped() {
             last = last.or_else(|| Some(clock.now() + PATIENCE));
+        }
+        if !standing.is_owner() {
+            relay.let_go();
+            if last.is_some() {
+                return;
+            }
+            bell.rest(NAP);
+            continue;
         }
         let step = relay.step(clock.now());
         let over = last.is_some_and(|last| clock.now() >= last);

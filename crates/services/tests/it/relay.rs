@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jangbu_engine::books::{OUTBOX, SHARD};
 use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::port::{Backend, Fault, Mode, WritePlan};
+use jangbu_engine::role::{Role, Standing};
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 use jangbu_services::consumer::Written;
@@ -279,9 +280,10 @@ impl World {
 }
 
 fn place(shelf: &Arc<Mutex<Shelf>>) -> Arc<Place> {
-    let (kept, shelf) = (shelf.lock().kept, Arc::clone(shelf));
+    let (found, shelf) = (Arc::clone(shelf), Arc::clone(shelf));
+    let read = move || Ok(found.lock().kept);
     let write = move |seq, written| shelf.lock().asked = Some((seq, written));
-    Arc::new(Place::new(kept, Box::new(write)))
+    Arc::new(Place::new(Box::new(read), Box::new(write)))
 }
 
 fn begin(truth: &Memory, broker: &Arc<Mutex<Broker>>, place: &Arc<Place>) -> Relay {
@@ -475,9 +477,12 @@ fn a_relay_that_is_started_again_goes_on_where_it_was() {
         let (bell, clock) = (Arc::new(Bell::default()), Arc::new(Hand::at(START)));
         let projections = Projections::follow(&truth, Arc::clone(&derived), clock.clone());
         let projections = projections.unwrap();
-        let place = Arc::new(Place::open(&*derived, projections.handle()).unwrap());
-        let running = Running::start(begin(&truth, &broker, &place), clock, Arc::clone(&bell));
+        let place = Arc::new(Place::of(Arc::clone(&derived), projections.handle()));
+        let relay = begin(&truth, &broker, &place);
+        let standing = Arc::new(Standing::default());
+        let running = Running::start(relay, clock, Arc::clone(&bell), Arc::clone(&standing));
         let running = running.unwrap();
+        standing.set(Role::Owner { epoch: round });
         commit(&truth, &mut last, 30);
         bell.ring();
         while place.kept() != Some(last) {

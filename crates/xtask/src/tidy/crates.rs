@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["engine", "kernel"]),
     ("psp", &[]),
     ("services", &["domain", "engine", "store", "psp", "kernel"]),
+    ("adapters", &["services", "kernel", "engine"]),
     ("api", &["services", "kernel", "engine", "domain"]),
     ("adapters", &["services", "engine", "kernel"]),
     ("audit", &[]),

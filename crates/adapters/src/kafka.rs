@@ -1,0 +1,64 @@
+//! Apache Kafka, by librdkafka.
+//!
+//! | part | holds |
+//! |---|---|
+//! | `producer` | the relay's publisher: acknowledged by all in-sync replicas, idempotent, in order |
+//! | `topics` | topics are made, or looked at |
+
+mod producer;
+mod topics;
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+
+pub use producer::Producer;
+/// The client itself, for whoever reads topics in another way.
+pub use rdkafka;
+
+/// How to reach Kafka, and what is expected of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Addresses of some brokers.
+    pub bootstrap: String,
+    /// What the names of all topics begin with.
+    pub prefix: String,
+    /// Partitions of topics that are made; fewer than these are complained of.
+    pub partitions: i32,
+    /// Replicas of topics that are made.
+    pub replication: i32,
+    /// Further settings of librdkafka, such as those of authentication.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// One broker, or several, at `bootstrap`.
+    pub fn at(bootstrap: impl Into<String>) -> Self {
+        Self {
+            bootstrap: bootstrap.into(),
+            prefix: String::new(),
+            partitions: 6,
+            replication: 1,
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// The full name of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// What every client begins with.
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("client.id", "jangbu")
+            // A broker that comes back is found within a second.
+            .set("reconnect.backoff.max.ms", "1000");
+        config
+    }
+}
