@@ -3,7 +3,13 @@
 //!
 //! | feature | module | port |
 //! |---|---|---|
+//! | `mail` | `mail` | [`Channel`](jangbu_services::notification::Channel): mails by SMTP |
 //! | `redis` | `redis` | [`Cache`](jangbu_services::cache::Cache), [`Shared`](jangbu_services::shared::Shared): what processes share |
+//! | `webhook` | `webhook` | [`Channel`](jangbu_services::notification::Channel): hooks by HTTP, signed |
 
+#[cfg(feature = "mail")]
+pub mod mail;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "webhook")]
+pub mod webhook;

@@ -31,11 +31,13 @@ mod ask;
 mod audit_log;
 mod auth;
 mod backups;
+mod bestseller;
 mod call;
 mod catalog;
 mod charge;
 mod codes;
 mod coupon;
+mod dlq;
 mod docs;
 mod explain;
 mod explain_key;
@@ -55,9 +57,9 @@ mod merchant;
 mod metrics;
 mod money;
 mod net;
+mod notification;
 mod openapi;
 mod order;
-mod parked;
 mod payment;
 mod point;
 mod poison;
@@ -80,7 +82,8 @@ use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::Time;
 use jangbu_services::backup::Backups;
 use jangbu_services::cache::{Front, Invalidation};
-use jangbu_services::projections::Handle;
+use jangbu_services::consumer::Handle;
+use jangbu_services::notification::Tally;
 use jangbu_services::queries::Queries;
 use jangbu_services::relay::Watch;
 use jangbu_services::sealing::Sealing;
@@ -172,6 +175,8 @@ pub struct Parts {
     pub consumer: Handle,
     /// What publishes it, if something does.
     pub relay: Option<Arc<Watch>>,
+    /// What each channel of the notifications has done.
+    pub post: Vec<(String, Arc<Tally>)>,
     /// Carries out a proof.
     pub prove: Prove,
     /// Its backups.
@@ -201,6 +206,7 @@ pub struct Api {
     settings: Settings,
     consumer: Handle,
     relay: Option<Arc<Watch>>,
+    post: Vec<(String, Arc<Tally>)>,
     prove: Prove,
     backups: Arc<Backups>,
     front: Arc<Front>,
@@ -227,7 +233,7 @@ impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { shop, queries, truth, keys, sealing, settings, consumer, .. } = parts;
-        let Parts { relay, prove, backups, front, shared, .. } = parts;
+        let Parts { relay, post, prove, backups, front, shared, .. } = parts;
         let sessions = sessions(&shop, &queries, &keys);
         let directory = Directory::follow(&shop, &queries, &sealing);
         let gate = Arc::new(Gate::new(settings.gate, truth, shared.clone()));
@@ -249,6 +255,7 @@ impl Api {
             settings,
             consumer,
             relay,
+            post,
             prove,
             backups,
             front,

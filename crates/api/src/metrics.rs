@@ -12,7 +12,9 @@ use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
 use jangbu_engine::keep::Kept;
 use jangbu_services::backup::Counted;
-use jangbu_services::lag::Progress;
+use jangbu_services::consumer::{self, Handle};
+use jangbu_services::lag::{LagSnapshot, Progress};
+use jangbu_services::notification::Tally;
 use jangbu_services::queries::Queries;
 use jangbu_services::relay::Watch;
 
@@ -73,12 +75,11 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
         page.line("jangbu_projection_seq{name=\"derived\"}", seq.unsigned_abs());
     }
-    let projections = ("projections", api.consumer.progress());
-    let published = api.relay.as_deref().map(|watch| ("kafka", watch.progress()));
-    consumers(&mut page, &[projections].into_iter().chain(published).collect::<Vec<_>>());
+    consumers(&mut page, &api.consumer, api.relay.as_deref());
     if let Some(watch) = &api.relay {
         relay(&mut page, watch);
     }
+    post(&mut page, &api.post);
     retention(&mut page, api.shop.kept(), &api.shop.counters());
     let backups = Arc::clone(&api.backups);
     if let Ok(counted) = tokio::task::spawn_blocking(move || backups.counted()).await {
@@ -157,33 +158,6 @@ fn backup(page: &mut Page, counted: &Counted) {
     }
 }
 
-/// What follows the outbox, and how far behind.
-fn consumers(page: &mut Page, each: &[(&str, &Progress)]) {
-    let name = "jangbu_consumer_lag_seconds";
-    let help = "From the commit of an event to the commit of what a consumer makes of it.";
-    page.family(name, "histogram", help);
-    for (who, progress) in each {
-        let lag = progress.lag.snapshot();
-        for (bound, below) in lag.cumulative() {
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), |b| b.as_secs_f64().to_string());
-            page.line(&format!("{name}_bucket{{consumer=\"{who}\",le=\"{bound}\"}}"), below);
-        }
-        let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
-        let _ = writeln!(page.0, "{name}_sum{{consumer=\"{who}\"}} {whole}.{part:06}");
-        page.line(&format!("{name}_count{{consumer=\"{who}\"}}"), lag.count());
-    }
-    let help = "Keys whose events a consumer cannot take in: they wait for an operator.";
-    page.family("jangbu_consumer_parked", "gauge", help);
-    for (who, progress) in each {
-        page.line(&format!("jangbu_consumer_parked{{consumer=\"{who}\"}}"), progress.parked());
-    }
-    let name = "jangbu_consumer_left_out_total";
-    page.family(name, "counter", "Events left out because nobody settled their key in time.");
-    for (who, progress) in each {
-        page.line(&format!("{name}{{consumer=\"{who}\"}}"), progress.left_out());
-    }
-}
-
 /// What publishes the outbox.
 fn relay(page: &mut Page, watch: &Watch) {
     let help = "Last event up to which everything is published.";
@@ -214,6 +188,54 @@ fn breaker_lines(page: &mut Page, name: &str, is: BreakerState) {
     ] {
         page.line(&format!("{name}{{state=\"{state}\"}}"), u64::from(is == known));
     }
+}
+
+/// Who follows the outbox, and how far behind.
+fn consumers(page: &mut Page, handle: &Handle, relay: Option<&Watch>) {
+    let members = handle.members().map(|(number, progress)| (consumer::name(number), progress));
+    let all: Vec<_> = members.chain(relay.map(|watch| ("kafka", watch.progress()))).collect();
+    let name = "jangbu_consumer_lag_seconds";
+    let help = "From the commit of an event to the commit of what a consumer makes of it.";
+    page.family(name, "histogram", help);
+    for (who, progress) in &all {
+        lag(page, who, &progress.lag.snapshot());
+    }
+    let mut each = |name: &str, kind: &str, help: &str, of: fn(&Progress) -> u64| {
+        page.family(name, kind, help);
+        for (who, progress) in &all {
+            page.line(&format!("{name}{{consumer=\"{who}\"}}"), of(progress));
+        }
+    };
+    let help = "Last event that a consumer has taken in.";
+    each("jangbu_consumer_seq", "gauge", help, |progress| seq(progress.seq()));
+    let help = "Keys whose events a consumer cannot take in: they wait for an operator.";
+    each("jangbu_consumer_parked", "gauge", help, Progress::parked);
+    let help = "Events left out because nobody settled their key in time.";
+    each("jangbu_consumer_left_out_total", "counter", help, Progress::left_out);
+    let help = "Whether a fault has stopped a consumer.";
+    each("jangbu_consumer_stopped", "gauge", help, |progress| progress.is_stopped().into());
+}
+
+/// What was sent to buyers and hooks.
+fn post(page: &mut Page, channels: &[(String, Arc<Tally>)]) {
+    let name = "jangbu_deliveries_total";
+    page.family(name, "counter", "Deliveries to buyers and hooks, by what became of a try.");
+    for (channel, tally) in channels {
+        for (result, n) in ["sent", "refused", "dead", "away"].into_iter().zip(tally.read()) {
+            page.line(&format!("{name}{{channel=\"{channel}\",result=\"{result}\"}}"), n);
+        }
+    }
+}
+
+fn lag(page: &mut Page, consumer: &str, lag: &LagSnapshot) {
+    let name = "jangbu_consumer_lag_seconds";
+    for (bound, below) in lag.cumulative() {
+        let bound = bound.map_or_else(|| "+Inf".to_owned(), |b| b.as_secs_f64().to_string());
+        page.line(&format!("{name}_bucket{{consumer=\"{consumer}\",le=\"{bound}\"}}"), below);
+    }
+    let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
+    let _ = writeln!(page.0, "{name}_sum{{consumer=\"{consumer}\"}} {whole}.{part:06}");
+    page.line(&format!("{name}_count{{consumer=\"{consumer}\"}}"), lag.count());
 }
 
 #[derive(Default)]

@@ -195,6 +195,13 @@ fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
             ("Who sells it", json!({ "type": "string", "minLength": 1, "maxLength": 200 }))
         }
         "merchantId" => ("Whose payment", crate::charge::merchant_schema()),
+        "window" => (
+            "Over one, 7 or 30 days of Seoul, today included",
+            json!({ "type": "string", "enum": ["day", "week", "month"], "default": "week" }),
+        ),
+        "consumer" => {
+            ("Only what this one has parked", json!({ "type": "string", "enum": consumers() }))
+        }
         "scope" => ("As `client:order.place`; all known ones", json!({ "type": "string" })),
         "userId" => (
             "Whose; a session need not say it",
@@ -211,11 +218,17 @@ fn query_parameter(route: &Route, name: &str, required: bool) -> Value {
     })
 }
 
+/// Names of the consumers of events.
+fn consumers() -> Vec<&'static str> {
+    jangbu_services::consumer::CONSUMERS.iter().map(|(_, name)| *name).collect()
+}
+
 /// What a list may be asked for.
 fn states(route: &Route) -> Value {
     let open = schemas::STATES.into_iter().chain(["OPEN"]);
     let known: Vec<_> = match route.name {
         "saga.list" => open.collect(),
+        "notification.list" => vec!["FAILED", "DEAD"],
         "coupon.list" => vec!["FREE", "USED", "EXPIRED", "REVOKED"],
         _ => vec!["UNKNOWN"],
     };

@@ -52,6 +52,17 @@ impl Serialize for At {
     }
 }
 
+/// A day, counted from 1970-01-01, as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Date(pub(crate) i64);
+
+impl Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Time(self.0.saturating_mul(86_400_000_000)).to_string();
+        f.write_str(text.split('T').next().unwrap_or_default())
+    }
+}
+
 /// 0000-01-01T00:00:00Z, where RFC 3339 begins; other notations of ISO 8601 go on before it.
 const YEAR_0: i64 = -62_167_219_200_000_000;
 

@@ -13,7 +13,8 @@ use clap_complete::Shell;
 
 pub(crate) use cluster::{ClusterCommand, Up};
 pub(crate) use desk::{
-    AuditLog, Desk, Explain, Page, ParkedCommand, PaymentCommand, PoisonCommand, SagaCommand, Verb,
+    AuditLog, Desk, DlqCommand, Explain, Letters, Page, PaymentCommand, PoisonCommand, SagaCommand,
+    Verb,
 };
 pub(crate) use merchant::{MerchantCommand, MerchantKeysCommand};
 pub(crate) use people::{KeysCommand, UserCommand};
@@ -110,12 +111,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PoisonCommand,
     },
-    /// Keys whose events a consumer could not take
-    Parked {
+    /// Dead letters: events that a consumer could not take
+    Dlq {
         #[command(flatten)]
         desk: Desk,
         #[command(subcommand)]
-        command: ParkedCommand,
+        command: DlqCommand,
     },
     /// Products from a CSV file, and into one
     Catalog {

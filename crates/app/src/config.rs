@@ -3,6 +3,7 @@
 mod gateway;
 mod keeping;
 mod link;
+mod notification;
 mod sharing;
 
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use tracing::level_filters::LevelFilter;
 use gateway::Gateway;
 use keeping::{Backup, For, Retention};
 use link::Link;
+pub(crate) use notification::Channels;
+use notification::Notification;
 use sharing::{Cache, Redis};
 
 /// The default settings with their explanations: `jangbu default-config`.
@@ -44,6 +47,7 @@ pub(crate) struct Config {
     pub link: Link,
     pub cache: Cache,
     pub redis: Redis,
+    pub notification: Notification,
     pub gateway: Gateway,
 }
 
@@ -271,6 +275,7 @@ impl Config {
         }
         self.cache.check()?;
         self.redis.check()?;
+        self.notification.check()?;
         self.gateway.check(server.allow_remote)
     }
 }
@@ -381,6 +386,10 @@ mod tests {
             ("REDIS__SENTINELS", "['here']", "redis.sentinels"),
             ("REDIS__PREFIX", "a b", "redis.prefix"),
             ("REDIS__PATIENCE_MS", "0", "redis.patience_ms"),
+            ("NOTIFICATION__SMTP", "127.0.0.1:25", "notification.smtp"),
+            ("NOTIFICATION__LANGUAGE", "fr", "notification.language"),
+            ("NOTIFICATION__EVENTS", "['sold']", "notification.events"),
+            ("NOTIFICATION__WEBHOOKS", "['https://a.kr']", "notification.webhooks"),
             ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
             ("GATEWAY__URL", "gateway:7075", "gateway.url"),
             ("GATEWAY__WEBHOOKS", "0.0.0.0:0", "gateway.webhooks"),

@@ -44,6 +44,7 @@ pub(crate) struct KeyFiles {
     sessions: PathBuf,
     sealing: PathBuf,
     index: PathBuf,
+    webhook: PathBuf,
 }
 
 impl KeyFiles {
@@ -58,6 +59,7 @@ impl KeyFiles {
             sessions: dir.join("sessions"),
             sealing: dir.join("sealing"),
             index: dir.join("index.key"),
+            webhook: dir.join("webhook.key"),
         }
     }
 
@@ -113,6 +115,11 @@ impl KeyFiles {
         }
         let index = read(&self.index)?;
         Sealing::new(&keys, &index, random_bytes).map_err(|why| anyhow!("{why}"))
+    }
+
+    /// What signs the calls of hooks; made if it is missing.
+    pub(crate) fn webhook(&self) -> Result<Secret> {
+        open(&self.webhook, "jbw_")
     }
 
     /// Name and file of the session keys, oldest first; the first one is made if there is none.

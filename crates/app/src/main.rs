@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod cluster;
 mod config;
+mod consumers;
 mod demo;
 mod exit;
 mod gateway;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         Command::Payment { desk, command } => operate::payment(&desk, &command),
         Command::Merchant { desk, command } => operate::merchant(&desk, &command),
         Command::Poison { desk, command } => operate::poison(&desk, &command),
-        Command::Parked { desk, command } => operate::parked(&desk, &command),
+        Command::Dlq { desk, command } => operate::dlq(&desk, &command),
         Command::Catalog { desk, command } => operate::catalog(&desk, &command),
         Command::Audit(args) => operate::audit(&args),
         Command::Idempotency(args) => operate::idempotency(&args),

@@ -7,6 +7,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::{Backend, Tenure};
+use jangbu_services::consumer::{self, BESTSELLER};
 use jangbu_services::projections::{Projections, Standing, refill, standing};
 use jangbu_services::queries::Queries;
 use jangbu_store::DataDir;
@@ -41,6 +42,7 @@ pub(crate) fn anew(dir: &DataDir) -> Result<(i64, i64)> {
 /// Fills empty projections; gives the last event, and the last that is trimmed.
 pub(crate) fn fill(truth: &Arc<dyn Backend>, derived: &Arc<dyn Backend>) -> Result<(i64, i64)> {
     let trimmed = refill(&**truth, &**derived)?;
+    consumer::begin(&**truth, &**derived, &[BESTSELLER])?;
     let queries = Queries::new(Arc::clone(truth), Arc::clone(derived));
     let (events, _) = queries.progress()?;
     let clock = Arc::new(SystemClock);
@@ -58,7 +60,8 @@ pub(crate) fn fill(truth: &Arc<dyn Backend>, derived: &Arc<dyn Backend>) -> Resu
 }
 
 /// Fills new projections with what trimmed events said; those that missed some are made anew.
-pub(crate) fn catch_up(dir: &DataDir, stores: &Stores) -> Result<()> {
+/// Consumers that are not among `running` lose their places.
+pub(crate) fn catch_up(dir: &DataDir, stores: &Stores, running: &[i64]) -> Result<()> {
     let (truth, derived) = (&*stores.truth, &*stores.derived);
     // Of several processes on one database, the one that owns it does this.
     if matches!(truth.claim("")?, Tenure::Theirs { .. }) {
@@ -66,15 +69,14 @@ pub(crate) fn catch_up(dir: &DataDir, stores: &Stores) -> Result<()> {
     }
     // Their schemas are brought up to date.
     truth.with(&mut |_| {})?;
-    match standing(truth, derived)? {
-        Standing::Follows => return Ok(()),
-        Standing::New => {}
-        Standing::Behind => {
-            tracing::warn!("derived.db has missed events that are trimmed: it is made anew");
-            stores.remove_derived(dir)?;
-        }
+    let standing = standing(truth, derived)?;
+    if standing == Standing::Behind {
+        tracing::warn!("derived.db has missed events that are trimmed: it is made anew");
+        stores.remove_derived(dir)?;
     }
-    let trimmed = refill(truth, derived)?;
-    tracing::info!(trimmed, "derived.db begins with what the rows tell");
-    Ok(())
+    if standing != Standing::Follows {
+        let trimmed = refill(truth, derived)?;
+        tracing::info!(trimmed, "derived.db begins with what the rows tell");
+    }
+    Ok(consumer::begin(truth, derived, running)?)
 }

@@ -13,8 +13,9 @@ use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::mailbox;
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::cache::{Cache, Front};
+use jangbu_services::consumer::{Running, Terms};
 use jangbu_services::link::Sharing;
-use jangbu_services::projections::Projections;
+use jangbu_services::notification::{Office, Post};
 use jangbu_services::queries::Queries;
 use jangbu_services::registry::Rules;
 use jangbu_services::shared::Shared;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 
 use crate::args;
 use crate::config::Config;
+use crate::consumers;
 use crate::exit::{Exit, Usage};
 use crate::gateway::{self, Hearer};
 use crate::keys::KeyFiles;
@@ -81,12 +83,14 @@ fn threads(wanted: usize) -> usize {
 /// Everything that lives as long as the server.
 struct House {
     api: Arc<Api>,
-    projections: Projections,
+    consumers: Running,
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
     /// Tells what is only kept in memory what has changed.
     tail: Tail,
+    /// Sends mails and calls hooks.
+    post: Option<Post>,
 }
 
 impl House {
@@ -99,7 +103,7 @@ impl House {
         let keys = files.open().map_err(Usage)?;
         let stores = Stores::of(dir, config)?;
         // Lists can be asked for as soon as the server is ready: their tables must be there.
-        rebuild::catch_up(dir, &stores)?;
+        rebuild::catch_up(dir, &stores, &consumers::running(config))?;
         let Stores { truth, derived, .. } = stores;
         let webhooks = Hearer::default();
         let gateway = gateway::open(dir, config, &webhooks)?;
@@ -119,14 +123,28 @@ impl House {
         };
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
-        let keep = config.retention.derived();
-        let clock = Arc::new(SystemClock);
-        let (follows, standing) = (Arc::clone(&derived), shop.standing());
-        let projections = Projections::sharing(&*truth, follows, clock, keep, standing)?;
+        let channels = consumers::channels(config, &files)?;
+        let terms = Terms {
+            clock: Arc::new(SystemClock),
+            patience: config.retention.derived().parked,
+            standing: shop.standing(),
+        };
+        let members = consumers::members(config, &channels)?;
+        let consumers = Running::start(&*truth, Arc::clone(&derived), terms, members)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
-        let sealing = files.sealing(queries.has_users()?).map_err(Usage)?;
-        let consumer = projections.handle();
-        shop.keep(config.retention.keep(), Arc::new(move || consumer.progress().floor()));
+        let sealing = Arc::new(files.sealing(queries.has_users()?).map_err(Usage)?);
+        let office = Office {
+            queries: Arc::clone(&queries),
+            sealing: Arc::clone(&sealing),
+            consumers: consumers.handle(),
+            clock: Arc::new(SystemClock),
+            standing: shop.standing(),
+            shop: config.notification.shop.clone(),
+            language: config.notification.language()?,
+        };
+        let post = config.notification.is_on().then(|| office.open(channels)).transpose()?;
+        let consumer = consumers.handle();
+        shop.keep(config.retention.keep(), Arc::new(move || consumer.floor()));
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
         let scheduler = backups.follow()?;
@@ -135,19 +153,20 @@ impl House {
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
-            sealing: Arc::new(sealing),
+            sealing: Arc::clone(&sealing),
             truth: Arc::clone(&truth),
             keys,
             settings: settings(config)?,
-            consumer: projections.handle(),
+            consumer: consumers.handle(),
             relay: None,
+            post: post.as_ref().map(Post::tallies).unwrap_or_default(),
             prove: prover(dir, config),
             backups,
             front,
             shared,
         });
         let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
-        Ok(Self { api, projections, shop, scheduler, tail })
+        Ok(Self { api, consumers, shop, scheduler, post, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -184,14 +203,17 @@ impl House {
     }
 
     fn close(self) -> Result<()> {
-        let Self { api, projections, shop, scheduler, tail } = self;
+        let Self { api, consumers, shop, scheduler, post, tail } = self;
         drop(tail);
         drop(api);
         let closed = shop.close(PATIENCE);
         // A backup that was being made is given up with its shop.
         drop(scheduler);
         closed?;
-        projections.stop()?;
+        if let Some(post) = post {
+            post.stop();
+        }
+        consumers.stop()?;
         Ok(())
     }
 }

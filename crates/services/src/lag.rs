@@ -5,7 +5,7 @@
 //! is read before the rows are written and flushed, so the write and the fsync of the truth count
 //! as lag; what is told is never too little.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jangbu_kernel::Time;
@@ -81,6 +81,7 @@ pub struct Progress {
     pub(crate) floor: AtomicI64,
     pub(crate) parked: AtomicU64,
     pub(crate) left_out: AtomicU64,
+    stopped: AtomicBool,
     /// How far it is behind.
     pub lag: Lag,
 }
@@ -100,6 +101,15 @@ impl Progress {
     /// Keys that wait for an operator.
     pub fn parked(&self) -> u64 {
         self.parked.load(Ordering::Relaxed)
+    }
+
+    /// Whether a fault has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Events that were left out since the start, because nobody settled their key in time.

@@ -12,6 +12,9 @@
 //! | [`link`] | the way to other processes of the same shop |
 //! | [`gateway`], [`hub`] | the way to the payment gateway; who waits for an order |
 //! | [`requests`] | requests that were carried out, by their idempotency key |
+//! | [`consumer`] | whoever follows the outbox: places, parked keys, the thread |
+//! | [`bestseller`] | units sold, by day and SKU, and what sells best |
+//! | [`notification`] | what buyers and hooks are told |
 //! | [`projections`], [`lag`], [`queries`] | `derived.db`, how far it is behind, and what can be read |
 //! | [`backup`] | copies of everything, made while serving; restored, kept for a while |
 //! | [`desk`] | what operators read of the engine's own rows |
@@ -19,9 +22,11 @@
 
 pub mod adapter;
 pub mod backup;
+pub mod bestseller;
 pub mod bound;
 pub mod cache;
 pub mod catalog;
+pub mod consumer;
 pub mod coupon;
 pub mod desk;
 pub mod events;
@@ -32,6 +37,7 @@ pub mod lag;
 pub mod ledger;
 pub mod link;
 pub mod merchant;
+pub mod notification;
 pub mod order;
 mod packed;
 pub mod payment;

@@ -19,11 +19,13 @@ use jangbu_kernel::id::MovementId;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId, Time, UserId};
 use parking_lot::{Condvar, Mutex};
 
+use crate::bestseller::Remembered;
 use crate::bound::{Keyed, Stored};
+use crate::consumer::OFFSET;
 use crate::ledger::ENTRY;
 use crate::order::STUCK;
 use crate::payment::UNKNOWN;
-use crate::projections::{OFFSET, TIMELINE, USER_ORDER};
+use crate::projections::{TIMELINE, USER_ORDER};
 
 pub use books::{AccountEntry, Booked, Source};
 pub use points::Movement as PointMovement;
@@ -135,12 +137,14 @@ impl Moment {
 pub struct Queries {
     pub(crate) truth: Readers,
     pub(crate) derived: Readers,
+    /// Days and rankings that were read.
+    pub(crate) sold: Remembered,
 }
 
 const LOWEST: Key = [i64::MIN; 3];
 const HIGHEST: Key = [i64::MAX; 3];
 
-fn range(table: &'static Table, from: Key, to: Key, limit: u32) -> Read {
+pub(crate) fn range(table: &'static Table, from: Key, to: Key, limit: u32) -> Read {
     Read { table, by: By::Range { from, to, descending: false, limit } }
 }
 
@@ -151,7 +155,8 @@ fn reverse(table: &'static Table, from: Key, to: Key, limit: u32) -> Read {
 impl Queries {
     /// Reads `truth` and `derived`.
     pub fn new(truth: Arc<dyn Backend>, derived: Arc<dyn Backend>) -> Self {
-        Self { truth: Readers::new(truth), derived: Readers::new(derived) }
+        let (truth, derived) = (Readers::new(truth), Readers::new(derived));
+        Self { truth, derived, sold: Remembered::default() }
     }
 
     /// Reads rows of the truth.

@@ -1,6 +1,10 @@
-//! Adapters against the real servers.
+//! Adapters against real servers, and against small ones on loopback.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "mail")]
+mod mail;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "webhook")]
+mod webhook;

@@ -13,8 +13,10 @@ use crate::world::{OPERATOR, World, order, post};
 
 /// Writes that the cases of `forms` can only see refused. A payment of unknown outcome takes longer
 /// than a test here: `every_domain_describes_what_an_operator_changed` has it in services.
-/// Nothing is parked: `a_parked_key_is_shown_retried_and_discarded_with_a_reason` has those.
-const ELSEWHERE: [&str; 4] = ["payment.resolve", "parked.retry", "parked.discard", "saga.abandon"];
+/// Nothing is parked: `a_parked_key_is_shown_tried_out_replayed_and_discarded_with_a_reason` has those.
+/// No delivery was given up: `what_was_given_up_is_listed_and_sent_again_with_a_reason` has one.
+const ELSEWHERE: [&str; 5] =
+    ["payment.resolve", "dlq.replay", "dlq.discard", "saga.abandon", "notification.retry"];
 
 async fn newest(world: &World) -> Value {
     world.get("/api/v1/audit?limit=1").await.json["items"][0].clone()

@@ -5,6 +5,7 @@
 
 mod audit_log;
 mod auth;
+mod bestseller;
 mod books;
 mod burst;
 mod catalog;
@@ -13,6 +14,7 @@ mod corpus;
 mod coupons;
 mod defects;
 mod desk;
+mod dlq;
 mod document;
 mod forms;
 mod fuzzed;
@@ -24,9 +26,9 @@ mod kept;
 mod keys;
 mod merchants;
 mod net;
+mod notification;
 mod orders;
 mod overload;
-mod parked;
 mod perks;
 mod points;
 mod schema;

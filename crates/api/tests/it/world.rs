@@ -10,15 +10,18 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router, session_token};
 use jangbu_engine::books::SHARD;
-use jangbu_engine::clock::{Clock as _, SystemClock};
+use jangbu_engine::clock::{Clock, SystemClock};
 use jangbu_engine::port::{Backend, Mode, Table, WritePlan};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
 use jangbu_psp::{Gateway, SimConfig, Simulator};
 use jangbu_services::backup::{Backups, Schedule};
+use jangbu_services::bestseller::Bestseller;
 use jangbu_services::cache::{Cache, Front, Limits};
-use jangbu_services::projections::Projections;
+use jangbu_services::consumer::{Running, Terms};
+use jangbu_services::notification::Delivery;
+use jangbu_services::projections::{Keep, Projections};
 use jangbu_services::queries::Queries;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shop::{Layout, Shop};
@@ -45,7 +48,7 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) queries: Arc<Queries>,
     stores: [Arc<dyn Backend>; 2],
-    projections: Projections,
+    projections: Running,
     _tail: Tail,
 }
 
@@ -212,8 +215,10 @@ impl World {
         let mut layout = Layout::one_cell(Arc::clone(&truth), psp, clock);
         how(&mut layout);
         let shop = Arc::new(Shop::open(layout).unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let members = vec![Projections::member(Keep::default()), Bestseller::member()];
         let projections =
-            Projections::follow(&*truth, Arc::clone(&derived), Arc::new(SystemClock)).unwrap();
+            Running::start(&*truth, Arc::clone(&derived), Terms::alone(clock, None), members).unwrap();
         let queries = Arc::new(Queries::new(Arc::clone(&truth), Arc::clone(&derived)));
         while queries.projected().is_err() {
             std::thread::sleep(Duration::from_millis(1)); // its thread is making the file
@@ -229,6 +234,7 @@ impl World {
             settings,
             consumer: projections.handle(),
             relay: None,
+            post: Vec::new(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&shop, dir.path()),
             front: front(&place, None),
@@ -263,11 +269,19 @@ impl World {
             settings: Settings::default(),
             consumer: self.projections.handle(),
             relay: None,
+            post: Vec::new(),
             prove: Arc::new(|| Ok(json!({ "findings": [] }))),
             backups: backups(&self.shop, self.dir.path()),
             front: front(&Arc::default(), None),
             shared: None,
         }))
+    }
+
+    /// Puts deliveries into the store of the consumers.
+    pub(crate) fn deliver(&self, deliveries: &[Delivery]) {
+        let mut plan = WritePlan::default();
+        deliveries.iter().for_each(|delivery| delivery.write(&mut plan));
+        self.projections.handle().write(plan, Box::new(|done| done.unwrap()));
     }
 
     /// Sends a request; its answer has been held against the document.

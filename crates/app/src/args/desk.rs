@@ -114,42 +114,46 @@ pub(crate) enum PoisonCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum ParkedCommand {
+pub(crate) enum DlqCommand {
     /// Keys whose events a consumer could not take
     List {
+        /// Only of this consumer: projections, bestseller, notification
+        #[arg(long)]
+        consumer: Option<String>,
         #[command(flatten)]
         page: Page,
     },
-    /// One of them
-    Show {
-        /// The consumer
-        consumer: String,
-        /// The key
-        #[arg(value_name = "KEY")]
-        parked: String,
-    },
-    /// Give it its events again
-    Retry {
-        /// The consumer
-        consumer: String,
-        /// The key
-        #[arg(value_name = "KEY")]
-        parked: String,
-        /// Why
+    /// One of them, with the events that wait
+    Show(Letters),
+    /// Give the consumer its events again
+    Replay {
+        #[command(flatten)]
+        letters: Letters,
+        /// Change nothing: say what would be taken in, and what would be left
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
+        /// Why
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
     },
-    /// Leave its events out
+    /// Leave the event out that cannot be taken in, and give the consumer those behind it
     Discard {
-        /// The consumer
-        consumer: String,
-        /// The key
-        #[arg(value_name = "KEY")]
-        parked: String,
+        #[command(flatten)]
+        letters: Letters,
         /// Why
         #[arg(long)]
         reason: String,
     },
+}
+
+/// A parked key of a consumer.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Letters {
+    /// The consumer
+    pub consumer: String,
+    /// The key
+    #[arg(value_name = "KEY")]
+    pub parked: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -18,7 +18,7 @@ pub(crate) use self::user::user;
 pub(crate) use self::table::aligned;
 use self::table::{Column, page, show};
 use crate::args::{
-    AuditLog, Desk, Explain, ParkedCommand, PaymentCommand, PoisonCommand, SagaCommand,
+    AuditLog, Desk, DlqCommand, Explain, Letters, PaymentCommand, PoisonCommand, SagaCommand,
 };
 use crate::exit::{self, Exit};
 
@@ -135,27 +135,29 @@ pub(crate) fn poison(desk: &Desk, command: &PoisonCommand) -> Result<Exit> {
     }
 }
 
-/// `jangbu parked …`
-pub(crate) fn parked(desk: &Desk, command: &ParkedCommand) -> Result<Exit> {
+/// `jangbu dlq …`
+pub(crate) fn dlq(desk: &Desk, command: &DlqCommand) -> Result<Exit> {
     let client = Client::open(desk)?;
-    let path = |consumer: &str, key: &str, verb: &str| {
-        format!("/api/v1/parked/{}/{}{verb}", client::escaped(consumer), client::escaped(key))
+    let path = |Letters { consumer, parked }: &Letters, verb: &str| {
+        format!("/api/v1/dlq/{}/{}{verb}", client::escaped(consumer), client::escaped(parked))
     };
     match command {
-        ParkedCommand::List { page: at } => {
-            let answer = client.list("/api/v1/parked", &[], at)?;
+        DlqCommand::List { consumer, page: at } => {
+            let only = [("consumer", consumer.as_deref())];
+            let answer = client.list("/api/v1/dlq", &only, at)?;
             print(desk, &answer, |answer| page(answer, PARKED))
         }
-        ParkedCommand::Show { consumer, parked } => {
-            print(desk, &client.get(&path(consumer, parked, ""))?, show)
+        DlqCommand::Show(letters) => print(desk, &client.get(&path(letters, ""))?, show),
+        DlqCommand::Replay { letters, dry_run: true, .. } => {
+            print(desk, &client.get(&path(letters, "/dry-run"))?, show)
         }
-        ParkedCommand::Retry { consumer, parked, reason } => {
+        DlqCommand::Replay { letters, reason, .. } => {
             let body = json!({ "reason": reason });
-            print(desk, &client.post(&path(consumer, parked, "/retry"), &body)?, show)
+            print(desk, &client.post(&path(letters, "/replay"), &body)?, show)
         }
-        ParkedCommand::Discard { consumer, parked, reason } => {
+        DlqCommand::Discard { letters, reason } => {
             let body = json!({ "reason": reason });
-            print(desk, &client.post(&path(consumer, parked, "/discard"), &body)?, show)
+            print(desk, &client.post(&path(letters, "/discard"), &body)?, show)
         }
     }
 }

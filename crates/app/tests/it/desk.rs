@@ -208,20 +208,24 @@ fn what_was_set_aside_or_parked_is_seen_and_given_up() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(!listed(&first), "its event waits");
-    let (code, table, error) = run(&["parked", "list"]);
+    let (code, table, error) = run(&["dlq", "list"]);
     assert!(
         code == 0 && table.contains(&first) && table.contains("order.placed"),
         "{error}{table}"
     );
-    let (code, _, error) = run(&["parked", "retry", "projections", &first, "--reason", "again"]);
+    let (code, _, error) = run(&["dlq", "replay", "projections", &first]);
+    assert!(code == 2 && error.contains("--reason"), "{error}");
+    let (code, told, _) = run(&["dlq", "replay", "projections", &first, "--dry-run", "--json"]);
+    assert!(code == 0 && told.contains("\"taken\": 0") && told.contains("damaged"), "{told}");
+    let (code, _, error) = run(&["dlq", "replay", "projections", &first, "--reason", "again"]);
     assert_eq!(code, 0, "it stays parked, and the answer says why: {error}");
-    let (code, shown, _) = run(&["parked", "show", "projections", &first, "--json"]);
+    let (code, shown, _) = run(&["dlq", "show", "projections", &first, "--json"]);
     assert!(code == 0 && shown.contains("\"tries\": 2"), "{shown}");
-    let (code, _, error) = run(&["parked", "discard", "projections", &first, "--reason", "lost"]);
+    let (code, _, error) = run(&["dlq", "discard", "projections", &first, "--reason", "lost"]);
     assert_eq!(code, 0, "{error}");
-    let (_, table, _) = run(&["parked", "list"]);
+    let (_, table, _) = run(&["dlq", "list"]);
     assert!(!table.contains(&first), "{table}");
     let (_, lines, _) = run(&["audit"]);
-    assert!(lines.contains("poison.discard") && lines.contains("parked.discard"), "{lines}");
+    assert!(lines.contains("poison.discard") && lines.contains("dlq.discard"), "{lines}");
     assert!(server.stop().success());
 }

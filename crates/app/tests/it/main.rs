@@ -11,6 +11,7 @@ mod disk;
 mod durable;
 mod gateway;
 mod load;
+mod notification;
 mod outages;
 mod pair;
 mod relocate;

@@ -21,8 +21,9 @@ use jangbu_engine::port::{
     Backend, By, Fault, Fields, Key, Mode, Read, Reader, Store, Table, WritePlan,
 };
 
-use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, OFFSET, USER_ORDER, commit, shelf};
+use super::{ACCOUNT_ENTRY, ACCOUNT_TAIL, COUPON_OF_USER, USER_ORDER, shelf};
 use crate::catalog::{CATEGORY, PRODUCT};
+use crate::consumer::{OFFSET, commit};
 use crate::coupon::USER_COUPON;
 use crate::events::{Fact, PointMove};
 use crate::ledger::{ENTRY, Made};
@@ -75,8 +76,11 @@ pub fn standing(truth: &dyn Backend, derived: &dyn Backend) -> Result<Standing, 
     let (mut seq, mut rows) = (0, 0);
     derived.with(&mut |_| {})?;
     let by = || By::Range { from: [i64::MIN; 3], to: [i64::MAX; 3], descending: false, limit: 1 };
-    let tables = [&OFFSET, &USER_ORDER, &ACCOUNT_ENTRY];
-    let reads = tables.map(|table| Read { table, by: by() });
+    let reads = [
+        Read { table: &OFFSET, by: By::Keys(vec![[0; 3]]) },
+        Read { table: &USER_ORDER, by: by() },
+        Read { table: &ACCOUNT_ENTRY, by: by() },
+    ];
     derived.reader()?.read(&reads, &mut |at, row| {
         rows += 1;
         if at == 0 {

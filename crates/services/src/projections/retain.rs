@@ -2,7 +2,7 @@
 //!
 //! | rows | go when | what is lost |
 //! |---|---|---|
-//! | a parked key | [`Keep::parked`] after it was parked | nothing of what can be taken in: it is; the events that still cannot be are left out |
+//! | a parked key, of any consumer | [`Keep::parked`] after it was parked | nothing of what can be taken in: it is; the events that still cannot be are left out |
 //! | lines of the timeline | older than [`Keep::timelines`], once their order or payment has ended | how rare turns were told; the order and its refunds stay |
 //!
 //! A key that is given up lets the outbox be trimmed again: without an end, one damaged event that
@@ -13,16 +13,16 @@
 //! read by. They stay.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use jangbu_domain::order::model::State;
 use jangbu_engine::chore::Portion;
-use jangbu_engine::port::{By, Fault, Key, Mode, Read, Store};
+use jangbu_engine::clock::Clock;
+use jangbu_engine::port::{By, Fault, Key, Mode, Read, Reader, Store, WritePlan};
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 
-use super::{Projector, TIMELINE, commit};
+use super::{Projections, TIMELINE};
+use crate::consumer::commit;
 use crate::order::ORDERS;
 use crate::payment::PAYMENT;
 
@@ -35,9 +35,6 @@ pub struct Keep {
     pub timelines: Option<Span>,
 }
 
-/// Events under a parked key that a slice takes in or leaves out.
-const EVENTS: Portion = Portion::new(16, 1, 500);
-
 /// Lines of the timeline that a slice looks at.
 const LINES: Portion = Portion::new(100, 16, 1_000);
 
@@ -48,7 +45,6 @@ const LOOK: Span = Span(60_000_000);
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: Keep,
-    events: Portion,
     lines: Portion,
     /// The next line to be looked at, and when.
     from: Key,
@@ -57,7 +53,7 @@ pub(super) struct Retention {
 
 impl Retention {
     pub(super) fn new(keep: Keep) -> Self {
-        Self { keep, events: EVENTS, lines: LINES, from: [i64::MIN; 3], next: Time(0) }
+        Self { keep, lines: LINES, from: [i64::MIN; 3], next: Time(0) }
     }
 }
 
@@ -78,66 +74,37 @@ struct Lines {
     about: BTreeSet<i64>,
 }
 
-impl Projector {
-    /// The next slice, if there is anything to do; says whether there may be more.
-    pub(super) fn keep(&mut self, store: &mut dyn Store) -> Result<bool, Fault> {
-        if !std::mem::take(&mut self.known) {
-            return Ok(false);
-        }
-        let now = self.clock.now();
-        let more = self.give_up(store, now)? || self.forget(store, now)?;
-        self.known = true;
-        Ok(more)
-    }
-
-    /// Takes in what waits under the first key that was parked too long ago, or leaves it out; says
-    /// whether there was such a key.
-    fn give_up(&mut self, store: &mut dyn Store, now: Time) -> Result<bool, Fault> {
-        let Some(keep) = self.retention.keep.parked else { return Ok(false) };
-        let old = self.parked.values().find(|parked| (now - parked.since).0 >= keep.0);
-        let Some(key) = old.map(|parked| parked.key) else { return Ok(false) };
-        let clock = Arc::clone(&self.clock);
-        let (begun, mut done) = (clock.now(), 0);
-        while done < self.retention.events.size() {
-            done += 1;
-            let left_out = self.work_off_one(store, key)?;
-            let Some(left_out) = left_out else {
-                tracing::error!(key, "a parked key was given up");
-                self.parked.remove(&key);
-                self.count_parked();
-                break;
-            };
-            self.progress.left_out.fetch_add(left_out.into(), Ordering::Relaxed);
-        }
-        self.retention.events.took(done, clock.now() - begun);
-        Ok(true)
-    }
-
+impl Projections {
     /// Deletes the next lines of what has ended long ago; says whether there may be more.
-    fn forget(&mut self, store: &mut dyn Store, now: Time) -> Result<bool, Fault> {
+    pub(super) fn forget(
+        &mut self,
+        store: &mut dyn Store,
+        truth: &mut dyn Reader,
+        clock: &dyn Clock,
+    ) -> Result<bool, Fault> {
         let Some(keep) = self.retention.keep.timelines else { return Ok(false) };
+        let now = clock.now();
         // A clock that was set back must not stop it.
         if now < self.retention.next && self.retention.next.0 - LOOK.0 <= now.0 {
             return Ok(false);
         }
         let (limit, size) = (Time(now.0 - keep.0), self.retention.lines.size());
-        let clock = Arc::clone(&self.clock);
         let begun = clock.now();
         let lines = self.lines(store, size)?;
-        let stands = self.stands(&lines.about)?;
-        self.plan.clear();
+        let stands = stands(truth, &lines.about)?;
+        let mut plan = WritePlan::default();
         let mut young = false;
         for ([about, seq, _], at) in &lines.all {
             let stand = stands.get(about);
             // What began within the time has no older line, nor has anything behind it.
             young |= stand.is_some_and(|stand| stand.began > limit);
             if *at <= limit && stand.is_none_or(|stand| stand.ended) {
-                self.plan.row(&TIMELINE, Mode::Delete).int(*about).int(*seq);
+                plan.row(&TIMELINE, Mode::Delete).int(*about).int(*seq);
             }
         }
-        if !self.plan.is_empty() {
+        if !plan.is_empty() {
             let mut tx = store.begin()?;
-            tx.write(&self.plan)?;
+            tx.write(&plan)?;
             commit(tx)?;
         }
         let seen = u32::try_from(lines.all.len()).unwrap_or(u32::MAX);
@@ -161,31 +128,30 @@ impl Projector {
         })?;
         Ok(lines)
     }
+}
 
-    /// How what the lines are about stands. A payment has the number of its order, and the order
-    /// decides.
-    fn stands(&mut self, about: &BTreeSet<i64>) -> Result<BTreeMap<i64, Stand>, Fault> {
-        let at =
-            |table: &jangbu_engine::port::Table, name| table.position(name).unwrap_or_default();
-        let (state, placed, next) =
-            (at(&ORDERS, "state"), at(&ORDERS, "placed_at"), at(&ORDERS, "next_at"));
-        let (made, due) = (at(&PAYMENT, "at"), at(&PAYMENT, "next_at"));
-        let by = || By::Keys(about.iter().map(|id| [*id, 0, 0]).collect());
-        let reads = [Read { table: &PAYMENT, by: by() }, Read { table: &ORDERS, by: by() }];
-        let mut stands = BTreeMap::<i64, Stand>::new();
-        self.truth.read(&reads, &mut |read, row| {
-            let id = row.int(0);
-            if read == 0 {
-                let (began, ended) = (Time(row.int(made)), row.opt_int(due).is_none());
-                stands.insert(id, Stand { began, ended });
-                return;
-            }
-            let final_state = State::from_code(row.int(state))
-                .is_some_and(|state| matches!(state, State::Completed | State::Cancelled));
-            let paid = stands.get(&id).is_none_or(|payment| payment.ended);
-            let ended = final_state && row.opt_int(next).is_none() && paid;
-            stands.insert(id, Stand { began: Time(row.int(placed)), ended });
-        })?;
-        Ok(stands)
-    }
+/// How what the lines are about stands. A payment has the number of its order, and the order
+/// decides.
+fn stands(truth: &mut dyn Reader, about: &BTreeSet<i64>) -> Result<BTreeMap<i64, Stand>, Fault> {
+    let at = |table: &jangbu_engine::port::Table, name| table.position(name).unwrap_or_default();
+    let (state, placed, next) =
+        (at(&ORDERS, "state"), at(&ORDERS, "placed_at"), at(&ORDERS, "next_at"));
+    let (made, due) = (at(&PAYMENT, "at"), at(&PAYMENT, "next_at"));
+    let by = || By::Keys(about.iter().map(|id| [*id, 0, 0]).collect());
+    let reads = [Read { table: &PAYMENT, by: by() }, Read { table: &ORDERS, by: by() }];
+    let mut stands = BTreeMap::<i64, Stand>::new();
+    truth.read(&reads, &mut |read, row| {
+        let id = row.int(0);
+        if read == 0 {
+            let (began, ended) = (Time(row.int(made)), row.opt_int(due).is_none());
+            stands.insert(id, Stand { began, ended });
+            return;
+        }
+        let final_state = State::from_code(row.int(state))
+            .is_some_and(|state| matches!(state, State::Completed | State::Cancelled));
+        let paid = stands.get(&id).is_none_or(|payment| payment.ended);
+        let ended = final_state && row.opt_int(next).is_none() && paid;
+        stands.insert(id, Stand { began: Time(row.int(placed)), ended });
+    })?;
+    Ok(stands)
 }

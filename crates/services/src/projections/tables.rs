@@ -3,17 +3,7 @@
 use jangbu_engine::port::{Col, Table};
 use jangbu_store::Migration;
 
-/// The last event that was taken in.
-pub static OFFSET: Table = Table {
-    rank: 1,
-    name: "offset",
-    key: &["id"],
-    cols: &[Col::int("seq")],
-    versioned: false,
-    due: false,
-    lists: &[],
-    hot: false,
-};
+use crate::consumer::{OFFSET, PARKED, PARKED_EVENT};
 
 /// Orders by user.
 pub static USER_ORDER: Table = Table {
@@ -69,37 +59,6 @@ pub static ACCOUNT_TAIL: Table = Table {
     hot: false,
 };
 
-/// Keys whose events cannot be taken in, each with the first of them.
-pub static PARKED: Table = Table {
-    rank: 6,
-    name: "parked",
-    key: &["consumer", "key"],
-    cols: &[
-        Col::int("seq"),
-        Col::int("at"),
-        Col::int("since"),
-        Col::text("topic"),
-        Col::text("error"),
-        Col::int("tries"),
-    ],
-    versioned: false,
-    due: false,
-    lists: &[],
-    hot: false,
-};
-
-/// Every event that waits under a parked key, the first one included.
-pub static PARKED_EVENT: Table = Table {
-    rank: 7,
-    name: "parked_event",
-    key: &["consumer", "key", "seq"],
-    cols: &[Col::int("at")],
-    versioned: false,
-    due: false,
-    lists: &[],
-    hot: false,
-};
-
 /// Movements of points by user.
 pub static POINT_HISTORY: Table = Table {
     rank: 12,
@@ -142,6 +101,10 @@ pub const TABLES: &[&Table] = &[
     &PARKED_EVENT,
     &POINT_HISTORY,
     &COUPON_OF_USER,
+    &crate::bestseller::SOLD,
+    &crate::bestseller::SOLD_MARK,
+    &crate::notification::DELIVERY,
+    &crate::notification::TEMPLATE,
     &super::shelf::SHELF,
     &super::shelf::CATEGORY_CHILD,
 ];
@@ -162,5 +125,10 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 3,
         name: "shop",
         sql: include_str!("../../migrations/derived_0003_shop.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "consumers",
+        sql: include_str!("../../migrations/derived_0004_consumers.sql"),
     },
 ];

@@ -146,7 +146,7 @@ impl Queries {
     }
 
     /// A category and all below it.
-    fn subtree(&self, root: CategoryId) -> Result<BTreeSet<i64>, Fault> {
+    pub(crate) fn subtree(&self, root: CategoryId) -> Result<BTreeSet<i64>, Fault> {
         let (mut found, mut open) = (BTreeSet::from([root.0]), vec![root.0]);
         while let Some(parent) = open.pop() {
             let read =

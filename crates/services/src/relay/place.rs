@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jangbu_engine::port::{Backend, By, Fault, Mode, Read, WritePlan};
 use parking_lot::Mutex;
 
-use crate::projections::{Handle, OFFSET, Written};
+use crate::consumer::{Handle, OFFSET, Written, commit};
 
 /// The row of the relay among the places. Consumers have the lower numbers.
 const ROW: i64 = 99 << 32;
@@ -90,7 +90,7 @@ pub fn store(derived: &dyn Backend, seq: i64) -> Result<(), Fault> {
     derived.with(&mut |store| {
         written = store.begin().and_then(|mut tx| {
             tx.write(&plan(seq))?;
-            crate::projections::commit(tx)
+            commit(tx)
         });
     })?;
     written

@@ -9,6 +9,7 @@ use jangbu_domain::ledger::model::AccountId;
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_kernel::{OrderId, UserId};
+use jangbu_services::consumer::Running;
 use jangbu_services::ledger::{ACCOUNT, ENTRY};
 use jangbu_services::order::ORDERS;
 use jangbu_services::projections::{self, Projections};
@@ -20,7 +21,7 @@ use crate::history::{commerce, compile, history};
 use crate::rig::{Bench, Hand, START, cases, int, same_rows};
 use crate::stage::{hold, place, refund};
 
-fn follow(truth: &Memory, derived: Arc<dyn Backend>) -> Projections {
+fn follow(truth: &Memory, derived: Arc<dyn Backend>) -> Running {
     Projections::follow(truth, derived, Arc::new(Hand::at(START))).unwrap()
 }
 
@@ -148,7 +149,7 @@ fn projected_through(plan: impl Fn(&Faults)) {
     same_rows(&project(&bench.memory, &memory()), &rows(&derived));
 }
 
-fn follow_up(projections: &Projections, bench: &Bench, derived: &Memory) {
+fn follow_up(projections: &Running, bench: &Bench, derived: &Memory) {
     for _ in 0..2_000 {
         if projections.seq() == last_event(&bench.memory) && derived.faults().is_spent() {
             return;

@@ -5,9 +5,11 @@
 mod adapter;
 mod audit_log;
 mod backups;
+mod bestseller;
 mod caller;
 mod cascade;
 mod cold;
+mod consumer;
 mod coupon_races;
 mod derived;
 mod events;

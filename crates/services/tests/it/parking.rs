@@ -8,19 +8,20 @@ use std::time::Duration;
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::port::{Backend, Fault, Mode};
 use jangbu_kernel::UserId;
-use jangbu_services::projections::{self, Projections, Settled, TIMELINE, Unsettled, Verb};
+use jangbu_services::consumer::{Running, Settled, Unsettled, Verb};
+use jangbu_services::projections::{self, Projections, TIMELINE};
 use jangbu_services::queries::Queries;
 use jangbu_store::{Dump, Memory, On, OwnedValue, dump};
 
 use crate::rig::{Bench, Hand, START, int, same_rows, write};
 use crate::stage::{place, refund};
 
-fn follow(truth: &Memory, derived: &Memory) -> Projections {
+fn follow(truth: &Memory, derived: &Memory) -> Running {
     let derived: Arc<dyn Backend> = Arc::new(derived.clone());
     Projections::follow(truth, derived, Arc::new(Hand::at(START))).unwrap()
 }
 
-fn rows(derived: &Memory) -> Dump {
+pub(crate) fn rows(derived: &Memory) -> Dump {
     dump(&mut *derived.reader().unwrap(), projections::TABLES).unwrap()
 }
 
@@ -72,9 +73,9 @@ pub(crate) fn damage(bench: &Bench, topic: &str, key: i64) -> (i64, impl Fn(&Ben
     (seq, move |bench: &Bench| put(bench, &row, &payload))
 }
 
-fn settle(projections: &Projections, key: i64, verb: Verb) -> Result<Settled, Unsettled> {
+fn settle(projections: &Running, key: i64, verb: Verb) -> Result<Settled, Unsettled> {
     let (tell, told) = channel();
-    projections.handle().settle(key, verb, Box::new(move |settled| tell.send(settled).unwrap()));
+    projections.handle().settle(1, key, verb, Box::new(move |settled| tell.send(settled).unwrap()));
     told.recv_timeout(Duration::from_secs(30)).unwrap()
 }
 
@@ -97,15 +98,18 @@ fn a_damaged_event_parks_its_key_and_the_others_go_on() {
     follow(&bench.memory, &derived).stop().unwrap();
     let queries = queries(&bench, &derived);
     assert_eq!(orders(&queries), [12, 10]);
-    let parked = queries.parked(None, 10).unwrap();
+    let parked = queries.parked(None, None, 10).unwrap();
     let [one] = &*parked else { panic!("{parked:?}") };
     assert_eq!((one.key, one.seq, &*one.topic, one.tries), (11, seq, "order.placed", 1));
     assert!(one.error.contains("is damaged"), "{}", one.error);
-    let events = queries.parked_key(11, 100).unwrap().unwrap().events;
-    assert!(events.len() > 3 && events.is_sorted(), "later events wait behind it: {events:?}");
-    assert_eq!(events[0].0, seq);
-    assert!(queries.parked_key(10, 1).unwrap().is_none());
-    assert!(queries.parked(Some(11), 10).unwrap().is_empty());
+    let events = queries.parked_key(1, 11, 100).unwrap().unwrap().events;
+    assert!(
+        events.len() > 3 && events.is_sorted_by_key(|letter| letter.seq),
+        "later events wait behind it: {events:?}"
+    );
+    assert_eq!(events[0].seq, seq);
+    assert!(queries.parked_key(1, 10, 1).unwrap().is_none());
+    assert!(queries.parked(None, Some((1, 11)), 10).unwrap().is_empty());
     assert_eq!(queries.projected_sum().unwrap(), 0);
 }
 
@@ -121,13 +125,13 @@ fn a_repaired_key_is_taken_in_in_order_as_if_nothing_had_happened() {
         let projections = follow(&bench.memory, &derived);
         projections.stop().unwrap();
         let projections = follow(&bench.memory, &derived);
-        let failed = settle(&projections, 10, Verb::Retry).unwrap();
+        let failed = settle(&projections, 10, Verb::Replay).unwrap();
         let left = failed.left.expect("it is still damaged");
         assert_eq!((failed.taken, left.seq, left.tries), (0, seq, 2), "{topic}");
         repair(&bench);
-        let done = settle(&projections, 10, Verb::Retry).unwrap();
+        let done = settle(&projections, 10, Verb::Replay).unwrap();
         assert!(done.left.is_none() && done.taken > 1, "{done:?}");
-        assert_eq!(settle(&projections, 10, Verb::Retry), Err(Unsettled::Unknown));
+        assert_eq!(settle(&projections, 10, Verb::Replay), Err(Unsettled::Unknown));
         assert_eq!(projections.handle().progress().parked(), 0);
         projections.stop().unwrap();
         // Running balances too: entries that came late stand where they belong.
@@ -175,11 +179,11 @@ fn a_row_that_is_refused_parks_its_key_and_one_that_follows_it_waits() {
     derived.faults().poison(&TIMELINE, row);
     follow(&bench.memory, &derived).stop().unwrap();
     let queries = queries(&bench, &derived);
-    let parked = queries.parked(None, 10).unwrap();
+    let parked = queries.parked(None, None, 10).unwrap();
     assert_eq!(parked.iter().map(|p| (p.key, p.seq)).collect::<Vec<_>>(), [(11, row[1])]);
     derived.faults().clear();
     let projections = follow(&bench.memory, &derived);
-    assert!(settle(&projections, 11, Verb::Retry).unwrap().left.is_none());
+    assert!(settle(&projections, 11, Verb::Replay).unwrap().left.is_none());
     projections.stop().unwrap();
     same_rows(&healthy, &rows(&derived));
 }
@@ -197,14 +201,14 @@ fn a_fault_while_parking_or_retrying_loses_no_event() {
         derived.faults().clear();
         // As after a kill: another projector finds what the first one has left.
         follow(&bench.memory, &derived).stop().unwrap();
-        assert_eq!(queries(&bench, &derived).parked(None, 10).unwrap().len(), 1);
+        assert_eq!(queries(&bench, &derived).parked(None, None, 10).unwrap().len(), 1);
         repair(&bench);
         derived.faults().fail_after(skip, On::Commit, 1, busy());
         let projections = follow(&bench.memory, &derived);
-        let first = settle(&projections, 11, Verb::Retry);
+        let first = settle(&projections, 11, Verb::Replay);
         if first.as_ref().is_err() {
             assert_eq!(first, Err(Unsettled::Failed(busy())));
-            drop(settle(&projections, 11, Verb::Retry));
+            drop(settle(&projections, 11, Verb::Replay));
         }
         projections.stop().unwrap();
         same_rows(&healthy, &rows(&derived));
@@ -223,7 +227,7 @@ fn a_store_that_is_busy_or_full_parks_nothing() {
         projections.stop().unwrap();
         derived.faults().clear();
         follow(&bench.memory, &derived).stop().unwrap();
-        assert!(queries(&bench, &derived).parked(None, 10).unwrap().is_empty());
+        assert!(queries(&bench, &derived).parked(None, None, 10).unwrap().is_empty());
         same_rows(&healthy, &rows(&derived));
     }
 }

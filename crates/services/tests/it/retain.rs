@@ -31,7 +31,7 @@ fn rows(derived: &Memory) -> Dump {
 }
 
 fn parked(bench: &Bench, derived: &Memory) -> Vec<i64> {
-    let parked = queries(bench, derived).parked(None, 10).unwrap();
+    let parked = queries(bench, derived).parked(None, None, 10).unwrap();
     parked.into_iter().map(|parked| parked.key).collect()
 }
 

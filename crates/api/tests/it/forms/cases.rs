@@ -68,6 +68,7 @@ const AUTHORIZE: &str = r#"{"merchantId":"17","amount":1000,"currency":"KRW","to
 pub(crate) const JOURNALS: &str = "/api/v1/ledger/journals";
 pub(crate) const JOURNAL: &str = r#"{"reason":"statement","postings":[{"currency":"KRW","memo":"x",
     "legs":[{"account":"bank","amount":5},{"account":"suspense","amount":-5}]}]}"#;
+const TEXT: &str = r#"{"subject":"{{order}}","body":"{{items}}","reason":"shorter"}"#;
 const SETTLE: &str = r#"{"reason":"repaired"}"#;
 const RESOLVE: &str = r#"{"refund":1,"verdict":"REFUNDED","evidence":"settlement file"}"#;
 const WHY: &str = r#"{"reason":"the desk says so"}"#;
@@ -364,29 +365,70 @@ pub(crate) const CASES: &[Case] = &[
     ),
     read("/api/v1/backups", "/api/v1/backups", "/api/v1/backups?limit=1", "INVALID_PARAMETER"),
     write("POST", "/api/v1/backups", "/api/v1/backups", "", 202),
-    read("/api/v1/parked", "/api/v1/parked", "/api/v1/parked?limit=0", "INVALID_PARAMETER"),
+    read(
+        "/api/v1/bestsellers",
+        "/api/v1/bestsellers?window=day",
+        "/api/v1/bestsellers?window=year",
+        "INVALID_PARAMETER",
+    ),
+    read("/api/v1/dlq", "/api/v1/dlq", "/api/v1/dlq?consumer=nobody", "INVALID_PARAMETER"),
     Case {
-        wanted: 404, // nothing is parked; `parked` knows more of it
+        wanted: 404, // nothing is parked; `dlq` knows more of it
         ..read(
-            "/api/v1/parked/{consumer}/{key}",
-            "/api/v1/parked/projections/$SOLD",
-            "/api/v1/parked/projections/$SOLD?x=1",
+            "/api/v1/dlq/{consumer}/{key}",
+            "/api/v1/dlq/projections/$SOLD",
+            "/api/v1/dlq/projections/$SOLD?x=1",
+            "INVALID_PARAMETER",
+        )
+    },
+    Case {
+        wanted: 404,
+        ..read(
+            "/api/v1/dlq/{consumer}/{key}/dry-run",
+            "/api/v1/dlq/projections/$SOLD/dry-run",
+            "/api/v1/dlq/projections/$SOLD/dry-run?x=1",
             "INVALID_PARAMETER",
         )
     },
     write(
         "POST",
-        "/api/v1/parked/{consumer}/{key}/retry",
-        "/api/v1/parked/projections/$SOLD/retry",
+        "/api/v1/dlq/{consumer}/{key}/replay",
+        "/api/v1/dlq/projections/$SOLD/replay",
         SETTLE,
         404,
     ),
     write(
         "POST",
-        "/api/v1/parked/{consumer}/{key}/discard",
-        "/api/v1/parked/projections/$SOLD/discard",
+        "/api/v1/dlq/{consumer}/{key}/discard",
+        "/api/v1/dlq/projections/$SOLD/discard",
         SETTLE,
         404,
+    ),
+    read(
+        "/api/v1/notifications",
+        "/api/v1/notifications?state=DEAD",
+        "/api/v1/notifications?state=SENT",
+        "INVALID_PARAMETER",
+    ),
+    write(
+        "POST",
+        "/api/v1/notifications/{id}/retry",
+        "/api/v1/notifications/64/retry",
+        SETTLE,
+        404, // nothing was given up; `notification` knows more of it
+    ),
+    read(
+        "/api/v1/notifications/templates",
+        "/api/v1/notifications/templates",
+        "/api/v1/notifications/templates?x=1",
+        "INVALID_PARAMETER",
+    ),
+    write(
+        "PUT",
+        "/api/v1/notifications/templates/{kind}/{language}",
+        "/api/v1/notifications/templates/placed/ko",
+        TEXT,
+        200,
     ),
     write("POST", "/api/v1/merchants", "/api/v1/merchants", MERCHANT, 201),
     read(

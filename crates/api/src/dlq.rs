@@ -1,13 +1,15 @@
-//! Parked keys: events that a consumer cannot take in, listed, shown, tried again, left out.
+//! Dead letters: keys that a consumer has parked, because it cannot take in one of their events.
+//! Listed, shown, tried out, replayed, left out; of all consumers alike.
 //!
-//! What an operator does is written into the audit log of the truth before it is done: the
-//! projections have no log that lasts, and what is not noted is not done.
+//! What an operator does is written into the audit log of the truth before it is done: the store of
+//! the consumers has no log that lasts, and what is not noted is not done. A dry run does nothing.
 
 use std::sync::Arc;
 
 use jangbu_kernel::id;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId};
-use jangbu_services::projections::{Parked, ParkedKey, Settled, Unsettled, Verb};
+use jangbu_services::consumer::{self, Letter, Parked, ParkedKey, Settled, Unsettled, Verb};
+use jangbu_services::events::Fact;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -20,29 +22,26 @@ use crate::order::reason;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route::{Doc, Route};
-use crate::schemas::{nullable, object, of, optional, page, text, time, whole};
-use crate::text::At;
-
-/// The consumer that there is.
-const CONSUMER: &str = "projections";
+use crate::schemas::{list, nullable, object, of, optional, page, text, time, whole};
+use crate::text::{At, hex};
 
 /// Events of a key that are shown.
 const SHOWN: u32 = 100;
 
-const RETRY: &str = r#"{"reason":"the payload was repaired"}"#;
+const REPLAY: &str = r#"{"reason":"the payload was repaired"}"#;
 const DISCARD: &str = r#"{"reason":"case 4711: the order does not exist"}"#;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
-        path: "/api/v1/parked",
-        name: "parked.list",
+        path: "/api/v1/dlq",
+        name: "dlq.list",
         role: Role::Operator,
         keyed: false,
         run: |api, call| Box::pin(async move { list_all(&api, &call).await }),
         doc: Doc {
             summary: "Keys whose events a consumer cannot take in",
-            query: &["limit", "cursor"],
+            query: &["consumer", "limit", "cursor"],
             body: None,
             answers: &[(200, "ParkedPage", "Each with the first event that failed, and why")],
             codes: &[],
@@ -50,8 +49,8 @@ pub(crate) const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
-        path: "/api/v1/parked/{consumer}/{key}",
-        name: "parked.get",
+        path: "/api/v1/dlq/{consumer}/{key}",
+        name: "dlq.get",
         role: Role::Operator,
         keyed: false,
         run: |api, call| Box::pin(async move { get(&api, &call).await }),
@@ -64,24 +63,39 @@ pub(crate) const ROUTES: &[Route] = &[
         },
     },
     Route {
-        method: "POST",
-        path: "/api/v1/parked/{consumer}/{key}/retry",
-        name: "parked.retry",
+        method: "GET",
+        path: "/api/v1/dlq/{consumer}/{key}/dry-run",
+        name: "dlq.dry-run",
         role: Role::Operator,
         keyed: false,
-        run: |api, call| Box::pin(async move { settle(&api, &call, Verb::Retry).await }),
+        run: |api, call| Box::pin(async move { dry_run(&api, &call).await }),
+        doc: Doc {
+            summary: "What a replay of a parked key would come to; nothing is changed",
+            query: &[],
+            body: None,
+            answers: &[(200, "ParkedSettled", "What would be taken in, and what would be left")],
+            codes: &["PARKED_UNKNOWN", "CONSUMER_STOPPED", "READ_FAILED", "UNANSWERED"],
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/dlq/{consumer}/{key}/replay",
+        name: "dlq.replay",
+        role: Role::Operator,
+        keyed: false,
+        run: |api, call| Box::pin(async move { settle(&api, &call, Verb::Replay).await }),
         doc: Doc {
             summary: "Take the events of a parked key in, in their order",
             query: &[],
-            body: Some(("SettleParked", RETRY)),
+            body: Some(("SettleParked", REPLAY)),
             answers: &[(200, "ParkedSettled", "What was taken in, and what is left")],
             codes: SETTLING,
         },
     },
     Route {
         method: "POST",
-        path: "/api/v1/parked/{consumer}/{key}/discard",
-        name: "parked.discard",
+        path: "/api/v1/dlq/{consumer}/{key}/discard",
+        name: "dlq.discard",
         role: Role::Operator,
         keyed: false,
         run: |api, call| Box::pin(async move { settle(&api, &call, Verb::Discard).await }),
@@ -95,7 +109,7 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-/// What a retry or a discard can be refused with.
+/// What a replay or a discard can be refused with.
 const SETTLING: &[&str] = &[
     "PARKED_UNKNOWN",
     "CONSUMER_STOPPED",
@@ -138,13 +152,35 @@ struct Page<'a> {
 #[derive(Serialize)]
 struct KeyOut<'a> {
     parked: ParkedOut<'a>,
-    events: Vec<EventOut>,
+    events: Vec<EventOut<'a>>,
 }
 
 #[derive(Serialize)]
-struct EventOut {
+#[serde(rename_all = "camelCase")]
+struct EventOut<'a> {
     seq: i64,
     at: At,
+    topic: &'a str,
+    version: i64,
+    correlation_id: Option<&'a str>,
+    /// What it says; none: it cannot be read.
+    says: Option<String>,
+    payload: String,
+}
+
+impl<'a> EventOut<'a> {
+    fn of(letter: &'a Letter) -> Self {
+        let Letter { seq, at, topic, version, correlation, payload } = letter;
+        Self {
+            seq: *seq,
+            at: At(*at),
+            topic,
+            version: *version,
+            correlation_id: correlation.as_deref(),
+            says: Fact::decode(payload).ok().map(|fact| format!("{fact:?}")),
+            payload: hex(payload),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -158,7 +194,7 @@ struct SettledOut<'a> {
 impl<'a> ParkedOut<'a> {
     fn of(parked: &'a Parked) -> Self {
         Self {
-            consumer: CONSUMER,
+            consumer: consumer::name(parked.consumer),
             key: shown(&parked.topic, parked.key),
             topic: &parked.topic,
             seq: parked.seq,
@@ -191,31 +227,49 @@ fn unknown() -> Problem {
     Problem::of(Own::ParkedUnknown, "no such key is parked by this consumer")
 }
 
-/// The key that the path names.
-fn key(call: &Call) -> Result<i64, Problem> {
-    let of_consumer = (call.param() == CONSUMER).then(|| call.param_at(1));
-    of_consumer.and_then(number).ok_or_else(unknown)
+/// The consumer and the key that the path names.
+fn place(call: &Call) -> Result<(i64, i64), Problem> {
+    let consumer = consumer::number(call.param()).ok_or_else(unknown)?;
+    Ok((consumer, number(call.param_at(1)).ok_or_else(unknown)?))
+}
+
+/// A cursor: consumer and key.
+fn cursor(text: &str) -> Option<(i64, i64)> {
+    let (consumer, key) = text.split_once('.')?;
+    Some((consumer.parse().ok()?, key.parse().ok()?))
 }
 
 async fn list_all(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
-    let (limit, after) = (query.limit()?, query.cursor(|text| text.parse::<i64>().ok())?);
-    let found = api.read(move |queries| queries.parked(after, limit + 1)).await?;
+    let (limit, after) = (query.limit()?, query.cursor(cursor)?);
+    let of = |name: &str| {
+        let unknown = || query.bad("consumer", "must be the name of a consumer".to_owned());
+        consumer::number(name).ok_or_else(unknown)
+    };
+    let only = query.get("consumer").map(of).transpose()?;
+    let found = api.read(move |queries| queries.parked(only, after, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     Ok(Reply::ok(&Page {
         items: found[..page].iter().map(ParkedOut::of).collect(),
-        next_cursor: last.map(|parked| parked.key.to_string()),
+        next_cursor: last.map(|parked| format!("{}.{}", parked.consumer, parked.key)),
     }))
 }
 
+async fn find(api: &Arc<Api>, call: &Call, events: u32) -> Result<ParkedKey, Problem> {
+    let (consumer, key) = place(call)?;
+    let found = api.read(move |queries| queries.parked_key(consumer, key, events)).await?;
+    found.ok_or_else(unknown)
+}
+
 async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
-    let key = key(call)?;
-    let found = api.read(move |queries| queries.parked_key(key, SHOWN)).await?;
-    let ParkedKey { parked, events } = found.ok_or_else(unknown)?;
-    let event = |(seq, at)| EventOut { seq, at: At(at) };
-    let events = events.into_iter().map(event).collect();
+    let ParkedKey { parked, events } = find(api, call, SHOWN).await?;
+    let events = events.iter().map(EventOut::of).collect();
     Ok(Reply::ok(&KeyOut { parked: ParkedOut::of(&parked), events }))
+}
+
+async fn dry_run(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    Ok(told(&ask(api, place(call)?, Verb::DryRun).await?))
 }
 
 async fn settle(api: &Arc<Api>, call: &Call, verb: Verb) -> Result<Reply, Problem> {
@@ -224,36 +278,35 @@ async fn settle(api: &Arc<Api>, call: &Call, verb: Verb) -> Result<Reply, Proble
     if why.is_empty() {
         return Err(Problem::field("reason", "must say why"));
     }
-    let key = key(call)?;
-    let found = api.read(move |queries| queries.parked_key(key, 1)).await?;
-    let ParkedKey { parked, .. } = found.ok_or_else(unknown)?;
+    let ParkedKey { parked, .. } = find(api, call, 1).await?;
     let before = serde_json::to_value(ParkedOut::of(&parked)).unwrap_or_default();
-    let verdict = match verb {
-        Verb::Retry => "RETRY",
-        Verb::Discard => "DISCARD",
-    };
+    let verdict = if verb == Verb::Discard { "DISCARD" } else { "REPLAY" };
     let after = json!({ "verdict": verdict, "seq": parked.seq });
     let (before, after) = (Some(before.to_string()), Some(after.to_string()));
     let note = jangbu_engine::desk::Command::Note { before, after };
     api.at_the_desk(call, note, &why).await?;
-    let Settled { taken, skipped, left } = ask(api, key, verb).await?;
-    let left = left.as_ref().map(ParkedOut::of);
-    Ok(Reply::ok(&SettledOut { taken, skipped, left }))
+    Ok(told(&ask(api, (parked.consumer, parked.key), verb).await?))
 }
 
-async fn ask(api: &Api, key: i64, verb: Verb) -> Result<Settled, Problem> {
+fn told(settled: &Settled) -> Reply {
+    let Settled { taken, skipped, left } = settled;
+    let left = left.as_ref().map(ParkedOut::of);
+    Reply::ok(&SettledOut { taken: *taken, skipped: *skipped, left })
+}
+
+async fn ask(api: &Api, (consumer, key): (i64, i64), verb: Verb) -> Result<Settled, Problem> {
     let (tell, told) = oneshot::channel();
-    api.consumer.settle(key, verb, Box::new(move |settled| drop(tell.send(settled))));
+    api.consumer.settle(consumer, key, verb, Box::new(move |settled| drop(tell.send(settled))));
     let told = tokio::time::timeout(api.settings.request, told).await;
     match told {
         Ok(Ok(Ok(settled))) => Ok(settled),
         Ok(Ok(Err(Unsettled::Unknown))) => Err(unknown()),
         Ok(Ok(Err(Unsettled::Failed(fault)))) => {
             tracing::warn!(%fault, "a parked key could not be settled");
-            Err(Problem::of(Own::ReadFailed, "the store of the projections did not take it"))
+            Err(Problem::of(Own::ReadFailed, "the store of the consumers did not take it"))
         }
         Ok(Ok(Err(Unsettled::Stopped)) | Err(_)) => {
-            Err(Problem::of(Own::ConsumerStopped, "the projections stand still; the log says why"))
+            Err(Problem::of(Own::ConsumerStopped, "the consumer stands still; the log says why"))
         }
         Err(_) => Err(Problem::of(Own::Unanswered, "it goes on; look at the key again")),
     }
@@ -267,11 +320,16 @@ pub(crate) fn schemas() -> Value {
     });
     let key = json!({
         "parked": of("Parked"),
-        "events": { "type": "array", "items": object(&json!({ "seq": whole(), "at": time() })) },
+        "events": list("ParkedEvent"),
+    });
+    let says = json!({ "type": ["string", "null"], "description": "Null: it cannot be read." });
+    let event = json!({
+        "seq": whole(), "at": time(), "topic": text(), "version": whole(),
+        "correlationId": nullable("string"), "says": says, "payload": text(),
     });
     let settled = json!({ "taken": whole(), "skipped": nullable("integer"), "left": of("Parked") });
     json!({
-        "Parked": object(&parked), "ParkedPage": page("Parked"), "ParkedKey": object(&key),
+        "Parked": object(&parked), "ParkedEvent": object(&event), "ParkedPage": page("Parked"), "ParkedKey": object(&key),
         "SettleParked": object(&json!({
             "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
         })),

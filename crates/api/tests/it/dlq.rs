@@ -1,4 +1,4 @@
-//! Parked keys: shown, tried again, left out, and audited.
+//! Dead letters: shown, tried out, replayed, left out, and audited.
 
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::port::{Mode, Store, WritePlan};
@@ -43,11 +43,11 @@ fn last(world: &World) -> (i64, i64) {
 }
 
 async fn parked(world: &World) -> Value {
-    world.until("/api/v1/parked", |list| list["items"] != json!([])).await["items"][0].clone()
+    world.until("/api/v1/dlq", |list| list["items"] != json!([])).await["items"][0].clone()
 }
 
 #[tokio::test]
-async fn a_parked_key_is_shown_retried_and_discarded_with_a_reason() {
+async fn a_parked_key_is_shown_tried_out_replayed_and_discarded_with_a_reason() {
     let world = World::new();
     let sku = world.sku("p", 1_000, 5).await;
     let sold = world.place("o", &order(&sku, 1, 1_000, "tok_visa")).await;
@@ -60,27 +60,34 @@ async fn a_parked_key_is_shown_retried_and_discarded_with_a_reason() {
         (&json!("projections"), &json!("order.completed"))
     );
     assert!(one["error"].as_str().unwrap().contains("is damaged"), "{one}");
-    let path = format!("/api/v1/parked/projections/{}", one["key"].as_str().unwrap());
+    let path = format!("/api/v1/dlq/projections/{}", one["key"].as_str().unwrap());
     let shown = world.get(&path).await;
+    assert_eq!(shown.json["events"][0]["says"], Value::Null);
+    assert_eq!((&shown.json["events"][0]["payload"], shown.status), (&json!("ff"), 200));
     assert_eq!((&shown.json["parked"], shown.json["events"].as_array().unwrap().len()), (&one, 1));
     let why = json!({ "reason": "a newer program" });
-    let failed = world.post(&format!("{path}/retry"), "", &why).await;
+    let failed = world.post(&format!("{path}/replay"), "", &why).await;
     assert_eq!(
         (failed.status, &failed.json["taken"], &failed.json["left"]["tries"]),
         (200, &json!(0), &json!(2))
     );
     assert_eq!(
-        world.post(&format!("{path}/retry"), "", &json!({ "reason": "" })).await.field(),
+        world.post(&format!("{path}/replay"), "", &json!({ "reason": "" })).await.field(),
         "reason"
     );
+    let dry = world.get(&format!("{path}/dry-run")).await;
+    assert_eq!((&dry.json["taken"], &dry.json["left"]["tries"]), (&json!(0), &json!(3)));
     put(&world, (seq + 1, key), None);
-    let done = world.post(&format!("{path}/retry"), "", &why).await;
+    let dry = world.get(&format!("{path}/dry-run")).await;
+    assert_eq!(dry.json, json!({ "taken": 1, "skipped": null }));
+    assert_eq!(parked(&world).await["tries"], 2, "a dry run leaves nothing");
+    let other = world.get("/api/v1/dlq?consumer=bestseller").await;
+    assert_eq!(other.json["items"], json!([]));
+    let done = world.post(&format!("{path}/replay"), "", &why).await;
     assert_eq!(done.json, json!({ "taken": 1, "skipped": null }));
-    for path in [
-        path.clone(),
-        "/api/v1/parked/search/1".to_owned(),
-        "/api/v1/parked/projections/x".to_owned(),
-    ] {
+    for path in
+        [path.clone(), "/api/v1/dlq/search/1".to_owned(), "/api/v1/dlq/projections/x".to_owned()]
+    {
         assert_eq!(world.get(&path).await.problem(), (404, "PARKED_UNKNOWN"), "{path}");
     }
     put(&world, (seq + 2, key), Some(&[0xff]));
@@ -90,7 +97,7 @@ async fn a_parked_key_is_shown_retried_and_discarded_with_a_reason() {
     let why = json!({ "reason": "case 4711" });
     let done = world.post(&format!("{path}/discard"), "", &why).await;
     assert_eq!(done.json, json!({ "taken": 0, "skipped": seq + 2 }));
-    assert_eq!(world.get("/api/v1/parked").await.json["items"], json!([]));
+    assert_eq!(world.get("/api/v1/dlq").await.json["items"], json!([]));
     audited(&world).await;
 }
 
@@ -98,8 +105,8 @@ async fn audited(world: &World) {
     let log = world.get("/api/v1/audit?limit=10").await.json;
     let lines: Vec<_> = log["items"].as_array().unwrap().iter().collect();
     let of = |operation: &str| lines.iter().filter(|l| l["operation"] == operation).count();
-    assert_eq!((of("parked.retry"), of("parked.discard")), (2, 1), "{log}");
-    let discard = lines.iter().find(|line| line["operation"] == "parked.discard").unwrap();
+    assert_eq!((of("dlq.replay"), of("dlq.discard")), (2, 1), "{log}");
+    let discard = lines.iter().find(|line| line["operation"] == "dlq.discard").unwrap();
     assert_eq!(discard["why"], "case 4711");
     assert_eq!(discard["after"]["verdict"], "DISCARD");
     assert_eq!(discard["before"]["seq"], discard["after"]["seq"]);

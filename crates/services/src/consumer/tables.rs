@@ -1,0 +1,59 @@
+//! What the store has of every consumer: its places, and what it has parked.
+
+use jangbu_engine::port::{Col, Table};
+
+use super::PROJECTIONS;
+
+/// The last event that a consumer has taken in, of each partition: see [`place_id`].
+pub static OFFSET: Table = Table {
+    rank: 1,
+    name: "offset",
+    key: &["id"],
+    cols: &[Col::int("seq")],
+    versioned: false,
+    due: false,
+    lists: &[],
+    hot: false,
+};
+
+/// Keys whose events cannot be taken in, each with the first of them.
+pub static PARKED: Table = Table {
+    rank: 6,
+    name: "parked",
+    key: &["consumer", "key"],
+    cols: &[
+        Col::int("seq"),
+        Col::int("at"),
+        Col::int("since"),
+        Col::text("topic"),
+        Col::text("error"),
+        Col::int("tries"),
+    ],
+    versioned: false,
+    due: false,
+    lists: &[],
+    hot: false,
+};
+
+/// Every event that waits under a parked key, the first one included.
+pub static PARKED_EVENT: Table = Table {
+    rank: 7,
+    name: "parked_event",
+    key: &["consumer", "key", "seq"],
+    cols: &[Col::int("at")],
+    versioned: false,
+    due: false,
+    lists: &[],
+    hot: false,
+};
+
+/// The key of a place: consumer and partition in one number. The projections' place on the embedded
+/// log is row 0, as it was when they were the only consumer.
+pub const fn place_id(consumer: i64, partition: i32) -> i64 {
+    ((consumer - PROJECTIONS) << 32) | partition as i64
+}
+
+/// The partition behind the key of a place.
+pub(super) fn partition(id: i64) -> i32 {
+    i32::try_from(id & 0xffff_ffff).unwrap_or(i32::MAX)
+}
