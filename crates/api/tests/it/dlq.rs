@@ -43,7 +43,7 @@ fn last(world: &World) -> (i64, i64) {
 }
 
 async fn parked(world: &World) -> Value {
-    world.until("/api/v1/dlq", |list| list["items"] != json!([])).await["items"][0].clone()
+    world.until("/api/v1/dlq?consumer=projections", |list| list["items"] != json!([])).await["items"][0].clone()
 }
 
 #[tokio::test]
@@ -81,8 +81,13 @@ async fn a_parked_key_is_shown_tried_out_replayed_and_discarded_with_a_reason() 
     let dry = world.get(&format!("{path}/dry-run")).await;
     assert_eq!(dry.json, json!({ "taken": 1, "skipped": null }));
     assert_eq!(parked(&world).await["tries"], 2, "a dry run leaves nothing");
-    let other = world.get("/api/v1/dlq?consumer=bestseller").await;
-    assert_eq!(other.json["items"], json!([]));
+    let both = |list: &Value| list["items"].as_array().unwrap().len() == 2;
+    let all = world.until("/api/v1/dlq", both).await;
+    assert_eq!(all["items"][1]["consumer"], "bestseller", "each consumer has parked it for itself");
+    let first = world.get("/api/v1/dlq?limit=1").await.json;
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let next = world.get(&format!("/api/v1/dlq?limit=1&cursor={cursor}")).await.json;
+    assert_eq!((&next["items"][0], &next["nextCursor"]), (&all["items"][1], &Value::Null));
     let done = world.post(&format!("{path}/replay"), "", &why).await;
     assert_eq!(done.json, json!({ "taken": 1, "skipped": null }));
     for path in
@@ -97,7 +102,7 @@ async fn a_parked_key_is_shown_tried_out_replayed_and_discarded_with_a_reason() 
     let why = json!({ "reason": "case 4711" });
     let done = world.post(&format!("{path}/discard"), "", &why).await;
     assert_eq!(done.json, json!({ "taken": 0, "skipped": seq + 2 }));
-    assert_eq!(world.get("/api/v1/dlq").await.json["items"], json!([]));
+    assert_eq!(world.get("/api/v1/dlq?consumer=projections").await.json["items"], json!([]));
     audited(&world).await;
 }
 

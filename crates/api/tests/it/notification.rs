@@ -30,7 +30,7 @@ async fn a_text_is_changed_with_a_reason_and_is_the_one_of_the_audit_log() {
     let path = "/api/v1/notifications/templates/shipped/en";
     let body = |text: &str| json!({ "subject": "On its way", "body": text, "reason": "shorter" });
     let refused = world.put(path, "", &body("{{secret}}")).await;
-    assert_eq!((refused.status, refused.field()), (400, "body"));
+    assert_eq!((refused.status, refused.field()), (422, "body"));
     let unknown = world.put("/api/v1/notifications/templates/shipped/fr", "", &body("x")).await;
     assert_eq!(unknown.problem(), (404, "TEMPLATE_UNKNOWN"));
     let silent = json!({ "subject": "x", "body": "x", "reason": "" });

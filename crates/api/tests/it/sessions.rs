@@ -90,7 +90,8 @@ fn still(world: &World, moving: i64) -> Vec<String> {
 }
 
 /// What every customer may read, since it belongs to none.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
+    "/api/v1/bestsellers",
     "/api/v1/products",
     "/api/v1/products/{id}",
     "/api/v1/categories",

@@ -96,6 +96,7 @@ pub(super) const LEGAL: &[(&str, &str, &str)] = &[
     ("/api/v1/notifications/templates/{kind}/{language}", "/reason", "not text"),
     ("/api/v1/notifications/templates/{kind}/{language}", "/subject", "not text"),
     ("/api/v1/notifications/templates/{kind}/{language}", "/body", "not text"),
+    ("/api/v1/notifications/templates/{kind}/{language}", "/body", "too long"),
     ("/api/v1/ledger/journals", "/reason", "not text"),
     ("/api/v1/ledger/journals", "/postings/0/memo", "not text"),
     ("/api/v1/poison/{id}/retry", "/reason", "not text"),
