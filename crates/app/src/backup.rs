@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::args;
 use crate::config::Config;
+use crate::consumers;
 use crate::exit::{self, Exit, Usage};
 use crate::operate::Client;
 use crate::prove;
@@ -82,7 +83,7 @@ fn restored(from: &Path, data: &Path) -> Result<Manifest> {
     let mut config = Config::load(None, None)?;
     // What is restored is a directory, wherever the shop lives else.
     config.store.url.clear();
-    rebuild::catch_up(&dir, &Stores::of(&dir, &config)?)?;
+    rebuild::catch_up(&dir, &Stores::of(&dir, &config)?, &consumers::running(&config))?;
     Ok(manifest)
 }
 

@@ -218,7 +218,8 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let members = vec![Projections::member(Keep::default()), Bestseller::member()];
         let projections =
-            Running::start(&*truth, Arc::clone(&derived), Terms::alone(clock, None), members).unwrap();
+            Running::start(&*truth, Arc::clone(&derived), Terms::alone(clock, None), members)
+                .unwrap();
         let queries = Arc::new(Queries::new(Arc::clone(&truth), Arc::clone(&derived)));
         while queries.projected().is_err() {
             std::thread::sleep(Duration::from_millis(1)); // its thread is making the file

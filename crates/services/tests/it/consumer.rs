@@ -73,7 +73,8 @@ fn witness(verdict: Verdict, source: Option<Box<dyn Source>>) -> (Member, Arc<Mu
 
 fn start(bench: &Bench, derived: &Memory, members: Vec<Member>) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(Hand::at(START));
-    Running::start(&bench.memory, Arc::new(derived.clone()), Terms::alone(clock, None), members).unwrap()
+    Running::start(&bench.memory, Arc::new(derived.clone()), Terms::alone(clock, None), members)
+        .unwrap()
 }
 
 fn settle(running: &Running, consumer: i64, key: i64, verb: Verb) -> Settled {
