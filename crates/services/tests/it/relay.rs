@@ -9,8 +9,9 @@ use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::port::{Backend, Fault, Mode, WritePlan};
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
+use jangbu_services::consumer::Written;
 use jangbu_services::events::{DEAD, Fact, Record};
-use jangbu_services::projections::{Projections, Written};
+use jangbu_services::projections::Projections;
 use jangbu_services::relay::{
     self, Ack, Bell, Place, Publisher, Relay, Rules, Running, Sent, Step,
 };
