@@ -17,3 +17,4 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+mod two;
