@@ -217,6 +217,10 @@ impl Shop {
     /// Copies the database of the first cell to the new file `to` while it works, and waits for it.
     /// `moment` is run when the copy is what the database is.
     pub fn copy<T: Send + 'static>(&self, to: &Path, moment: Moment<T>) -> Result<Whole<T>, Fault> {
+        if !self.is_writing() {
+            let why = "nothing is written here: the owner of the database makes its copies";
+            return Err(Fault::Transient(why.to_owned()));
+        }
         let (tell, told) = channel();
         self.post(Box::new(Copy::new(to, moment, tell)));
         loop {

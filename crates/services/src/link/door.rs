@@ -44,23 +44,28 @@ pub(crate) struct Door {
     stats: Arc<Stats>,
     /// Open while the cell is this process': the slots of its followers.
     open: RwLock<Option<Mutex<Slots>>>,
+    /// The slots of the last time that it was open.
+    before: Mutex<Option<Slots>>,
     lines: Mutex<Vec<Arc<Line>>>,
 }
 
 impl Door {
     pub(super) fn new(mailbox: Arc<Mailbox>, clock: Arc<dyn Clock>, stats: Arc<Stats>) -> Self {
-        Self { mailbox, clock, stats, open: RwLock::default(), lines: Mutex::default() }
+        let (open, before, lines) = (RwLock::default(), Mutex::default(), Mutex::default());
+        Self { mailbox, clock, stats, open, before, lines }
     }
 
     /// The cell is this process' as of `epoch`.
     pub(super) fn open(&self, epoch: i64) {
-        *self.open.write() = Some(Mutex::new(Slots::new(epoch)));
+        let before = self.before.lock().take();
+        let slots = before.map_or_else(|| Slots::new(epoch), |slots| slots.again(epoch));
+        *self.open.write() = Some(Mutex::new(slots));
     }
 
     /// It is not any more. Nothing that comes from here on goes into the mailbox, what is there
     /// goes back, and followers are told to look for the new owner.
     pub(super) fn close(&self) {
-        *self.open.write() = None;
+        *self.before.lock() = self.open.write().take().map(Mutex::into_inner);
         self.mailbox.send_back();
         for line in self.lines.lock().iter() {
             line.change(|queue| queue.leaving = true);

@@ -45,6 +45,13 @@ impl Slots {
         Self { owner: owner(epoch), next: 1, taken: BTreeSet::new() }
     }
 
+    /// Those of the owner of `epoch`, after these. If it is the same one again, its followers have
+    /// not come back yet, and what they have is given to nobody else soon.
+    pub(super) fn again(self, epoch: i64) -> Self {
+        let next = if self.owner == owner(epoch) { self.next } else { 1 };
+        Self { next, ..Self::new(epoch) }
+    }
+
     /// A slot for a follower that has `known`: the same, if it is from here and free; otherwise the
     /// one that was free for longest. None: there are 62 followers.
     pub(super) fn take(&mut self, known: u16) -> Option<u16> {
@@ -98,5 +105,8 @@ mod tests {
         slots.give_back(first);
         assert_ne!(slots.take(first + 64), Some(first), "a stranger");
         assert_ne!(slots.take(first + 64), Some(first), "another one");
+        let mut again = slots.again(3);
+        assert_ne!(again.take(0), Some(first), "its follower may come again");
+        assert_eq!(again.again(4).take(0), Some(owner(4) + 1));
     }
 }

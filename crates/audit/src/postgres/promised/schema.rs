@@ -114,7 +114,11 @@ pub(super) const PROMISED: &[Promise] = &[
             "CHECK ((state <> ALL (ARRAY[3, 4, 5, 6, 8])) OR (((discount + points_paid) + points_earned) <= total))",
         ],
     },
-    Promise { table: "outbox", nullable: &["correlation"], constraints: &["PRIMARY KEY (seq)"] },
+    Promise {
+        table: "outbox",
+        nullable: &["correlation", "trace"],
+        constraints: &["PRIMARY KEY (seq)"],
+    },
     Promise {
         table: "payment",
         nullable: &["order_id", "psp_ref", "reason", "sent_at", "deadline", "next_at", "points_of"],
