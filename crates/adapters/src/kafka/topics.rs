@@ -51,19 +51,20 @@ fn partitions(metadata: &Metadata, name: &str) -> usize {
 fn create(names: &[&str], settings: &Settings, patience: Duration) -> Result<(), String> {
     let admin: AdminClient<DefaultClientContext> =
         settings.client().create().map_err(|error| error.to_string())?;
-    let topic = |name: &&str| {
-        let replication = TopicReplication::Fixed(settings.replication);
-        let topic = NewTopic::new(name, settings.partitions, replication);
-        // With three replicas one of them may be away.
-        if settings.replication > 2 { topic.set("min.insync.replicas", "2") } else { topic }
-    };
-    let topics: Vec<_> = names.iter().map(topic).collect();
+    let topics: Vec<_> = names.iter().map(|name| topic(name, settings)).collect();
     let options = AdminOptions::new().request_timeout(Some(patience));
     let made = wait(admin.create_topics(&topics, &options)).map_err(|error| error.to_string())?;
     let refused = made.into_iter().filter_map(Result::err);
     let refused = refused.filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists);
     let refused: Vec<_> = refused.map(|(name, code)| format!("{name}: {code}")).collect();
     if refused.is_empty() { Ok(()) } else { Err(format!("no topics: {}", refused.join(", "))) }
+}
+
+fn topic<'a>(name: &'a str, settings: &Settings) -> NewTopic<'a> {
+    let replication = TopicReplication::Fixed(settings.replication);
+    let topic = NewTopic::new(name, settings.partitions, replication);
+    // With three replicas one of them may be away.
+    if settings.replication > 2 { topic.set("min.insync.replicas", "2") } else { topic }
 }
 
 struct Unpark(Thread);
