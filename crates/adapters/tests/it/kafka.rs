@@ -13,6 +13,7 @@ use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::{Backend, By, Mode, Read, WritePlan};
 use jangbu_engine::role::{Role, Standing};
 use jangbu_kernel::time::Span;
+use jangbu_services::consumer::Running as Projecting;
 use jangbu_services::events::{DEAD, Fact, PUBLISHED, Record, Row, Taken};
 use jangbu_services::projections::Projections;
 use jangbu_services::relay::{Bell, Place, Publisher, Relay, Rules, Running};
@@ -88,7 +89,7 @@ pub(crate) struct AtWork {
     pub(crate) relay: Running,
     pub(crate) place: Arc<Place>,
     bell: Arc<Bell>,
-    projections: Projections,
+    projections: Projecting,
 }
 
 impl AtWork {
