@@ -5,6 +5,8 @@ mod backup;
 mod catalog;
 mod charges;
 mod cli;
+#[path = "../../../otlp/tests/it/collector.rs"]
+mod collector;
 mod crash;
 mod desk;
 mod disk;
@@ -17,3 +19,4 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+mod traces;
