@@ -35,7 +35,7 @@ async fn a_sampled_request_becomes_a_part_of_its_trace() {
     let (world, spans) = traced(0);
     let headers =
         [("traceparent", CAME), ("tracestate", "a=1, b@c=2"), ("x-correlation-id", "c-1")];
-    for (path, status) in [("/livez", 200), ("/api/v1/products/x", 404), ("/api/v1/products", 200)]
+    for (path, status) in [("/livez", 200), ("/api/v1/products/x", 422), ("/api/v1/products", 200)]
     {
         let answer = ask(&world, path, &headers).await;
         let (came, own) = (Trace::parse(CAME).unwrap(), Trace::parse(answer.header("traceparent")));
