@@ -8,8 +8,9 @@ use super::runner::Runner;
 
 impl Runner {
     /// The same with a tracer.
-    pub(super) fn with_tracer(self, tracer: Tracing) -> Self {
-        Self { tracer, ..self }
+    pub(super) fn with_tracer(mut self, tracer: Tracing) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// These events (each with the span that it is below) were taken in by one commit.
