@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_engine::mailbox::Why;
+use jangbu_engine::trace::shown;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -69,7 +70,8 @@ async fn prove(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let Nothing {} = call.json()?;
     // The books can be proved, and must be, also when nothing can be written any more.
     if let Err(problem) = api.note(call, None, None).await {
-        tracing::warn!(code = problem.code, who = &*call.caller.name, "a proof is not audited");
+        let (code, correlation, trace) = (problem.code, &*call.correlation, shown(call.trace));
+        tracing::warn!(code, correlation, trace, "a proof is not audited");
     }
     let prove = Arc::clone(&api.prove);
     match tokio::task::spawn_blocking(move || prove()).await {
@@ -88,7 +90,8 @@ async fn read_only(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let state = |on: bool| json!({ "readOnly": on });
     let was = api.shop.read_only().is_some();
     api.note(call, Some(&state(was)), Some(&state(on))).await?;
-    tracing::warn!(on, correlation = &*call.correlation, "an operator sets read-only");
+    let (correlation, trace) = (&*call.correlation, shown(call.trace));
+    tracing::warn!(on, correlation, trace, "an operator sets read-only");
     api.shop.set_read_only(on);
     Ok(Reply::ok(&ReadOnlyOut { read_only: api.shop.read_only().is_some() }))
 }

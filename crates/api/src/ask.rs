@@ -1,7 +1,6 @@
 //! Sending a command and waiting for its commit.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jangbu_engine::mailbox::Answer;
@@ -28,7 +27,7 @@ pub(crate) struct Asked<R> {
 pub(crate) fn envelope(call: &Call, to: UnitId, body: impl Payload, canon: Canon) -> Envelope {
     let mut envelope = Envelope::new(to, Origin::Client, body);
     envelope.key = Some(Box::new(idempotency::key(&call.caller, call.name, call.key(), canon)));
-    envelope.correlation = Some(Arc::clone(&call.correlation));
+    call.mark(&mut envelope);
     envelope.bytes = 256 + call.length();
     if call.operates {
         return operated(envelope, call, "");

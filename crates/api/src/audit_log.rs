@@ -122,7 +122,7 @@ impl Api {
         why: &str,
     ) -> Result<desk::Reply, Problem> {
         let mut envelope = Envelope::new(desk::UNIT, Origin::Client, command);
-        envelope.correlation = Some(Arc::clone(&call.correlation));
+        call.mark(&mut envelope);
         envelope.lane = Lane::Checkout;
         let asked = self.ask_soon::<desk::Reply>(operated(envelope, call, why)).await?;
         Ok(asked.reply)

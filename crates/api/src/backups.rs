@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jangbu_engine::trace::shown;
 use jangbu_services::backup::{Backups, Error, Known};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -130,7 +131,8 @@ async fn begin(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     })?;
     // A backup is wanted most when nothing can be written any more.
     if let Err(problem) = api.note(call, None, Some(&json!({ "name": name }))).await {
-        tracing::warn!(code = problem.code, who = &*call.caller.name, "a backup is not audited");
+        let (code, correlation, trace) = (problem.code, &*call.correlation, shown(call.trace));
+        tracing::warn!(code, correlation, trace, "a backup is not audited");
     }
     let directory = api.backups.path(&name).display().to_string();
     Ok(Reply::json(202, &Begun { name: &name, directory }))

@@ -11,6 +11,7 @@ use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE}
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
+use jangbu_kernel::{Envelope, Trace};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// Goes through everything that follows.
     pub(crate) correlation: Arc<str>,
+    /// So does this, if the request is traced.
+    pub(crate) trace: Option<Trace>,
     /// The endpoint is for operators: what it writes is audited.
     pub(crate) operates: bool,
     /// When the request arrived.
@@ -55,14 +58,23 @@ pub(crate) struct Call {
     known: &'static [&'static str],
 }
 
+/// What is known of a request before it is admitted.
+#[derive(Debug)]
+pub(crate) struct Came {
+    pub(crate) correlation: Arc<str>,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) started: Instant,
+}
+
 impl Call {
     /// Admits a request, in this order: who, which key, what.
     pub(crate) async fn admit(
         api: &Api,
         route: &'static Route,
         (mut parts, body): (Parts, Body),
-        (correlation, started, permit): (Arc<str>, Instant, Permit),
+        (came, permit): (Came, Permit),
     ) -> Result<Self, Problem> {
+        let Came { correlation, trace, started } = came;
         let claim = Claim::read(&api.door(), &parts, route)?;
         let key = if route.keyed {
             idempotency::header(parts.headers.get(KEY).map(HeaderValue::as_bytes))?
@@ -89,6 +101,7 @@ impl Call {
             caller,
             operates: route.role == Role::Operator,
             correlation,
+            trace,
             started,
             respond_async: wants_async(&parts.headers),
             html: route.method == "GET" && wants_html(&parts.headers),
@@ -104,6 +117,12 @@ impl Call {
             call.query()?;
         }
         Ok(call)
+    }
+
+    /// Lets a command carry on what goes through everything that follows from this request.
+    pub(crate) fn mark(&self, envelope: &mut Envelope) {
+        envelope.correlation = Some(Arc::clone(&self.correlation));
+        envelope.trace = self.trace;
     }
 
     /// The header `X-Reason`, or nothing.

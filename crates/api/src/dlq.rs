@@ -302,8 +302,8 @@ async fn ask(api: &Api, (consumer, key): (i64, i64), verb: Verb) -> Result<Settl
         Ok(Ok(Ok(settled))) => Ok(settled),
         Ok(Ok(Err(Unsettled::Unknown))) => Err(unknown()),
         Ok(Ok(Err(Unsettled::Failed(fault)))) => {
-            tracing::warn!(%fault, "a parked key could not be settled");
-            Err(Problem::of(Own::ReadFailed, "the store of the consumers did not take it"))
+            let detail = "the store of the consumers did not take it";
+            Err(Problem::of(Own::ReadFailed, detail).because(fault))
         }
         Ok(Ok(Err(Unsettled::Stopped)) | Err(_)) => {
             Err(Problem::of(Own::ConsumerStopped, "the consumer stands still; the log says why"))

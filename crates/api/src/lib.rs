@@ -15,6 +15,7 @@
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
 //! | `net`, `limits`, `admission` | connections; rates by key, user and address; who is let in |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
+//! | `trace`, `log` | the trace of a request; its line of the log |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
 //! | `user` | users: register, log in, change |
 //! | `charge` | payments without an order, for merchants |
@@ -53,6 +54,7 @@ mod inventory;
 mod journal;
 mod ledger;
 mod limits;
+mod log;
 mod merchant;
 mod metrics;
 mod money;
@@ -72,6 +74,7 @@ mod schemas;
 mod sentence;
 mod serve;
 mod text;
+mod trace;
 mod user;
 mod wait;
 
@@ -105,6 +108,7 @@ use auth::{Directory, Door, Passwords, Sessions};
 use codes::Own;
 use gate::Gate;
 use limits::Limits;
+use log::Log;
 use metrics::Counts;
 use problem::Problem;
 use repeats::Repeats;
@@ -137,6 +141,8 @@ pub struct Settings {
     pub rates: Rates,
     /// Who is let in when there is too much of everything.
     pub admission: AdmissionRules,
+    /// One success out of so many has a line of the log; 0: none but those that are traced.
+    pub log_every: u64,
 }
 
 impl Default for Settings {
@@ -153,6 +159,7 @@ impl Default for Settings {
             passwords: PasswordCost::default(),
             unsigned_payments: false,
             nonces: 1_000_000,
+            log_every: 100,
         }
     }
 }
@@ -215,6 +222,7 @@ pub struct Api {
     closed: coupon::Closed,
     repeats: Repeats,
     counts: Counts,
+    log: Log,
     started: Time,
     connections: net::Seen,
     limits: Limits,
@@ -240,6 +248,7 @@ impl Api {
         gate.listen();
         let (counts, repeats, started) = (Counts::new(), Repeats::default(), shop.now());
         let journals = Arc::new(Semaphore::new(journal::AT_ONCE));
+        let log = Log::new(settings.log_every, Instant::now());
         Arc::new(Self {
             passwords: Passwords::new(settings.passwords),
             strangers: user::Strangers::default(),
@@ -264,6 +273,7 @@ impl Api {
             closed: coupon::Closed::default(),
             repeats,
             counts,
+            log,
             started,
             journals,
         })
@@ -305,8 +315,8 @@ impl Api {
         match tokio::task::spawn_blocking(move || read(&queries)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(fault)) => {
-                tracing::warn!(%fault, "a read failed");
-                Err(Problem::of(Own::ReadFailed, "nothing was changed; try again"))
+                let problem = Problem::of(Own::ReadFailed, "nothing was changed; try again");
+                Err(problem.because(fault))
             }
             Err(_) => Err(Problem::of(Own::Internal, "a row cannot be read; run `jangbu prove`")),
         }

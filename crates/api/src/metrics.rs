@@ -11,6 +11,7 @@ use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
 use jangbu_engine::keep::Kept;
+use jangbu_engine::trace::SpanCounts;
 use jangbu_services::backup::Counted;
 use jangbu_services::consumer::{self, Handle};
 use jangbu_services::lag::{LagSnapshot, Progress};
@@ -97,6 +98,9 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
     for (name, refused) in api.limits.refused() {
         page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);
     }
+    if let Some(tracer) = api.shop.tracer() {
+        spans(&mut page, tracer.counts());
+    }
     Ok(Reply::text(page.0))
 }
 
@@ -123,6 +127,17 @@ fn link(page: &mut Page, api: &Api) {
     ] {
         page.counter(&format!("jangbu_link_{name}_total"), help, value);
     }
+}
+
+/// What became of the spans of traced requests.
+fn spans(page: &mut Page, counts: SpanCounts) {
+    let SpanCounts { recorded, dropped, exported, lost } = counts;
+    page.counter("jangbu_spans_recorded_total", "Spans that were recorded.", recorded);
+    let help = "Spans dropped because the queue was full.";
+    page.counter("jangbu_spans_dropped_total", help, dropped);
+    page.counter("jangbu_spans_exported_total", "Spans that the collector has.", exported);
+    let help = "Spans given up because the collector could not be reached.";
+    page.counter("jangbu_spans_lost_total", help, lost);
 }
 
 /// What is trimmed and purged, what waits for it, and what long work costs the owner.

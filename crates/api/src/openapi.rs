@@ -161,6 +161,7 @@ fn parameters_of(route: &Route) -> Value {
         found.push(json!({ "$ref": "#/components/parameters/Prefer" }));
     }
     found.push(json!({ "$ref": "#/components/parameters/CorrelationId" }));
+    found.push(json!({ "$ref": "#/components/parameters/TraceParent" }));
     Value::Array(found)
 }
 
@@ -248,6 +249,12 @@ fn parameters() -> Value {
             "description": "Goes through everything that follows, and comes back with the answer.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" },
         },
+        "TraceParent": {
+            "name": "traceparent", "in": "header", "required": false,
+            "description": "W3C Trace Context: the request becomes a part of that trace.",
+            "schema": { "type": "string" },
+            "example": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        },
         "Prefer": {
             "name": "Prefer", "in": "header", "required": false,
             "description": "`respond-async`: do not wait for the outcome.",
@@ -289,7 +296,10 @@ fn responses(route: &Route) -> Value {
 fn headers(route: &Route, status: u16) -> Value {
     let text =
         |description: &str| json!({ "description": description, "schema": { "type": "string" } });
-    let mut headers = json!({ "X-Correlation-ID": text("As sent, or made here") });
+    let mut headers = json!({
+        "X-Correlation-ID": text("As sent, or made here"),
+        "traceparent": text("The span of this request, if it is traced"),
+    });
     if route.keyed || route.may_be_keyed() {
         headers["Idempotency-Replayed"] = text("`true` when an earlier request did it");
     }

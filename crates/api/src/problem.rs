@@ -1,6 +1,7 @@
 //! What goes wrong, as `application/problem+json`.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub(crate) struct What {
     pub(crate) reused: Option<Box<Reused>>,
     /// The answer as it was made beforehand.
     pub(crate) ready: Option<Arc<Refusal>>,
+    /// What went wrong inside: for the log alone.
+    pub(crate) cause: Option<Box<str>>,
 }
 
 impl Deref for Problem {
@@ -81,6 +84,7 @@ impl Problem {
             after: None,
             reused: None,
             ready: None,
+            cause: None,
         }))
     }
 
@@ -89,6 +93,12 @@ impl Problem {
         let mut problem = Self::coded(refusal.code(), "");
         problem.ready = Some(refusal);
         problem
+    }
+
+    /// Says in the log, and nowhere else, what went wrong.
+    pub(crate) fn because(mut self, cause: impl Display) -> Self {
+        self.cause = Some(cause.to_string().into());
+        self
     }
 
     /// Names a field.

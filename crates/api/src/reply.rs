@@ -158,16 +158,19 @@ fn bare(
     response
 }
 
-/// The HTTP answer, with the correlation id on it whatever it is.
-pub(crate) fn respond(correlation: &str, result: Result<Reply, Problem>) -> Response {
-    let mut response = match result {
-        Ok(reply) => reply.render(),
-        Err(problem) => refuse(correlation, &problem),
+/// The HTTP answer, with the correlation id on it whatever it is; and the problem that it tells.
+pub(crate) fn respond(
+    correlation: &str,
+    result: Result<Reply, Problem>,
+) -> (Response, Option<Problem>) {
+    let (mut response, problem) = match result {
+        Ok(reply) => (reply.render(), None),
+        Err(problem) => (refuse(correlation, &problem), Some(problem)),
     };
     if let Ok(id) = HeaderValue::from_str(correlation) {
         response.headers_mut().insert(CORRELATION, id);
     }
-    response
+    (response, problem)
 }
 
 fn refuse(correlation: &str, problem: &Problem) -> Response {
@@ -175,11 +178,6 @@ fn refuse(correlation: &str, problem: &Problem) -> Response {
         return ready.answer(correlation);
     }
     let row = row_of(problem.code);
-    if row.status == 500 {
-        tracing::error!(code = problem.code, correlation, detail = %problem.detail, "failed");
-    } else {
-        tracing::debug!(code = problem.code, correlation, detail = %problem.detail, "refused");
-    }
     let body = problem.render(correlation).into();
     let mut response = bare(row.status, body, PROBLEM, problem.timing, problem.replayed);
     let headers = response.headers_mut();

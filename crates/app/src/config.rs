@@ -6,6 +6,7 @@ mod keeping;
 mod link;
 mod notification;
 mod sharing;
+mod spans;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,7 +16,6 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use jangbu_api::{Network, Rate};
 use serde::Deserialize;
 use toml::{Table, Value};
-use tracing::level_filters::LevelFilter;
 
 use gateway::Gateway;
 use kafka::Kafka;
@@ -24,6 +24,7 @@ use link::Link;
 pub(crate) use notification::Channels;
 use notification::Notification;
 use sharing::{Cache, Redis};
+use spans::{Log, Tracing};
 
 /// The default settings with their explanations: `jangbu default-config`.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -36,6 +37,7 @@ const PREFIX: &str = "JANGBU__";
 pub(crate) struct Config {
     pub server: Server,
     pub log: Log,
+    pub tracing: Tracing,
     pub store: Store,
     pub limits: Limits,
     pub connections: Connections,
@@ -63,19 +65,6 @@ pub(crate) struct Server {
     pub queue_ms: u64,
     pub body_bytes: usize,
     pub threads: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Log {
-    pub level: String,
-}
-
-impl Log {
-    pub(crate) fn checked(&self) -> Result<LevelFilter> {
-        let level = self.level.parse();
-        level.map_err(|_| anyhow!("log.level must be error, warn, info, debug, trace or off"))
-    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -219,6 +208,7 @@ impl Config {
             server.listen
         );
         self.log.checked()?;
+        self.tracing.check()?;
         let users = &self.users;
         ensure!(
             (1..=525_600).contains(&users.session_minutes),
@@ -352,6 +342,15 @@ mod tests {
     }
 
     #[test]
+    fn successes_have_lines_as_often_as_requests_are_traced() {
+        let every = |changes: &[_]| with(changes).unwrap().tracing.log_every();
+        assert_eq!(every(&[]), 100);
+        assert_eq!(every(&[("TRACING__SAMPLE", "1")]), 1);
+        assert_eq!(every(&[("TRACING__SAMPLE", "0")]), 0);
+        assert_eq!(every(&[("TRACING__OTLP", "http://127.0.0.1:4318")]), 0);
+    }
+
+    #[test]
     fn unsigned_payments_are_for_loopback_whatever_else_is_allowed() {
         let unsigned = ("PAYMENTS__UNSIGNED", "true");
         for listen in ["127.0.0.1:1", "[::1]:1"] {
@@ -379,6 +378,10 @@ mod tests {
             ("USERS__SESSION_MINUTES", "0", "users.session_minutes"),
             ("USERS__PASSWORD_KIB", "7", "users.password_kib"),
             ("LOG__LEVEL", "loud", "log.level"),
+            ("TRACING__OTLP", "https://there", "tracing.otlp"),
+            ("TRACING__OTLP", "http://", "tracing.otlp"),
+            ("TRACING__SAMPLE", "1.1", "tracing.sample"),
+            ("TRACING__SAMPLE", "-0.1", "tracing.sample"),
             ("CONNECTIONS__MOST", "0", "connections.most"),
             ("CONNECTIONS__HEADER_BYTES", "100", "connections.header_bytes"),
             ("RATES__TRUSTED_PROXIES", "['10.0.0.0/8', 'nobody']", "rates.trusted_proxies"),

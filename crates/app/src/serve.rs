@@ -12,6 +12,8 @@ use jangbu_engine::clock::SystemClock;
 use jangbu_engine::executor::ExecutorLimits;
 use jangbu_engine::keep::{Floor, lowest};
 use jangbu_engine::mailbox;
+use jangbu_engine::trace::{Tracer, Tracing};
+use jangbu_otlp::Exporter;
 use jangbu_services::backup::{Backups, Scheduler, UNFINISHED};
 use jangbu_services::cache::{Cache, Front};
 use jangbu_services::consumer::{Running, Terms};
@@ -48,6 +50,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
     let config = Config::load(args.config.as_deref(), args.listen).map_err(Usage)?;
     let level = config.log.checked()?;
     tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).init();
+    std::panic::set_hook(Box::new(log_panic));
     let dir = DataDir::open(&args.data)?;
     whole(&dir)?;
     let mut builder = match threads(config.server.threads) {
@@ -62,11 +65,33 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit> {
         .build()
         .context("no threads")?;
     let (deliveries, answers) = mpsc::unbounded_channel();
-    let house = House::open(&dir, &config, deliveries)?;
+    let (tracer, exporter) = exporter(&config)?.unzip();
+    let house = House::open(&dir, &config, (deliveries, tracer))?;
     runtime.block_on(house.serve(&config, answers, started))?;
     house.close()?;
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
     drop(runtime);
     Ok(Exit::Fine)
+}
+
+/// A panic is a line of the log as any other. What it was about stands in the line of whoever
+/// caught it.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let text = panic.payload_as_str().unwrap_or("a panic without a text");
+    let place = panic.location().map(tracing::field::display);
+    let thread = std::thread::current();
+    tracing::error!(text, place, thread = thread.name(), "a panic");
+}
+
+/// Where the spans of traced requests go, if anywhere.
+fn exporter(config: &Config) -> Result<Option<(Arc<dyn Tracer>, Exporter)>> {
+    let Some(endpoint) = config.tracing.endpoint() else { return Ok(None) };
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
+    let (endpoint, sample) = (endpoint.to_owned(), config.tracing.per_million());
+    Ok(Some(Exporter::start(jangbu_otlp::Settings { endpoint, sample, key })?))
 }
 
 /// Whether a restore has come to its end here.
@@ -102,7 +127,7 @@ impl House {
     fn open(
         dir: &DataDir,
         config: &Config,
-        deliveries: mpsc::UnboundedSender<Delivery>,
+        (deliveries, tracer): (mpsc::UnboundedSender<Delivery>, Tracing),
     ) -> Result<Self> {
         let files = KeyFiles::of(dir.path());
         let keys = files.open().map_err(Usage)?;
@@ -129,6 +154,7 @@ impl House {
                 rung.ring();
             }),
             sharing: shared(config),
+            tracer: tracer.clone(),
             ..defaults
         };
         let shop = Arc::new(Shop::open(layout)?);
@@ -138,6 +164,7 @@ impl House {
             clock: Arc::new(SystemClock),
             patience: config.retention.derived().parked,
             standing: shop.standing(),
+            tracer,
         };
         let members = consumers::members(config, &channels)?;
         let consumers = Running::start(&*truth, Arc::clone(&derived), terms, members)?;
@@ -281,6 +308,7 @@ fn settings(config: &Config) -> Result<Settings> {
         },
         unsigned_payments: config.payments.unsigned,
         nonces: config.payments.nonces,
+        log_every: config.tracing.log_every(),
         ..Settings::default()
     })
 }

@@ -28,6 +28,7 @@ rules! {
     GAP = "outbox.gap", Lost, "Events are numbered from 1, or from the trimmed head, without gaps.";
     ORDER = "outbox.order", Mismatched, "Events stand in the order of their commits.";
     TOPIC = "outbox.topic", Mismatched, "An event has one of the known topics.";
+    TRACE = "outbox.trace", Mismatched, "The trace of an event is a sampled W3C traceparent, if it has one.";
     MISSING = "event.missing", Lost, "Every change that promises an event has it, unless it may be trimmed.";
     DOUBLED = "event.doubled", Doubled, "No promised event stands twice.";
     INVENTED = "event.invented", Mismatched, "No event tells what its row does not.";
@@ -119,6 +120,19 @@ pub(crate) struct Head {
     horizon: i64,
 }
 
+/// `00-` trace `-` span `-` flags: neither id is zero, and the flag "sampled" is set.
+fn is_sampled(trace: &str) -> bool {
+    let hex = |part: &str, length| {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        part.len() == length && part.bytes().all(digit)
+    };
+    let id = |part: &str, length| hex(part, length) && part.bytes().any(|byte| byte != b'0');
+    let parts: Vec<&str> = trace.split('-').collect();
+    let ["00", trace, span, flags] = parts[..] else { return false };
+    let sampled = flags.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']);
+    id(trace, 32) && id(span, 16) && hex(flags, 2) && sampled
+}
+
 /// By how much the time of an event may be behind that of an earlier one.
 const SLACK: i64 = 3_600_000_000;
 
@@ -178,10 +192,12 @@ impl Outbox {
         let room = usize::try_from(expected).unwrap_or(0).min(50_000_000);
         outbox.events.reserve_exact(room);
         outbox.told.whole = shard.trimmed == 0;
-        let sql =
-            "SELECT seq, commit_no, at, topic, key, version, payload FROM outbox ORDER BY seq";
+        let sql = "SELECT seq, commit_no, at, trace, topic, key, version, payload FROM outbox ORDER BY seq";
         let count = scan(from, book, sql, |cells, book| {
             let (seq, commit, at) = (cells.int()?, cells.int()?, cells.int()?);
+            if let Some(trace) = cells.text_or_null()?.filter(|trace| !is_sampled(trace)) {
+                book.find(TRACE, format!("event {seq}"), format!("is {trace:?}"));
+            }
             let (topic, key, version) = (cells.text()?, cells.int()?, cells.int()?);
             if shard.trimmed > 0 && outbox.last_commit == 0 {
                 outbox.head = Head { commit, horizon: at.saturating_add(SLACK) };

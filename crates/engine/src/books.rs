@@ -11,6 +11,7 @@ mod search;
 mod tables;
 
 use std::hash::Hasher;
+use std::io::Write as _;
 
 use jangbu_kernel::{Correlation, IdemKey, Operator, Time, UnitId};
 use siphasher::sip::SipHasher24;
@@ -199,8 +200,8 @@ impl Books {
         self.save_audited(plan);
         for event in &sink.events {
             self.shard.events += 1;
-            plan.row(&OUTBOX, Mode::Insert)
-                .int(self.shard.events)
+            let mut row = plan.row(&OUTBOX, Mode::Insert);
+            row.int(self.shard.events)
                 .int(self.shard.commits)
                 .int(event.at.0)
                 .text(event.topic)
@@ -208,6 +209,10 @@ impl Books {
                 .int(event.version)
                 .opt_text(event.correlation.as_deref())
                 .blob(&sink.bytes[event.payload.clone()]);
+            match event.trace {
+                Some(trace) => row.text_with(|bytes| drop(write!(bytes, "{trace}"))),
+                None => row.opt_text(None),
+            };
         }
         let shard = &self.shard;
         plan.row(&SHARD, Mode::Update { version: self.before.version })

@@ -21,18 +21,20 @@
 //! | `decide` | decisions: everything before the first write |
 //! | `timers` | due rows become commands |
 //! | `mend` | what happens on a fault; the table is at [`Cell::step`] |
+//! | `spans` | what is told of traced commands |
 //! | `turns` | a slice of long work when its turn has come |
 
 mod decide;
 mod load;
 mod mend;
+mod spans;
 mod timers;
 mod turns;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use jangbu_kernel::{Envelope, Job, Time, UnitId};
+use jangbu_kernel::{Envelope, Job, Time, Trace, UnitId};
 
 use crate::books::Books;
 use crate::chore::Chores;
@@ -40,7 +42,9 @@ use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::mailbox::{Answer, Item, Mailbox, Waiter, Why};
 use crate::port::{CommitError, Fault, Read, Store, WritePlan};
+use crate::trace::Tracing;
 use crate::unit::{Hints, Signal, Sink, Unit};
+use spans::{Phase, Watched};
 use turns::Turns;
 
 pub use mend::Fill;
@@ -94,6 +98,8 @@ struct Done {
     signals: Vec<Signal>,
     jobs: Vec<Job>,
     forward: Vec<Envelope>,
+    /// Nothing, if no command of the batch is traced.
+    watched: Option<Box<Watched>>,
 }
 
 /// The owner's state of one cell. Lives on one thread; time comes in with each step.
@@ -122,6 +128,9 @@ pub struct Cell {
     turns: Turns,
     /// Other processes take over when this one is no longer the owner.
     shared: bool,
+    tracer: Tracing,
+    /// What follows from the root that is being worked on is a child of this span.
+    trace: Option<Trace>,
 }
 
 struct Unsure {
@@ -163,6 +172,8 @@ impl Cell {
             next_probe: Time(0),
             turns: Turns::default(),
             shared: false,
+            tracer: None,
+            trace: None,
         }
     }
 
@@ -178,6 +189,13 @@ impl Cell {
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// The same with a tracer for traced commands.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Tracing) -> Self {
+        self.tracer = tracer;
         self
     }
 
@@ -293,7 +311,7 @@ impl Cell {
         self.far = store.is_far();
         let mut tx = store.begin()?;
         let caught = catch_unwind(AssertUnwindSafe(|| self.decide_all(&mut *tx, batch, now)));
-        let done = match caught {
+        let mut done = match caught {
             Ok(done) => done?,
             Err(panic) => {
                 drop(tx);
@@ -306,8 +324,10 @@ impl Cell {
         let mut watch = Stopwatch::start();
         tx.write(&self.plan)?;
         Counters::add(&self.counters.write_ns, watch.lap());
+        self.phase(Phase::Save, &mut done);
         let committed = tx.commit();
         Counters::add(&self.counters.commit_ns, watch.lap());
+        self.phase(Phase::Commit, &mut done);
         match committed {
             Ok(()) => {}
             Err(CommitError::Failed(fault)) => return Err(Broken::Fault(fault)),
@@ -352,6 +372,9 @@ impl Cell {
 
     fn deliver(&mut self, batch: Vec<Item>, done: Done) {
         let mut watch = Stopwatch::start();
+        if let Some(watched) = done.watched {
+            watched.tell(&batch, self.mailbox.now());
+        }
         let answers = batch.into_iter().zip(done.answers);
         let answers: Vec<_> =
             answers.filter_map(|(item, answer)| Some((item.waiter?, answer?))).collect();

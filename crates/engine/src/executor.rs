@@ -22,6 +22,7 @@
 //! Answers go through one queue: whoever finds it idle empties it into the mailbox, others leave
 //! theirs there. So a mailbox under pressure gets bursts, and answers keep their order.
 
+mod back;
 mod flight;
 #[cfg(test)]
 mod tests;
@@ -35,11 +36,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Correlation, Envelope, Job, Lane, Origin, Payload, Time, UnitId};
+use jangbu_kernel::{Envelope, Job, Payload, Time};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::breaker::{Breaker, BreakerRules, BreakerStats};
 use crate::clock::Clock;
+use crate::trace::{Tracing, shown};
+use back::Back;
 use flight::{Flight, InFlight, Key};
 use ticket::Ticket;
 
@@ -51,9 +54,6 @@ pub const BULKHEAD_FULL: &str = "bulkhead full";
 pub const BREAKER_OPEN: &str = "breaker open";
 /// Why a job was not sent: its deadline had passed.
 pub const TOO_LATE: &str = "deadline passed";
-
-/// What an envelope counts against the mailbox.
-const ENVELOPE_BYTES: usize = 256;
 
 /// Takes the answer of one call. Dropped instead of called, it says that no answer will come.
 pub type Done = Box<dyn FnOnce(Heard) + Send>;
@@ -77,6 +77,11 @@ pub trait Caller: Send + Sync {
     /// open outcome, serves the breaker as a probe.
     fn guarded(&self, _job: &Job) -> bool {
         true
+    }
+
+    /// What a job asks for, for whoever traces it.
+    fn asks(&self, _job: &Job) -> &'static str {
+        "call"
     }
 
     /// Starts the call and returns at once. `done` may be called on any thread, before this
@@ -152,6 +157,7 @@ struct Inner {
     deliver: Deliver,
     clock: Arc<dyn Clock>,
     limits: ExecutorLimits,
+    tracer: Tracing,
     state: Mutex<State>,
     /// Signalled when nothing is in flight and nothing waits for delivery.
     quiet: Condvar,
@@ -189,6 +195,17 @@ impl Executor {
         clock: Arc<dyn Clock>,
         limits: ExecutorLimits,
     ) -> Self {
+        Self::traced(caller, deliver, clock, limits, None)
+    }
+
+    /// The same with a tracer for traced calls.
+    pub fn traced(
+        caller: Arc<dyn Caller>,
+        deliver: Deliver,
+        clock: Arc<dyn Clock>,
+        limits: ExecutorLimits,
+        tracer: Tracing,
+    ) -> Self {
         let state = Mutex::new(State {
             flight: Flight::new(limits.grain),
             breaker: Breaker::new(limits.breaker),
@@ -197,7 +214,8 @@ impl Executor {
             draining: 0,
             stats: ExecutorStats::default(),
         });
-        Self(Arc::new(Inner { caller, deliver, clock, limits, state, quiet: Condvar::new() }))
+        let quiet = Condvar::new();
+        Self(Arc::new(Inner { caller, deliver, clock, limits, tracer, state, quiet }))
     }
 
     /// Starts calls, in order; called after the commit that wrote down their intent.
@@ -205,12 +223,15 @@ impl Executor {
         let inner = &self.0;
         let now = inner.clock.now();
         let mut refused = Vec::new();
-        for job in jobs {
+        for mut job in jobs {
             match inner.admit(&job, now) {
-                Ok(key) => Ticket::launch(inner, key, job),
+                Ok(key) => {
+                    inner.watch(key, &mut job);
+                    Ticket::launch(inner, key, job);
+                }
                 Err(why) => {
                     let body = inner.caller.not_sent(&job, why);
-                    refused.push(envelope((job.to, job.correlation), now, body));
+                    refused.push(Back::of(&job).envelope(now, body));
                 }
             }
         }
@@ -229,21 +250,28 @@ impl Executor {
         }
         let bodies: Vec<_> = due.iter().map(|(_, job)| inner.caller.timed_out(job)).collect();
         let mut state = inner.state.lock();
-        let mut lost = Vec::new();
+        let (mut lost, mut told) = (Vec::new(), Vec::new());
         for ((key, job), body) in due.into_iter().zip(bodies) {
             // An answer that came while this was written down has the first word: then the call is
             // no longer there, and its time is not over after all.
-            if let Some(call) = state.flight.remove(key) {
+            if let Some(mut call) = state.flight.remove(key) {
+                inner.tell(&mut call, now, ("timed out", true));
                 state.breaker.record(now, call.permit, false, now - call.started);
                 state.stats.timed_out += 1;
-                lost.push(envelope((job.to, job.correlation), now, body));
+                lost.push(Back::of(&job).envelope(now, body));
+                told.push(job);
             }
         }
-        let calls = lost.len();
         inner.post(state, lost);
-        if calls > 0 {
-            let caller = inner.caller.name();
-            tracing::warn!(caller, calls, "calls ran out of time: their outcome is open");
+        let caller = inner.caller.name();
+        for Job { correlation, trace, .. } in told {
+            let (correlation, trace) = (correlation.as_deref(), shown(trace));
+            tracing::warn!(
+                caller,
+                correlation,
+                trace,
+                "a call ran out of time: its outcome is open"
+            );
         }
     }
 
@@ -312,48 +340,9 @@ impl Inner {
             Some(false) => state.flight.give_back(key, job),
             Some(true) => {
                 drop(state);
-                self.end_open(key, job);
+                self.end_open(key, &job);
             }
         }
-    }
-
-    fn answered(&self, key: Key, to: (UnitId, Correlation), heard: Heard) {
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        let call = state.flight.remove(key);
-        match call {
-            None => state.stats.late += 1,
-            Some(InFlight { permit, started, .. }) => {
-                let took = now - started;
-                state.breaker.record(now, permit, heard.healthy, took);
-                state.stats.answered += 1;
-                state.stats.unhealthy += u64::from(!heard.healthy);
-                state.stats.answered_us += u64::try_from(took.0).unwrap_or(0);
-            }
-        }
-        self.post(state, [envelope(to, now, heard.answer)]);
-    }
-
-    fn given_up(&self, key: Key) {
-        let mut state = self.state.lock();
-        let Some(call) = state.flight.get_mut(key) else { return };
-        call.given_up = true;
-        // Without its job, it is in the hands of somebody who will see the mark or end it anyway.
-        let Some(job) = call.job.take() else { return };
-        drop(state);
-        self.end_open(key, job);
-    }
-
-    /// No answer will come any more: the outcome is open at once.
-    fn end_open(&self, key: Key, job: Job) {
-        let body = self.caller.timed_out(&job);
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        if let Some(call) = state.flight.remove(key) {
-            state.breaker.record(now, call.permit, false, now - call.started);
-            state.stats.given_up += 1;
-        }
-        self.post(state, [envelope((job.to, job.correlation), now, body)]);
     }
 
     /// Puts answers into the queue, and empties it unless somebody else is at it.
@@ -375,25 +364,5 @@ impl Inner {
         if state.draining > 0 && state.is_quiet() {
             self.quiet.notify_all();
         }
-    }
-}
-
-fn envelope(
-    (to, correlation): (UnitId, Correlation),
-    now: Time,
-    body: Box<dyn Payload>,
-) -> Envelope {
-    Envelope {
-        to,
-        origin: Origin::Event,
-        now,
-        deadline: None,
-        lane: Lane::Checkout,
-        bytes: ENVELOPE_BYTES,
-        key: None,
-        correlation,
-        operator: None,
-        share: None,
-        body,
     }
 }

@@ -18,6 +18,7 @@
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
 //! | [`counters`] | what the loop has done, phase by phase |
+//! | [`mod@trace`] | spans of traced commands: the port, and the bounded queue behind it |
 //! | [`clock`] | the only adapter to the machine's clock |
 
 pub mod books;
@@ -36,4 +37,5 @@ pub mod owner;
 pub mod poison;
 pub mod port;
 pub mod role;
+pub mod trace;
 pub mod unit;

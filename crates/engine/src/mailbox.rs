@@ -87,6 +87,8 @@ pub struct Item {
     linked: bool,
     /// When it came; none: nobody is judged by how long it waited.
     queued: Option<Time>,
+    /// When it came, for whoever traces it.
+    pub(crate) came: Time,
 }
 
 impl std::fmt::Debug for Item {
@@ -109,7 +111,8 @@ impl Item {
 
     /// An item that nobody waits for.
     pub fn alone(envelope: Envelope) -> Self {
-        Self { envelope, waiter: None, inside: true, linked: false, queued: None }
+        let came = envelope.now;
+        Self { envelope, waiter: None, inside: true, linked: false, queued: None, came }
     }
 }
 
@@ -187,7 +190,7 @@ impl Mailbox {
         queues.bytes += envelope.bytes;
         let lane = envelope.lane as usize;
         let (waiter, queued) = (Some(waiter), Some(now));
-        let item = Item { envelope, waiter, inside: false, linked: false, queued };
+        let item = Item { envelope, waiter, inside: false, linked: false, queued, came: now };
         queues.lanes[lane].push(item, self.limits.share());
         self.notify(queues);
     }

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 
 use jangbu_kernel::domain::Ctx;
-use jangbu_kernel::{Correlation, Envelope, Job, Payload, Time, UnitId};
+use jangbu_kernel::{Correlation, Envelope, Job, Payload, Time, Trace, UnitId};
 
 use crate::port::{Fields, Read, Table, WritePlan};
 
@@ -40,6 +40,8 @@ pub struct Outgoing {
     pub version: i64,
     /// The root command's correlation id.
     pub correlation: Correlation,
+    /// What follows from it is a child of this span.
+    pub trace: Option<Trace>,
     /// Where the payload lies in [`Sink::bytes`].
     pub payload: std::ops::Range<usize>,
 }
@@ -80,8 +82,8 @@ impl Sink {
         let from = self.bytes.len();
         write(&mut self.bytes);
         let payload = from..self.bytes.len();
-        let correlation = ctx.correlation.clone();
-        self.events.push(Outgoing { at: ctx.now, topic, key, version, correlation, payload });
+        let (at, correlation, trace) = (ctx.now, ctx.correlation.clone(), ctx.trace);
+        self.events.push(Outgoing { at, topic, key, version, correlation, trace, payload });
     }
 
     /// Forgets everything and keeps the memory.

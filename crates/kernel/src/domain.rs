@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::envelope::{Correlation, Job, Payload, UnitId};
 use crate::time::Time;
+use crate::trace::Trace;
 
 /// A refusal with a stable code that API.md documents.
 pub trait Coded {
@@ -35,6 +36,8 @@ pub struct Ctx {
     pub commit: i64,
     /// The root command's correlation id.
     pub correlation: Correlation,
+    /// What follows is a child of this span, if the root command is traced.
+    pub trace: Option<Trace>,
 }
 
 /// One command for another unit.
@@ -85,8 +88,8 @@ impl<E> Out<E> {
 
     /// Calls the outside after the commit; the answer goes to unit `to`.
     pub fn call(&mut self, to: UnitId, deadline: Time, ctx: &Ctx, body: impl Payload) {
-        let correlation = ctx.correlation.clone();
-        self.calls.push(Job { to, deadline, correlation, body: Box::new(body) });
+        let (correlation, trace) = (ctx.correlation.clone(), ctx.trace);
+        self.calls.push(Job { to, deadline, correlation, trace, body: Box::new(body) });
     }
 
     /// Forgets everything.

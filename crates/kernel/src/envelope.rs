@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
+use crate::trace::Trace;
 
 /// The name of a unit (a domain behind its adapter): `order`, `inventory`, …
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +149,8 @@ pub struct Envelope {
     pub key: Option<Box<IdemKey>>,
     /// Carried through everything that follows.
     pub correlation: Correlation,
+    /// Its place in a trace that is recorded; none for nearly all.
+    pub trace: Option<Trace>,
     /// Set on what an operator asks: it is audited in the commit that carries it out.
     pub operator: Option<Box<Operator>>,
     /// Whose share of a batch it takes, such as a hash of the user or merchant: nobody gets more
@@ -169,6 +172,7 @@ impl Envelope {
             bytes: 256,
             key: None,
             correlation: None,
+            trace: None,
             operator: None,
             share: None,
             body: Box::new(body),
@@ -185,6 +189,8 @@ pub struct Job {
     pub deadline: Time,
     /// Carried through.
     pub correlation: Correlation,
+    /// Carried through; in the hands of the executor's caller it names the call itself.
+    pub trace: Option<Trace>,
     /// What to ask; the executor's caller knows the type.
     pub body: Box<dyn Payload>,
 }

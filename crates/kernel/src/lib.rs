@@ -11,6 +11,7 @@
 //! | [`rows`], [`appends`] | the rows a unit holds in memory: overlay, roll-back, dirty tracking |
 //! | [`domain`] | the contract of a bounded context: want, decide, recall, wake |
 //! | [`envelope`] | a command on its way, and the effects of one |
+//! | [`trace`] | its place in a distributed trace |
 
 pub mod appends;
 mod coded;
@@ -21,6 +22,7 @@ pub mod money;
 pub mod rows;
 pub mod secret;
 pub mod time;
+pub mod trace;
 pub mod words;
 
 pub use appends::Appends;
@@ -36,3 +38,4 @@ pub use secret::Secret;
 #[doc(hidden)]
 pub use serde;
 pub use time::Time;
+pub use trace::{SpanId, Trace, TraceId};

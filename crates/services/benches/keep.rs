@@ -39,7 +39,7 @@ fn fill(store: &mut dyn Store) {
     for seq in 1..=EVENTS {
         let mut row = plan.row(&OUTBOX, Mode::Insert);
         row.int(seq).int(seq / 1_500).int(START + seq * 33).text("order.completed").int(seq << 22);
-        row.int(3).opt_text(Some("0123456789abcdef")).blob(&[7; 60]);
+        row.int(3).opt_text(Some("0123456789abcdef")).blob(&[7; 60]).opt_text(None);
         if seq <= REQUESTS {
             plan.row(&IDEM, Mode::Insert).int(seq.wrapping_mul(0x5851_F42D_4C95_7F2D)).int(seq);
             let mut row = plan.row(&REQUEST, Mode::Insert);

@@ -32,6 +32,7 @@ mod parked;
 mod parking;
 mod runner;
 mod running;
+mod spans;
 mod tables;
 
 use std::borrow::Cow;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 
 use jangbu_engine::clock::Clock;
 use jangbu_engine::port::{Fault, Reader, Store, Tx, WritePlan};
-use jangbu_kernel::Time;
+use jangbu_kernel::{Time, Trace};
 
 pub use begin::begin;
 pub use log::{Log, Tail};
@@ -89,6 +90,8 @@ pub struct Delivered {
     pub version: i64,
     /// What the request was called that caused it.
     pub correlation: Option<String>,
+    /// What is done with it is below this span, if the request is traced.
+    pub trace: Option<Trace>,
     /// A [`Fact`](crate::events::Fact) in postcard. Empty if nobody here wants the topic.
     pub payload: Vec<u8>,
 }

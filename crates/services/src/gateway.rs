@@ -40,6 +40,18 @@ impl Caller for PaymentCaller {
         !matches!(call(job).ask, Ask::Inquire | Ask::InquireRefund(_) | Ask::Fence)
     }
 
+    fn asks(&self, job: &Job) -> &'static str {
+        match call(job).ask {
+            Ask::Charge => "charge",
+            Ask::Authorize => "authorize",
+            Ask::Capture => "capture",
+            Ask::Void => "void",
+            Ask::Refund(_) => "refund",
+            Ask::Inquire | Ask::InquireRefund(_) => "inquire",
+            Ask::Fence => "fence",
+        }
+    }
+
     fn start(&self, job: &Job, done: Done) {
         let call = call(job);
         let (payment, ask) = (call.payment, call.ask);

@@ -138,4 +138,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { version: 2, name: "edges", sql: include_str!("../migrations/0002_edges.sql") },
     Migration { version: 3, name: "shop", sql: include_str!("../migrations/0003_shop.sql") },
+    Migration { version: 4, name: "trace", sql: include_str!("../migrations/0004_trace.sql") },
 ];

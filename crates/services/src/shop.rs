@@ -31,6 +31,7 @@ use jangbu_engine::mailbox::{Limits, Mailbox, Waiter, Why};
 use jangbu_engine::owner::Owner;
 use jangbu_engine::port::{Backend, Fault};
 use jangbu_engine::role::{Role, Standing};
+use jangbu_engine::trace::Tracing;
 use jangbu_kernel::{Envelope, Mint, UnitId};
 use jangbu_psp::Gateway;
 use parking_lot::Mutex;
@@ -71,6 +72,8 @@ pub struct Layout {
     pub deliver: Deliver,
     /// How the stores are shared with other processes; none: they are this one's alone.
     pub sharing: Option<Sharing>,
+    /// Where the spans of traced commands go.
+    pub tracer: Tracing,
 }
 
 impl std::fmt::Debug for Layout {
@@ -95,6 +98,7 @@ impl Layout {
             calls: ExecutorLimits::default(),
             deliver: Arc::new(Delivery::run),
             sharing: None,
+            tracer: None,
         }
     }
 }
@@ -114,6 +118,7 @@ pub struct Shop {
     clock: Arc<dyn Clock>,
     mint: Arc<Mint>,
     link: Option<Link>,
+    tracer: Tracing,
 }
 
 /// How long an owner waits for another process to take what it hands over.
@@ -122,7 +127,8 @@ const TAKEN_OVER: Duration = Duration::from_secs(2);
 impl Shop {
     /// Opens the stores, takes up what was under way, and begins to work.
     pub fn open(layout: Layout) -> Result<Self, Fault> {
-        let Layout { cells, gateway, clock, rules, limits, calls, deliver, sharing } = layout;
+        let Layout { cells, gateway, clock, rules, limits, calls, deliver, sharing, tracer } =
+            layout;
         let mailbox = |_: &CellPlan| Arc::new(Mailbox::new(limits, Arc::clone(&clock)));
         let mailboxes: Vec<_> = cells.iter().map(mailbox).collect();
         let of_cell = |(cell, mailbox): (&CellPlan, &Arc<Mailbox>)| {
@@ -130,11 +136,12 @@ impl Shop {
         };
         let directory = Directory::new(cells.iter().zip(&mailboxes).flat_map(of_cell).collect());
         let answers = directory.clone();
-        let executor = Executor::new(
+        let executor = Executor::traced(
             Arc::new(PaymentCaller::new(gateway)),
             Arc::new(move |envelopes| answers.tell(envelopes)),
             Arc::clone(&clock),
             calls,
+            tracer.clone(),
         );
         let ticker = executor.keep_time();
         let ticker = ticker.map_err(|error| Fault::Fatal(format!("no thread: {error}")))?;
@@ -149,6 +156,7 @@ impl Shop {
             mint: Arc::new(Mint::new(0)),
             sharing: sharing.map(bound).transpose()?,
             doors: Vec::new(),
+            tracer: tracer.clone(),
         };
         let plans = cells.into_iter().zip(mailboxes).enumerate();
         let opened: Vec<Opened> =
@@ -166,6 +174,7 @@ impl Shop {
             clock,
             mint: Arc::clone(&opening.mint),
             link: opening.link()?,
+            tracer,
         };
         for Opened { seat, shared, make, chores } in opened {
             shop.counters.push(Arc::clone(&seat.counters));
@@ -199,6 +208,11 @@ impl Shop {
     /// The time.
     pub fn now(&self) -> jangbu_kernel::Time {
         self.clock.now()
+    }
+
+    /// Where the spans of traced commands go.
+    pub fn tracer(&self) -> &Tracing {
+        &self.tracer
     }
 
     /// Who waits for orders and payments.

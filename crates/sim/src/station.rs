@@ -176,6 +176,7 @@ impl Station {
         copy.body = unit.decode(&bytes)?;
         copy.lane = envelope.lane;
         copy.correlation.clone_from(&envelope.correlation);
+        copy.trace = envelope.trace;
         Some(copy)
     }
 }

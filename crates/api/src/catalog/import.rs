@@ -196,7 +196,7 @@ async fn run(
 fn envelope(call: &Call, command: Command, entries: &[Entry]) -> Envelope {
     let rows: usize = entries.iter().map(|entry| entry.items.len()).sum();
     let mut envelope = Envelope::new(UNIT, Origin::Client, command);
-    envelope.correlation = Some(Arc::clone(&call.correlation));
+    call.mark(&mut envelope);
     envelope.lane = Lane::Batch;
     envelope.bytes = 256 + 512 * rows;
     envelope

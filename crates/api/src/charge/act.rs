@@ -128,7 +128,7 @@ fn named(api: &Api, call: &Call) -> Result<(PaymentId, Arc<str>), Problem> {
 fn envelope(call: &Call, merchant: &str, body: Command, key: Option<IdemKey>) -> Envelope {
     let mut envelope = Envelope::new(UNIT, Origin::Client, body);
     envelope.key = key.map(Box::new);
-    envelope.correlation = Some(Arc::clone(&call.correlation));
+    call.mark(&mut envelope);
     envelope.bytes = 256 + call.length();
     envelope.share = Some(share(merchant));
     envelope

@@ -70,7 +70,7 @@ pub(super) async fn issue(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
         Ok(asked) => asked,
         Err(problem) => {
             if matches!(problem.code, "COUPON_EXHAUSTED" | "CAMPAIGN_NOT_OPEN") {
-                learn(api, campaign);
+                learn(api, call, campaign);
             }
             return Err(problem);
         }
@@ -79,7 +79,7 @@ pub(super) async fn issue(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
         return Err(Problem::of(Own::Internal, "the reply is not a coupon"));
     };
     if remaining == 0 {
-        learn(api, campaign);
+        learn(api, call, campaign);
     }
     let (coupon_id, campaign_id, user_id, expires_at) = (coupon, campaign, user, At(expires_at));
     let out = IssuedOut { coupon_id, campaign_id, user_id, position, remaining, expires_at };
@@ -88,15 +88,16 @@ pub(super) async fn issue(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem>
 
 /// Learns how a campaign stands that has just refused, or is going to. Nobody waits for it, and a
 /// campaign is looked at once at a time.
-fn learn(api: &Arc<Api>, campaign: CampaignId) {
+fn learn(api: &Arc<Api>, call: &Call, campaign: CampaignId) {
     let now = api.shop.now();
     if api.closed.knows(campaign, now) || !api.closed.begin(campaign) {
         return;
     }
-    let api = Arc::clone(api);
+    let (api, correlation, trace) = (Arc::clone(api), Arc::clone(&call.correlation), call.trace);
     drop(tokio::task::spawn_blocking(move || {
         if let Err(fault) = api.closed.learn(&api.queries, campaign, now) {
-            tracing::warn!(%fault, "a campaign could not be read");
+            let (correlation, trace) = (&*correlation, jangbu_engine::trace::shown(trace));
+            tracing::warn!(%fault, correlation, trace, "a campaign could not be read");
         }
         api.closed.done(campaign);
     }));

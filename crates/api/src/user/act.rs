@@ -151,7 +151,7 @@ pub(super) async fn ask(
 ) -> Result<Answer, Problem> {
     let audited = call.caller.role == Role::Operator && !matches!(command, Command::Login { .. });
     let mut envelope = give_way(Envelope::new(UNIT, Origin::Client, command));
-    envelope.correlation = Some(Arc::clone(&call.correlation));
+    call.mark(&mut envelope);
     envelope.bytes = 512 + call.length();
     if audited {
         envelope = operated(envelope, call, why);
@@ -205,7 +205,7 @@ fn shown_user(status: u16, api: &Api, user: UserId, account: &Account) -> Result
 /// damaged. The log says which.
 pub(super) fn opened<T>(text: Result<T, Unopened>) -> Result<T, Problem> {
     text.map_err(|why| {
-        tracing::error!(%why, "a sealed column cannot be opened");
-        Problem::of(Own::Internal, "a sealed column cannot be opened; the server's log says why")
+        let detail = "a sealed column cannot be opened; the server's log says why";
+        Problem::of(Own::Internal, detail).because(why)
     })
 }

@@ -26,7 +26,7 @@ fn put(world: &World, (seq, key): (i64, i64), payload: Option<&[u8]>) {
     let mut plan = WritePlan::default();
     let mut row = plan.row(&OUTBOX, Mode::Upsert);
     row.int(seq).int(1_000).int(1_800_000_000_000_000).text("order.completed").int(key).int(9);
-    row.opt_text(None).blob(payload.unwrap_or(sound));
+    row.opt_text(None).blob(payload.unwrap_or(sound)).opt_text(None);
     let mut store = memory.open();
     let mut tx = store.begin().unwrap();
     tx.write(&plan).unwrap();

@@ -36,6 +36,7 @@ mod server;
 mod sessions;
 mod signed;
 mod sold_out;
+mod traces;
 mod users;
 mod wire;
 mod world;

@@ -6,6 +6,8 @@ mod catalog;
 mod charges;
 mod cli;
 mod cluster;
+#[path = "../../../otlp/tests/it/collector.rs"]
+mod collector;
 mod crash;
 mod deploy;
 mod desk;
@@ -21,4 +23,5 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+mod traces;
 mod two;

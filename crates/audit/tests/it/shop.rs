@@ -22,7 +22,12 @@ const SCHEMA: &str = concat!(
     include_str!("../../../services/migrations/0001_init.sql"),
     include_str!("../../../services/migrations/0002_edges.sql"),
 );
-const LATER: &str = include_str!("../../../services/migrations/0003_shop.sql");
+const LATER: &str = concat!(
+    include_str!("../../../services/migrations/0003_shop.sql"),
+    include_str!("../../../services/migrations/0004_trace.sql"),
+);
+/// Of every event.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// The category `clothes/shirts`.
 pub(crate) const CATEGORY: i64 = 3_599_523_390_700_244_901;
@@ -632,6 +637,7 @@ impl Shop {
             self.run(sql, params![seq, commit, time(commit), topic, key, version, told]);
             self.records = seq;
         }
+        self.run("UPDATE outbox SET trace = ?1", params![TRACE]);
         self.entries();
         let (events, requests, now) = (self.records, self.requests, Self::now());
         let sql =

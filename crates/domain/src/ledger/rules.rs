@@ -235,7 +235,7 @@ mod tests {
         let mut all = Vec::new();
         for (n, command) in (0..).zip(commands) {
             let now = Time(NOW.0.saturating_add(Span::mins(n).0));
-            let ctx = Ctx { now, commit: 1, correlation: None };
+            let ctx = Ctx { now, commit: 1, correlation: None, trace: None };
             let mut out = Out::default();
             rows.payment.mark();
             payment::Payments::decide(&command, &ctx, &mut rows, &mut out).unwrap();

@@ -24,7 +24,7 @@ impl Bench {
     }
 
     fn decide(&mut self, command: &Command) -> (Result<Reply, Reject>, usize) {
-        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None, trace: None };
         Merchants::want(command, &mut self.rows);
         for id in self.rows.merchant.take_wanted() {
             self.rows.merchant.load(id, None);

@@ -66,6 +66,7 @@ pub static OUTBOX: Table = Table {
         Col::int("version"),
         Col::text("correlation").or_null(),
         Col::blob("payload"),
+        Col::text("trace").or_null(),
     ],
     versioned: false,
     due: false,

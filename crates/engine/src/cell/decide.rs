@@ -3,6 +3,7 @@
 use jangbu_kernel::{Ctx, Envelope, Origin, Payload, Time};
 
 use super::load::Earlier;
+use super::spans::Phase;
 use super::{Broken, Cell, Done};
 use crate::books::{Audited, Books};
 use crate::clock::Stopwatch;
@@ -25,21 +26,26 @@ impl Cell {
         now: Time,
     ) -> Result<Done, Broken> {
         let mut watch = Stopwatch::start();
+        let watched = self.watch(batch);
         self.at = None;
         self.sink.clear();
         self.plan.clear();
         self.open(tx)?;
         self.load(tx, batch, now)?;
         let read = watch.lap();
-        let mut done = Done::default();
+        let mut done = Done { watched, ..Done::default() };
+        self.phase(Phase::Load, &mut done);
         let mut on_demand = 0;
         for (at, item) in batch.iter_mut().enumerate() {
             self.at = Some(at);
+            self.enter(at, item, done.watched.as_deref_mut());
             let answer = self.root(tx, item, &mut done, &mut on_demand)?;
+            self.decided(done.watched.as_deref_mut());
             done.answers.push(item.told(answer));
         }
         self.at = None;
         self.finish(now, &mut done);
+        self.phase(Phase::Decide, &mut done);
         Counters::add(&self.counters.read_ns, read + on_demand);
         Counters::add(&self.counters.decide_ns, watch.lap().saturating_sub(on_demand));
         Ok(done)
@@ -164,7 +170,8 @@ impl Cell {
 
     fn ctx(&mut self, envelope: &Envelope) -> Ctx {
         let commit = self.books().shard.commits;
-        Ctx { now: envelope.now, commit, correlation: envelope.correlation.clone() }
+        let (correlation, trace) = (envelope.correlation.clone(), self.trace);
+        Ctx { now: envelope.now, commit, correlation, trace }
     }
 
     /// Runs the effects of a root, first come first served, until none is left.
@@ -179,6 +186,7 @@ impl Cell {
         while let Some(mut effect) = self.sink.effects.pop_front() {
             effect.now = ctx.now;
             effect.correlation.clone_from(&ctx.correlation);
+            effect.trace = ctx.trace;
             let Some(unit) = self.unit(effect.to) else {
                 done.forward.push(effect);
                 continue;
@@ -210,7 +218,8 @@ impl Cell {
             return;
         }
         let shard = &self.books().shard;
-        let ctx = Ctx { now: shard.clock.max(now), commit: shard.commits, correlation: None };
+        let (now, commit) = (shard.clock.max(now), shard.commits);
+        let ctx = Ctx { now, commit, correlation: None, trace: None };
         for unit in &mut self.units {
             unit.seal(&ctx, &mut self.sink);
         }

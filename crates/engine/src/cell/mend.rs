@@ -10,6 +10,7 @@ use crate::desk;
 use crate::mailbox::{Item, Why};
 use crate::poison::{self, POISON};
 use crate::port::{By, CommitError, Fault, Read, Store, Tx, WritePlan};
+use crate::trace::shown;
 use crate::unit::Sink;
 
 /// How often a full store is tried again when nothing waits.
@@ -89,7 +90,9 @@ impl Cell {
         now: Time,
     ) -> Result<Vec<Item>, (Vec<Item>, Fault)> {
         let envelope = &batch[at].envelope;
-        tracing::error!(unit = ?envelope.to, command = ?envelope.body, error, "command set aside");
+        let (correlation, trace) = (envelope.correlation.as_deref(), shown(envelope.trace));
+        let (unit, command) = (envelope.to, &envelope.body);
+        tracing::error!(?unit, ?command, error, correlation, trace, "command set aside");
         let payload =
             self.unit(envelope.to).and_then(|unit| self.units[unit].encode(&*envelope.body));
         let mut fill = |tx: &mut dyn Tx, books: &mut Books, plan: &mut WritePlan| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Job, Time};
 
+use super::back::Traced;
 use crate::breaker::Permit;
 
 /// Names one call for all time: a place of the slab, and how often it was taken before.
@@ -25,12 +26,14 @@ pub(super) struct InFlight {
     pub(super) permit: Permit,
     /// When.
     pub(super) started: Time,
+    /// Its span; none: it is not traced.
+    pub(super) traced: Option<Box<Traced>>,
 }
 
 impl InFlight {
     /// A call that is being started.
     pub(super) fn new(permit: Permit, started: Time) -> Self {
-        Self { job: None, given_up: false, permit, started }
+        Self { job: None, given_up: false, permit, started, traced: None }
     }
 }
 

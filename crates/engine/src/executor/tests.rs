@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use jangbu_kernel::{Lane, Origin, UnitId};
 use proptest::prelude::*;
 
 use super::*;
@@ -137,7 +138,7 @@ impl Bench {
         let deadline = self.clock.now() + Span::secs(1);
         let job = |(no, ask): (usize, Ask)| {
             let correlation = Some(Arc::from(no.to_string()));
-            Job { to: UNIT, deadline, correlation, body: Box::new(Call(no, ask)) }
+            Job { to: UNIT, deadline, correlation, trace: None, body: Box::new(Call(no, ask)) }
         };
         self.executor.start(asks.into_iter().map(job).collect());
     }
@@ -260,7 +261,8 @@ fn a_deadline_that_has_passed_is_not_sent() {
     let body = Box::new(Call(1, Ask::AtOnce));
     let correlation = Some(Arc::from("1"));
     bench.clock.set(5);
-    bench.executor.start(vec![Job { to: UNIT, deadline: Time(5_000), correlation, body }]);
+    let deadline = Time(5_000);
+    bench.executor.start(vec![Job { to: UNIT, deadline, correlation, trace: None, body }]);
     assert_eq!(bench.told(), [Told(1, TOO_LATE)]);
     assert!(bench.remote.started.lock().is_empty());
     assert_eq!(bench.executor.stats().breaker.calls, 0);
@@ -305,7 +307,7 @@ fn a_mailbox_may_start_calls_while_it_takes_answers() {
             let body = Box::new(Call(no + 1, Ask::AtOnce));
             let deadline = Time(1_000_000);
             let executor = handle.lock().clone();
-            let job = Job { to: UNIT, deadline, correlation: None, body };
+            let job = Job { to: UNIT, deadline, correlation: None, trace: None, body };
             if let Some(executor) = executor.filter(|_| no < 5 && what == "answer") {
                 executor.start(vec![job]);
             }

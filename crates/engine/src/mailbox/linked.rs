@@ -48,7 +48,8 @@ impl Mailbox {
             }
             let lane = envelope.lane as usize;
             let queued = (!inside).then_some(now);
-            let item = Item { envelope, waiter: Some(waiter), inside, linked: true, queued };
+            let (waiter, came) = (Some(waiter), now);
+            let item = Item { envelope, waiter, inside, linked: true, queued, came };
             queues.lanes[lane].push(item, self.limits.share());
         }
         self.notify(queues);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::port::{By, Fault, Fields, Read, Reader};
-use jangbu_kernel::Time;
+use jangbu_kernel::{Time, Trace};
 use parking_lot::Mutex;
 
 use super::{Delivered, Source};
@@ -131,6 +131,7 @@ fn delivered(row: &dyn Fields, wants: impl Fn(&str) -> bool) -> Delivered {
         key: row.int(4),
         version: row.int(5),
         correlation: row.opt_text(6).map(str::to_owned),
+        trace: row.opt_text(8).and_then(Trace::parse),
         payload: if wants(topic) { row.blob(7).to_vec() } else { Vec::new() },
     }
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jangbu_engine::port::{By, Fault, Mode, Read, Store, Tx};
+use jangbu_engine::trace::shown;
 use jangbu_kernel::Time;
 
 use super::parked::{Parked, all_of};
@@ -137,7 +138,18 @@ impl Runner {
         let (at, since, topic) = (event.at, self.now(), event.topic.to_string());
         let parked = Parked { consumer, key, seq, at, since, topic, error, tries: 1 };
         let consumer = name(consumer);
-        tracing::error!(consumer, key, seq, parked.topic, parked.error, "an event parks its key");
+        let (correlation, trace) = (event.correlation.as_deref(), shown(event.trace));
+        let Parked { topic, error, .. } = &parked;
+        tracing::error!(
+            consumer,
+            key,
+            seq,
+            topic,
+            error,
+            correlation,
+            trace,
+            "an event parks its key"
+        );
         self.plan.clear();
         self.write_parked(&parked);
         self.list(event);
@@ -227,13 +239,17 @@ impl Runner {
         let clock = Arc::clone(&self.clock);
         let (begun, mut done) = (clock.now(), 0);
         let old = self.parked.values().find(|parked| (begun - parked.since).0 >= patience.0);
-        let Some(key) = old.map(|parked| parked.key) else { return Ok(false) };
+        let Some((key, first)) = old.map(|parked| (parked.key, parked.seq)) else {
+            return Ok(false);
+        };
         while done < self.portion.size() {
             done += 1;
             let left_out = self.work_off_one(store, key)?;
             let Some(left_out) = left_out else {
-                let consumer = name(self.number());
-                tracing::error!(consumer, key, "a parked key was given up");
+                let (consumer, found) = (name(self.number()), log::find(&mut *self.truth, first)?);
+                let correlation = found.as_ref().and_then(|event| event.correlation.as_deref());
+                let trace = shown(found.as_ref().and_then(|event| event.trace));
+                tracing::error!(consumer, key, correlation, trace, "a parked key was given up");
                 self.parked.remove(&key);
                 self.count_parked();
                 break;
@@ -252,7 +268,10 @@ impl Runner {
             Ok(()) => Ok(Some(false)),
             Err(Fault::Item(error)) => {
                 self.load(store)?;
-                tracing::error!(key, next.seq, error, "an event is left out");
+                let (seq, found) = (next.seq, log::find(&mut *self.truth, next.seq)?);
+                let correlation = found.as_ref().and_then(|event| event.correlation.as_deref());
+                let trace = shown(found.as_ref().and_then(|event| event.trace));
+                tracing::error!(key, seq, error, correlation, trace, "an event is left out");
                 self.redo(store, &next, true)?;
                 Ok(Some(true))
             }

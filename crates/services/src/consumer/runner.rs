@@ -9,6 +9,7 @@ use jangbu_engine::books::SHARD;
 use jangbu_engine::chore::Portion;
 use jangbu_engine::clock::Clock;
 use jangbu_engine::port::{By, Fault, Mode, Read, Reader, Store, WritePlan};
+use jangbu_engine::trace::Tracing;
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 
@@ -65,6 +66,7 @@ pub(super) struct Runner {
     /// How long it rests after a fault, and how long that was.
     rest: Duration,
     pause: Duration,
+    pub(super) tracer: Tracing,
 }
 
 impl Runner {
@@ -90,6 +92,7 @@ impl Runner {
             stumbled: (0, 0),
             rest: Duration::ZERO,
             pause: Duration::ZERO,
+            tracer: None,
         }
     }
 
@@ -202,6 +205,7 @@ impl Runner {
         store: &mut dyn Store,
         events: &[Delivered],
     ) -> Result<Taken, Fault> {
+        let (begun, mut traced) = (self.now(), Vec::new());
         self.plan.clear();
         let (mut rows, mut count, mut place) = (0, 0, self.place.clone());
         // Up to here the embedded log has given everything, whatever the source is now.
@@ -218,6 +222,7 @@ impl Runner {
                     .consumer
                     .take(event, &mut self.plan)
                     .map_err(|fault| stumble(&mut self.stumbled, event.seq, fault))?;
+                traced.extend(event.trace.map(|trace| (trace, event.seq)));
             }
             if rows >= WEIGHT {
                 break;
@@ -228,7 +233,9 @@ impl Runner {
             self.write(store, &moved)?;
             self.place = place;
             let taken = events[..count].iter().map(|event| event.at);
-            self.progress.lag.observe(self.clock.now(), taken);
+            let now = self.now();
+            self.progress.lag.observe(now, taken);
+            self.tell(&traced, (begun, now));
         }
         if count > 0 {
             self.source.taken(&self.place.iter().map(|(at, seq)| (*at, *seq)).collect::<Vec<_>>());

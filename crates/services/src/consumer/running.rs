@@ -9,6 +9,7 @@ use std::time::Duration;
 use jangbu_engine::clock::{Clock, Stopwatch};
 use jangbu_engine::port::{Backend, Fault, Store, WritePlan};
 use jangbu_engine::role::{Role, Standing};
+use jangbu_engine::trace::Tracing;
 use jangbu_kernel::time::Span;
 use parking_lot::Mutex;
 
@@ -41,6 +42,8 @@ pub struct Terms {
     pub patience: Option<Span>,
     /// They work as long as this says that the database is this process'.
     pub standing: Arc<Standing>,
+    /// Where the spans of traced events go.
+    pub tracer: Tracing,
 }
 
 impl Terms {
@@ -48,7 +51,7 @@ impl Terms {
     pub fn alone(clock: Arc<dyn Clock>, patience: Option<Span>) -> Self {
         let standing = Standing::default();
         standing.set(Role::Owner { epoch: 0 });
-        Self { clock, patience, standing: Arc::new(standing) }
+        Self { clock, patience, standing: Arc::new(standing), tracer: None }
     }
 }
 
@@ -121,7 +124,7 @@ impl Running {
         terms: Terms,
         members: Vec<Member>,
     ) -> Result<Self, Fault> {
-        let Terms { clock, patience, standing } = terms;
+        let Terms { clock, patience, standing, tracer } = terms;
         let wants = |topic: &str| {
             let embedded = members.iter().filter(|member| member.source.is_none());
             embedded.map(|member| &member.consumer).any(|consumer| consumer.wants(topic))
@@ -131,7 +134,8 @@ impl Running {
         for Member { consumer, source } in members {
             let source = source.unwrap_or_else(|| Box::new(Log::new(&tail)));
             let (reader, clock) = (truth.reader()?, Arc::clone(&clock));
-            runners.push(Runner::new(consumer, source, reader, clock, patience));
+            let runner = Runner::new(consumer, source, reader, clock, patience);
+            runners.push(runner.with_tracer(tracer.clone()));
         }
         let members =
             runners.iter().map(|runner| (runner.number(), Arc::clone(&runner.progress))).collect();

@@ -30,6 +30,8 @@ pub struct Row<'a> {
     pub version: i64,
     /// What began it.
     pub correlation: Option<&'a str>,
+    /// The `traceparent` of what began it, if it is traced.
+    pub trace: Option<&'a str>,
     /// The fact, compact.
     pub payload: &'a [u8],
 }
@@ -44,6 +46,7 @@ impl<'a> Row<'a> {
             key: row.int(4),
             version: row.int(5),
             correlation: row.opt_text(6),
+            trace: row.opt_text(8),
             payload: row.blob(7),
         }
     }
@@ -67,7 +70,8 @@ impl<'a> Row<'a> {
     }
 
     fn dead(&self, why: &str) -> Record {
-        tracing::error!(seq = self.seq, topic = self.topic, why, "an event is a dead letter");
+        let Self { seq, topic, correlation, trace, .. } = *self;
+        tracing::error!(seq, topic, why, correlation, trace, "an event is a dead letter");
         let payload = hex(self.payload);
         let value = json!({
             "eventId": self.seq.to_string(), "at": self.at.to_string(), "version": self.version,
@@ -86,6 +90,7 @@ impl<'a> Row<'a> {
             value,
             version: self.version,
             correlation: self.correlation.map(Into::into),
+            trace: self.trace.map(Into::into),
         }
     }
 }
@@ -114,13 +119,17 @@ pub struct Record {
     pub version: i64,
     /// What began it.
     pub correlation: Option<Box<str>>,
+    /// The `traceparent` of what began it: whoever reads it goes on with that trace.
+    pub trace: Option<Box<str>>,
 }
 
 impl Record {
     /// The dead letter of a record that is refused for ever. The outbox has what it says.
     #[must_use]
     pub fn dead(&self, why: &str) -> Self {
-        tracing::error!(seq = self.seq, topic = self.topic.name, why, "an event is refused");
+        let (seq, topic) = (self.seq, self.topic.name);
+        let (correlation, trace) = (self.correlation.as_deref(), self.trace.as_deref());
+        tracing::error!(seq, topic, why, correlation, trace, "an event is refused");
         let value = json!({
             "eventId": self.seq.to_string(), "at": self.at.to_string(), "version": self.version,
             "type": DEAD.name, "topic": self.topic.name, "key": self.key, "error": why,
@@ -138,7 +147,9 @@ impl Record {
             ("aggregate-version", self.version.to_string()),
         ];
         let correlation = self.correlation.as_deref();
-        always.into_iter().chain(correlation.map(|text| ("correlation-id", text.to_owned())))
+        let trace = self.trace.as_deref().map(|text| ("traceparent", text.to_owned()));
+        let correlation = correlation.map(|text| ("correlation-id", text.to_owned()));
+        always.into_iter().chain(correlation).chain(trace)
     }
 }
 

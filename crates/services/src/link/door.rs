@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use jangbu_engine::clock::Clock;
 use jangbu_engine::mailbox::{Answer, Mailbox, Received, Why};
+use jangbu_engine::trace::shown;
 use jangbu_engine::unit::Signal;
 use jangbu_kernel::UnitId;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -146,9 +147,11 @@ impl Door {
                 answered.push((no, Told::NotHere));
                 continue;
             }
-            let unit = parcel.unit.to_owned();
+            let (unit, trace) = (parcel.unit.to_owned(), shown(parcel.trace));
+            let correlation = parcel.correlation.clone();
             let Some((envelope, _)) = parcel.open(now) else {
-                tracing::error!(unit, "a command that cannot be read");
+                let correlation = correlation.as_deref();
+                tracing::error!(unit, correlation, trace, "a command that cannot be read");
                 answered.push((no, Told::NotRun(Why::Poison)));
                 continue;
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jangbu_engine::mailbox::{Answer, Item, Why};
 use jangbu_kernel::time::Span;
-use jangbu_kernel::{Envelope, IdemKey, Lane, Operator, Origin, Time};
+use jangbu_kernel::{Envelope, IdemKey, Lane, Operator, Origin, Time, Trace};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Codec, codec};
@@ -49,7 +49,8 @@ pub(super) struct Parcel<'a> {
     lane: Lane,
     bytes: u64,
     key: Option<Cow<'a, IdemKey>>,
-    correlation: Option<Arc<str>>,
+    pub(super) correlation: Option<Arc<str>>,
+    pub(super) trace: Option<Trace>,
     operator: Option<Cow<'a, Operator>>,
     share: Option<i64>,
     body: Cow<'a, [u8]>,
@@ -71,6 +72,7 @@ impl<'a> Parcel<'a> {
             bytes: envelope.bytes as u64,
             key: envelope.key.as_deref().map(Cow::Borrowed),
             correlation: envelope.correlation.clone(),
+            trace: envelope.trace,
             operator: envelope.operator.as_deref().map(Cow::Borrowed),
             share: envelope.share,
             body: Cow::Owned(body),
@@ -87,6 +89,7 @@ impl<'a> Parcel<'a> {
         envelope.bytes = usize::try_from(self.bytes).unwrap_or(usize::MAX);
         envelope.key = self.key.map(|key| Box::new(key.into_owned()));
         envelope.correlation = self.correlation;
+        envelope.trace = self.trace;
         envelope.operator = self.operator.map(|operator| Box::new(operator.into_owned()));
         envelope.share = self.share;
         envelope.body = codec.read_command(&self.body)?;
@@ -170,6 +173,8 @@ mod tests {
         let (scope, key) = ("client:saga.retry".into(), "k-1".into());
         envelope.key = Some(Box::new(IdemKey { scope, key, body: [3; 17] }));
         envelope.correlation = Some("corr".into());
+        let came = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        envelope.trace = Trace::parse(came);
         let (who, why, operation) = ("kim".into(), "asked".into(), "saga.retry".into());
         envelope.operator = Some(Box::new(Operator { who, why, operation }));
         envelope.share = Some(-9);

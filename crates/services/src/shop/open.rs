@@ -11,6 +11,7 @@ use jangbu_engine::mailbox::Mailbox;
 use jangbu_engine::owner::{Seat, Shared};
 use jangbu_engine::port::Fault;
 use jangbu_engine::role::Standing;
+use jangbu_engine::trace::Tracing;
 use jangbu_kernel::Mint;
 
 use super::{CellPlan, Deliver, Delivery, Directory, Exit};
@@ -29,6 +30,7 @@ pub(super) struct Opening {
     pub(super) mint: Arc<Mint>,
     pub(super) sharing: Option<(Bound, Sharing)>,
     pub(super) doors: Vec<Arc<Door>>,
+    pub(super) tracer: Tracing,
 }
 
 /// A cell that is about to be driven.
@@ -52,6 +54,7 @@ impl Opening {
             let (hub, deliver) = (Arc::clone(&self.hub), Arc::clone(&self.deliver));
             let (rules, mailbox) = (self.rules.clone(), Arc::clone(&mailbox));
             let (counters, chores) = (Arc::clone(&counters), Arc::clone(&chores));
+            let tracer = self.tracer.clone();
             Box::new(move || {
                 let exit = Exit {
                     directory: directory.clone(),
@@ -63,6 +66,7 @@ impl Opening {
                 let units = registry::units(&units, &rules);
                 Cell::new(units, Arc::clone(&mailbox), Box::new(exit), Arc::clone(&counters))
                     .with_chores(Arc::clone(&chores))
+                    .with_tracer(tracer.clone())
             })
         };
         let clock = Arc::clone(&self.clock);

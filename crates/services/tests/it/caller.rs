@@ -36,7 +36,8 @@ impl Gateway for Parrot {
 fn job(ask: Ask) -> Job {
     let (payment, currency, token) = (PaymentId(7), Currency::KRW, Some(Secret::new("tok")));
     let call = Call { payment, ask, amount: 500, currency, token };
-    Job { to: payment::UNIT, deadline: Time(0), correlation: None, body: Box::new(call) }
+    let (to, deadline, body) = (payment::UNIT, Time(0), Box::new(call));
+    Job { to, deadline, correlation: None, trace: None, body }
 }
 
 /// What the gateway is asked, what payment is told of the answer, whether the gateway is well.

@@ -22,7 +22,7 @@ use crate::history::{Sent, commerce, compile, history};
 use crate::rig::{ONE, Rig, files, memories, open_all, rows, same_rows};
 use crate::split::{Told, events, unscoped};
 
-const TWO: &[&[UnitId]] = &[
+pub(crate) const TWO: &[&[UnitId]] = &[
     &[
         catalog::command::UNIT,
         inventory::command::UNIT,
@@ -32,7 +32,7 @@ const TWO: &[&[UnitId]] = &[
     &[order::command::UNIT, payment::UNIT, ledger::UNIT],
 ];
 
-const APART: &[&[UnitId]] = &[
+pub(crate) const APART: &[&[UnitId]] = &[
     &[catalog::command::UNIT],
     &[inventory::command::UNIT],
     &[coupon::command::UNIT],

@@ -191,6 +191,7 @@ fn a_whole_topic_that_comes_again_has_one_effect() {
         key,
         version: 1,
         correlation: None,
+        trace: None,
         payload: Vec::new(),
     };
     let events =

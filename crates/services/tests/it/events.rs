@@ -126,6 +126,7 @@ fn row<'a>(told: &'a Told, topic: &'a str) -> Row<'a> {
         key: told.key,
         version: 3,
         correlation: Some("corr-1"),
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         payload: &told.payload,
     }
 }
@@ -229,6 +230,7 @@ fn the_headers_say_what_a_reader_wants_to_know_before_the_value() {
         ("schema-version", "1"),
         ("aggregate-version", "3"),
         ("correlation-id", "corr-1"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ];
     assert_eq!(headers, wanted.map(|(name, value)| (name, value.to_owned())));
     assert_eq!(record.key, "ord_0000000000001");

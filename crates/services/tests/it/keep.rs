@@ -228,7 +228,7 @@ fn an_event_that_waits_under_a_parked_key_is_not_trimmed() {
     write(&keeping.bench.memory, &|plan| {
         let mut row = plan.row(&OUTBOX, Mode::Upsert);
         row.int(seq).int(commit).int(START).text("order.placed").int(11).int(1);
-        row.opt_text(None).blob(&[0xff, 0xff]);
+        row.opt_text(None).blob(&[0xff, 0xff]).opt_text(None);
     });
     let derived: Arc<dyn Backend> = Arc::new(Memory::new());
     let clock = Arc::new(Hand::at(START));

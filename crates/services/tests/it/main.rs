@@ -42,3 +42,4 @@ mod split;
 mod stage;
 mod tail;
 mod timers;
+mod traces;

@@ -107,7 +107,9 @@ fn changes_of_stock_are_told_once_for_each_commit_with_what_is_available_after_i
     bench.batch(vec![place(10, &[(0, 1), (2, 2)], "ok"), place(11, &[(0, 2)], "ok")]);
     let dump = bench.memory.dump();
     let last = dump.iter().rfind(|((t, _), _)| *t == OUTBOX.name).unwrap().1;
-    let OwnedValue::Blob(payload) = &last[OUTBOX.width() - 1] else { panic!("{last:?}") };
+    let OwnedValue::Blob(payload) = &last[OUTBOX.position("payload").unwrap()] else {
+        panic!("{last:?}")
+    };
     let stocks = vec![(1_000, 1), (1_002, 2)];
     assert_eq!(Fact::decode(payload), Ok(Fact::StockChanged { stocks }));
 }

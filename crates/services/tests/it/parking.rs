@@ -61,7 +61,7 @@ fn put(bench: &Bench, row: &[OwnedValue], payload: &[u8]) {
     write(&bench.memory, &|plan| {
         let mut to = plan.row(&OUTBOX, Mode::Upsert);
         to.int(number(0)).int(number(1)).int(number(2)).text(text(3).unwrap());
-        to.int(number(4)).int(number(5)).opt_text(text(6)).blob(payload);
+        to.int(number(4)).int(number(5)).opt_text(text(6)).blob(payload).opt_text(text(8));
     });
 }
 

@@ -14,6 +14,7 @@ use jangbu_engine::clock::Clock;
 use jangbu_engine::counters::Counters;
 use jangbu_engine::mailbox::{Answer, Limits, Mailbox, Waiter, Why};
 use jangbu_engine::port::{Backend, Fault, Mode, Store, WritePlan};
+use jangbu_engine::trace::Tracing;
 use jangbu_engine::unit::Signal;
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Envelope, Job, Origin, Time, UnitId};
@@ -171,6 +172,7 @@ pub(crate) struct Rig {
     clock: Arc<Hand>,
     record: Arc<Mutex<Record>>,
     asked: usize,
+    tracer: Tracing,
 }
 
 impl Rig {
@@ -186,6 +188,7 @@ impl Rig {
             clock: Arc::new(Hand::at(START)),
             record: Arc::default(),
             asked: 0,
+            tracer: None,
         };
         rig.restart();
         rig
@@ -194,6 +197,7 @@ impl Rig {
     /// Everything in memory is gone, as after a crash; what has been said stays said.
     pub(crate) fn restart(&mut self) {
         let (limits, clock, record) = (self.limits, &self.clock, &self.record);
+        let tracer = &self.tracer;
         let station = |units: &&'static [UnitId]| {
             let mailbox = Arc::new(Mailbox::new(limits, Arc::clone(clock) as Arc<dyn Clock>));
             let counters = Arc::new(Counters::default());
@@ -201,10 +205,16 @@ impl Rig {
             let parts = registry::units(units, &Rules::new("sim"));
             let cell = Cell::new(parts, Arc::clone(&mailbox), wire, Arc::clone(&counters));
             let chores: Arc<Chores> = Arc::default();
-            let cell = cell.with_chores(Arc::clone(&chores));
+            let cell = cell.with_chores(Arc::clone(&chores)).with_tracer(tracer.clone());
             Station { units: units.to_vec(), mailbox, counters, chores, cell }
         };
         self.stations = self.layout.iter().map(station).collect();
+    }
+
+    /// Begins anew, with a tracer.
+    pub(crate) fn trace(&mut self, tracer: Tracing) {
+        self.tracer = tracer;
+        self.restart();
     }
 
     /// A new cell on the same mailboxes: its caches are cold, what waits still waits.
@@ -329,7 +339,9 @@ impl Rig {
                 return;
             }
             for job in jobs {
-                self.tell(Envelope::new(job.to, Origin::Event, gateway.hear(&job)));
+                let mut heard = Envelope::new(job.to, Origin::Event, gateway.hear(&job));
+                heard.trace = job.trace;
+                self.tell(heard);
                 self.settle(stores);
             }
         }

@@ -75,7 +75,7 @@ fn aged(events: i64, requests: i64) -> Bench {
         for seq in 1..=events {
             let mut row = plan.row(&OUTBOX, Mode::Insert);
             row.int(seq).int(1).int(START).text("order.completed").int(seq).int(3);
-            row.opt_text(None).blob(&[7; 60]);
+            row.opt_text(None).blob(&[7; 60]).opt_text(None);
         }
         for seq in 1..=requests {
             let mut row = plan.row(&REQUEST, Mode::Insert);

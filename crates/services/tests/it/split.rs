@@ -41,7 +41,9 @@ pub(crate) fn events(dump: &Dump) -> (Vec<Vec<OwnedValue>>, Told) {
     let topic = OUTBOX.position("topic").unwrap();
     let (mut events, mut told) = (Vec::new(), Told::new());
     for (_, row) in dump.iter().filter(|((table, _), _)| *table == OUTBOX.name) {
-        let OwnedValue::Blob(payload) = &row[OUTBOX.width() - 1] else { panic!("{row:?}") };
+        let OwnedValue::Blob(payload) = &row[OUTBOX.position("payload").unwrap()] else {
+            panic!("{row:?}")
+        };
         if FOLDED.iter().all(|folded| row[topic] != OwnedValue::Text((*folded).to_owned())) {
             events.push(row[2..].to_vec());
             continue;

@@ -22,11 +22,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bench", &["audit"]),
     ("cluster", &[]),
     ("sim", &["domain", "engine", "kernel", "services", "store"]),
+    ("otlp", &["engine", "kernel"]),
     (
         "app",
         &[
-            "adapters", "api", "audit", "bench", "cluster", "domain", "engine", "kernel", "psp",
-            "services", "store",
+            "adapters", "api", "audit", "bench", "cluster", "domain", "engine", "kernel", "otlp",
+            "psp", "services", "store",
         ],
     ),
     ("xtask", &[]),

@@ -62,6 +62,22 @@ pub(crate) const ENGINE: &[(&str, &str, &str)] = &[
     ),
     ("outbox.order", "UPDATE outbox SET commit_no = 99 WHERE seq = 2", "event 3"),
     ("outbox.topic", "UPDATE outbox SET topic = 'order.lost' WHERE seq = 1", "event 1"),
+    ("outbox.trace", "UPDATE outbox SET trace = '' WHERE seq = 2", "event 2"),
+    (
+        "outbox.trace",
+        "UPDATE outbox SET trace = replace(trace, 'af', 'AF') WHERE seq = 1",
+        "event 1",
+    ),
+    (
+        "outbox.trace",
+        "UPDATE outbox SET trace = '00-' || substr(trace, 4, 33) || '0000000000000000-01' WHERE seq = 2",
+        "event 2",
+    ),
+    (
+        "outbox.trace",
+        "UPDATE outbox SET trace = substr(trace, 1, 53) || '00' WHERE seq = 3",
+        "event 3",
+    ),
     ("event.product", "UPDATE outbox SET key = 77 WHERE seq = 3", "prd 77"),
     ("event.category", "UPDATE outbox SET key = 77 WHERE seq = 1", "cat 77"),
     (

@@ -52,7 +52,7 @@ impl World {
         }
         let mut out = Out::default();
         let answers = batch.iter().map(|command| self.decide(command, &mut out)).collect();
-        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None, trace: None };
         Catalog::seal(&ctx, &mut self.rows, &mut out);
         self.said = out.events;
         for event in &self.said {
@@ -82,7 +82,7 @@ impl World {
     }
 
     fn decide(&mut self, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None, trace: None };
         let rows = &mut self.rows;
         each(rows, |set| set.mark());
         let before = (dirty(rows), out.events.len());

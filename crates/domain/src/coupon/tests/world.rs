@@ -53,7 +53,7 @@ impl World {
             self.load();
         }
         let answers = batch.iter().map(|(now, command)| self.root(*now, command)).collect();
-        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None, trace: None };
         let mut out = Out::default();
         Coupons::seal(&ctx, &mut self.rows, &mut out);
         self.hear(out);
@@ -88,7 +88,7 @@ impl World {
     }
 
     fn decide(&mut self, now: Time, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now, commit: self.commits, correlation: None };
+        let ctx = Ctx { now, commit: self.commits, correlation: None, trace: None };
         self.each(|rows| rows.mark());
         let before = dirty(&self.rows);
         let answer = Coupons::decide(command, &ctx, &mut self.rows, out);

@@ -51,7 +51,7 @@ impl World {
         let mut out = Out::default();
         let answers =
             batch.iter().map(|(now, command)| self.decide(*now, command, &mut out)).collect();
-        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None, trace: None };
         Inventory::seal(&ctx, &mut self.rows, &mut out);
         self.hear(out);
         self.write();
@@ -59,7 +59,7 @@ impl World {
     }
 
     fn decide(&mut self, now: Time, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now, commit: self.commits, correlation: None };
+        let ctx = Ctx { now, commit: self.commits, correlation: None, trace: None };
         let rows = &mut self.rows;
         rows.stock.mark();
         rows.reservation.mark();

@@ -30,7 +30,7 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn ctx(&self) -> Ctx {
-        Ctx { now: NOW, commit: self.commits + 1, correlation: None }
+        Ctx { now: NOW, commit: self.commits + 1, correlation: None, trace: None }
     }
 
     /// Reads what is wanted, twice, as the engine does.

@@ -286,7 +286,7 @@ fn is_in(world: &World, state: State) -> bool {
 fn show_to_the_row(order: &Order, now: Time, event: &SagaEvent) {
     let mut rows = Rows::default();
     rows.order.load(ID, Some((order.clone(), 1)));
-    let ctx = Ctx { now, commit: 1, correlation: None };
+    let ctx = Ctx { now, commit: 1, correlation: None, trace: None };
     let command = Command::Hear { order: ID, event: event.clone() };
     let hear = |rows: &mut Rows| decide::<Orders>(&command, &ctx, rows, order_rows).unwrap().1;
     let foreseen = saga::concerns(order, event, &rows.rules, now);

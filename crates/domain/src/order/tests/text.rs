@@ -86,7 +86,7 @@ impl Bench {
             assert_eq!(found, row, "{event:?}");
         }
         let before = self.order().cloned();
-        let ctx = Ctx { now: self.now, commit: 1, correlation: None };
+        let ctx = Ctx { now: self.now, commit: 1, correlation: None, trace: None };
         match decide::<Orders>(command, &ctx, &mut self.rows, order_rows) {
             Err(reject) => {
                 assert_eq!(self.order(), before.as_ref());

@@ -301,7 +301,7 @@ impl World {
     }
 
     fn ctx(&self) -> Ctx {
-        Ctx { now: self.now, commit: 1, correlation: None }
+        Ctx { now: self.now, commit: 1, correlation: None, trace: None }
     }
 
     /// Which row of the table a command or event is, counted if it will be taken.

@@ -106,7 +106,7 @@ impl Bench {
 
     /// Decides one command; a reject takes everything back.
     pub(super) fn decide(&mut self, command: &Command) -> Result<Reply, Reject> {
-        let ctx = Ctx { now: self.now, commit: 1, correlation: None };
+        let ctx = Ctx { now: self.now, commit: 1, correlation: None, trace: None };
         Payments::want(command, &mut self.rows);
         self.load();
         let before = (self.row().cloned(), self.rows.payment.version(ID));

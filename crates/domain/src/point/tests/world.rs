@@ -63,7 +63,7 @@ impl World {
                 .extend(out.events.drain(..).filter_map(|event| Some((at, posting(event)?))));
         }
         self.books.extend(self.posted.iter().map(|(_, moved)| *moved));
-        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: self.commits, correlation: None, trace: None };
         Points::seal(&ctx, &mut self.rows, &mut out);
         self.hear(out);
         self.write();
@@ -78,7 +78,7 @@ impl World {
     }
 
     fn decide(&mut self, now: Time, command: &Command, out: &mut Out<Event>) -> Answer {
-        let ctx = Ctx { now, commit: self.commits, correlation: None };
+        let ctx = Ctx { now, commit: self.commits, correlation: None, trace: None };
         let rows = &mut self.rows;
         each(rows, &mut |rows| rows.mark());
         let before = dirty(rows);

@@ -45,7 +45,7 @@ impl World {
         User::want(command, &mut self.rows);
         load(&mut self.rows.account, &self.account);
         load(&mut self.rows.email, &self.email);
-        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None };
+        let ctx = Ctx { now: Time(self.now), commit: 1, correlation: None, trace: None };
         self.rows.account.mark();
         self.rows.email.mark();
         let mut out = Out::default();
