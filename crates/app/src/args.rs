@@ -186,7 +186,7 @@ pub(crate) struct Move {
     /// Where it goes: postgres://user@host:port/database, or a data directory
     #[arg(long, value_name = "URL|DIR")]
     pub to: String,
-    /// The schema in the database; projections are in NAME_derived
+    /// The schema in the database; projections are in `NAME_derived`
     #[arg(long, value_name = "NAME", default_value = "jangbu", env = "JANGBU__STORE__SCHEMA")]
     pub schema: String,
     /// Where the gateway's log and the keys are, if not in the directory that is named

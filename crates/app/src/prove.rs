@@ -15,7 +15,7 @@ use crate::exit::{self, Exit, Usage};
 
 pub(crate) fn prove(args: &args::Prove) -> Result<Exit> {
     let config = Config::load(args.config.as_deref(), None).map_err(Usage)?;
-    let (settings, psp_log) = (config.store, args.psp_log.clone().or(config.gateway.log()));
+    let (settings, psp_log) = (config.store, args.psp_log.clone().or_else(|| config.gateway.log()));
     let url = args.store.as_deref().unwrap_or(&settings.url);
     let schema = args.schema.as_deref().unwrap_or(&settings.schema);
     if url.is_empty() && !args.data.join("jangbu.db").exists() {

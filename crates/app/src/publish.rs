@@ -28,6 +28,7 @@ pub(crate) fn start(
 }
 
 #[cfg(feature = "kafka")]
+#[expect(clippy::unnecessary_wraps, reason = "a binary that was built without Kafka has none")]
 fn publisher(config: &Config) -> Option<Box<dyn Publisher>> {
     use jangbu_adapters::kafka::{Producer, Settings};
 

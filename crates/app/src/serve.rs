@@ -138,25 +138,8 @@ impl House {
         let webhooks = Hearer::default();
         let gateway = gateway::open(dir, config, &webhooks)?;
         let bell: Arc<Bell> = Arc::default();
-        let rung = Arc::clone(&bell);
         let defaults = Layout::one_cell(Arc::clone(&truth), gateway, Arc::new(SystemClock));
-        let layout = Layout {
-            rules: Rules::new("sim").scaled(config.saga.patience_percent),
-            limits: mailbox::Limits {
-                items: config.limits.waiting,
-                batch: config.limits.batch,
-                ..mailbox::Limits::default()
-            },
-            calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
-            // The owner hands all answers of a commit over at once; the runtime wakes the rest.
-            deliver: Arc::new(move |delivery| {
-                drop(deliveries.send(delivery));
-                rung.ring();
-            }),
-            sharing: shared(config),
-            tracer: tracer.clone(),
-            ..defaults
-        };
+        let layout = layout(config, defaults, (deliveries, Arc::clone(&bell), tracer.clone()));
         let shop = Arc::new(Shop::open(layout)?);
         let _ = webhooks.set(Arc::downgrade(&shop));
         let channels = consumers::channels(config, &files)?;
@@ -184,11 +167,8 @@ impl House {
         let post = config.notification.is_on().then(|| office.open(channels)).transpose()?;
         let consumer = consumers.handle();
         let watch = relay.as_ref().map(relay::Running::watch);
-        let published = watch.clone();
-        let floors: Vec<Floor> = [Arc::new(move || consumer.floor()) as Floor]
-            .into_iter()
-            .chain(published.map(|watch| Arc::new(move || watch.floor()) as Floor))
-            .collect();
+        let mut floors = vec![Arc::new(move || consumer.floor()) as Floor];
+        floors.extend(watch.clone().map(|watch| Arc::new(move || watch.floor()) as Floor));
         shop.keep(config.retention.keep(), lowest(floors));
         let schedule = config.backup.schedule(dir.path());
         let backups = Arc::new(Backups::new(Arc::clone(&shop), dir.path(), schedule));
@@ -211,7 +191,7 @@ impl House {
             shared,
         });
         let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
-        Ok(Self { api, consumers, relay, shop, scheduler, post, tail })
+        Ok(Self { api, consumers, relay, shop, scheduler, tail, post })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.
@@ -264,6 +244,31 @@ impl House {
         }
         consumers.stop()?;
         Ok(())
+    }
+}
+
+/// How the shop works: what the settings say, and whom its commits tell.
+fn layout(
+    config: &Config,
+    defaults: Layout,
+    (deliveries, bell, tracer): (mpsc::UnboundedSender<Delivery>, Arc<Bell>, Tracing),
+) -> Layout {
+    Layout {
+        rules: Rules::new("sim").scaled(config.saga.patience_percent),
+        limits: mailbox::Limits {
+            items: config.limits.waiting,
+            batch: config.limits.batch,
+            ..mailbox::Limits::default()
+        },
+        calls: ExecutorLimits { in_flight: config.limits.calls, ..ExecutorLimits::default() },
+        // The owner hands all answers of a commit over at once; the runtime wakes the rest.
+        deliver: Arc::new(move |delivery| {
+            drop(deliveries.send(delivery));
+            bell.ring();
+        }),
+        sharing: shared(config),
+        tracer,
+        ..defaults
     }
 }
 

@@ -46,7 +46,7 @@ fn the_compose_file_sets_settings_and_names_services_that_exist() {
         assert!(services.contains(host), "there is no service {host}");
     }
     let volumes = below(&text, "volumes");
-    for volume in between(&text, "[\"", &['"']).iter().flat_map(|v| v.split_once(":/var/lib/")) {
+    for volume in between(&text, "[\"", &['"']).iter().filter_map(|v| v.split_once(":/var/lib/")) {
         assert!(volumes.contains(volume.0), "there is no volume {}", volume.0);
     }
 }

@@ -16,7 +16,9 @@ const ABOVE: &str = "b7ad6b7169203331";
 
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
     text
 }
 

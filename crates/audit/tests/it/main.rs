@@ -12,5 +12,6 @@ mod live;
 mod people;
 mod points;
 mod postgres;
+mod schema;
 mod shop;
 mod stories;

@@ -14,18 +14,11 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
 
+use crate::schema::{LATER, SCHEMA};
+
 /// Microseconds at which the shop opened.
 pub(crate) const OPENED: i64 = 1_760_000_000_000_000;
 const KEY: [u8; 16] = [7; 16];
-/// The schema whose columns stand in the statements here; what came later has its default.
-const SCHEMA: &str = concat!(
-    include_str!("../../../services/migrations/0001_init.sql"),
-    include_str!("../../../services/migrations/0002_edges.sql"),
-);
-const LATER: &str = concat!(
-    include_str!("../../../services/migrations/0003_shop.sql"),
-    include_str!("../../../services/migrations/0004_trace.sql"),
-);
 /// Of every event.
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

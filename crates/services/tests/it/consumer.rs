@@ -91,6 +91,7 @@ fn not_yet_11(event: &Delivered) -> Result<(), Fault> {
     if event.key == 11 { Err(Fault::Transient("not yet".to_owned())) } else { Ok(()) }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of several witnesses, others of which refuse")]
 fn any(_: &Delivered) -> Result<(), Fault> {
     Ok(())
 }
@@ -120,6 +121,7 @@ fn a_consumer_that_parks_a_key_holds_up_no_other_consumer() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "its thread keeps its own time")]
 fn a_fault_that_may_pass_is_tried_again_and_parks_its_key_in_the_end() {
     let bench = sold();
     let derived = Memory::new();
