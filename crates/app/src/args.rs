@@ -211,7 +211,7 @@ pub(crate) struct Gateway {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7075")]
     pub listen: SocketAddr,
-    /// A settings file (see `default-config`), of which [gateway] counts
+    /// A settings file (see `default-config`), of which the section gateway counts
     #[arg(long, value_name = "FILE", env = "JANGBU_CONFIG")]
     pub config: Option<PathBuf>,
 }

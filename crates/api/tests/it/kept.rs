@@ -43,9 +43,7 @@ async fn who_changes_a_product_reads_the_change_at_once() {
         }
         let body = json!({ "name": "Shirt" });
         let path = format!("/api/v1/products/{product}");
-        let mut request = crate::world::post(&path, "n", crate::world::OPERATOR, &body);
-        *request.method_mut() = axum::http::Method::PATCH;
-        assert_eq!(world.send(request).await.status, 200);
+        assert_eq!(world.put(&path, "n", &body).await.status, 200);
         assert_eq!(world.get(&path).await.json["name"], "Shirt");
         assert!(hits(&world, "near").await > 0);
         assert_eq!(hits(&world, "far").await, 0);

@@ -93,6 +93,19 @@ impl Looker {
     }
 }
 
+/// Serves a shop of so many orders: it remembers what it was asked, and sells one more.
+fn goes_on(data: &Path, settings: &[(&str, &str)], orders: usize) {
+    let server = Server::start(data, settings);
+    let list = server.get("/api/v1/orders?userId=usr_0000000000001&limit=100");
+    assert_eq!(list.body["items"].as_array().unwrap().len(), orders, "{list:?}");
+    let sku = list.body["items"][orders - 1]["lines"][0]["skuId"].as_str().unwrap();
+    let again = server.order("o-0", sku, 1, "tok_ok").unwrap();
+    assert_eq!((again.status, again.replayed), (201, true), "{again:?}");
+    let sold = server.order(&format!("new-{orders}"), sku, 1, "tok_ok").unwrap();
+    assert_eq!(sold.status, 201, "{sold:?}");
+    assert!(server.stop().success());
+}
+
 #[test]
 fn a_shop_moves_to_postgresql_and_back_and_is_the_same() {
     let dir = scratch();
@@ -112,6 +125,10 @@ fn a_shop_moves_to_postgresql_and_back_and_is_the_same() {
     assert!(code == 2 && said.contains("has moved to postgres://"), "{code}: {said}");
     let (code, said) = run(&["move", "--from", text(&data), "--to", &url]);
     assert!(code == 2 && said.contains("has moved to"), "{code}: {said}");
+    // It is served where it is, with its lists and the answers that it gave before.
+    goes_on(&data, &[PATIENT[0], ("STORE__URL", &url)], 40);
+    assert_eq!(prove_postgres(&url, &data).0, 0);
+    let before = postgres(&url).dump().unwrap();
     // And back, beside the gateway's log and the keys.
     moved(&url, text(&data));
     assert_eq!(dump_of(&data), before);
@@ -121,14 +138,7 @@ fn a_shop_moves_to_postgresql_and_back_and_is_the_same() {
     assert!(std::fs::read_dir(&data).unwrap().any(|entry| {
         entry.unwrap().file_name().to_str().unwrap().starts_with("jangbu.db.left-")
     }));
-    let server = Server::start(&data, PATIENT);
-    let list = server.get("/api/v1/orders?userId=usr_0000000000001&limit=100");
-    assert_eq!(list.body["items"].as_array().unwrap().len(), 40, "{list:?}");
-    let sku = list.body["items"][39]["lines"][0]["skuId"].as_str().unwrap();
-    let again = server.order("o-0", sku, 1, "tok_ok").unwrap();
-    assert_eq!((again.status, again.replayed), (201, true), "{again:?}");
-    assert_eq!(server.order("new", sku, 1, "tok_ok").unwrap().status, 201);
-    assert!(server.stop().success());
+    goes_on(&data, PATIENT, 41);
     // Once more to the same place, where the old rows are set aside.
     let before = dump_of(&data);
     moved(text(&data), &url);
