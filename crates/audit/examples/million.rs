@@ -15,6 +15,8 @@
 
 #[path = "../tests/it/full.rs"]
 mod full;
+#[path = "../tests/it/schema.rs"]
+mod schema;
 #[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/it/shop.rs"]
 mod shop;

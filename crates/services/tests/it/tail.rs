@@ -132,6 +132,7 @@ impl World {
         Tail::follow(Arc::new(store), Arc::new(SystemClock), place, vec![notes]).unwrap()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the tail is a thread of its own")]
     fn until(&self, what: &str, wanted: impl Fn() -> bool) {
         let start = Instant::now();
         while !wanted() {
