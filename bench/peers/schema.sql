@@ -80,7 +80,7 @@ begin
   insert into payment (order_id, key, amount, state)
     values (made, idempotency, total - 100, 'CAPTURED') returning id into paid;
   insert into ledger (payment_id, account, debit, credit) values
-    (paid, 'psp:receivable', total - 100, 0), (paid, 'merchant:payable', 0, total - 100);
+    (paid, 'psp.receivable', total - 100, 0), (paid, 'merchant.payable', 0, total - 100);
   insert into outbox (topic, payload)
     values ('order.completed', jsonb_build_object('order', made, 'user', buyer, 'total', total));
   return made;

@@ -17,8 +17,8 @@ update coupon set uses = uses + 1 where user_id = :buyer;
 update points set balance = balance - 100 where user_id = :buyer;
 insert into payment (order_id, key, amount, state) values (:made, :key, :pay, 'CAPTURED')
   returning id as paid \gset
-insert into ledger (payment_id, account, debit, credit) values (:paid, 'psp:receivable', :pay, 0);
-insert into ledger (payment_id, account, debit, credit) values (:paid, 'merchant:payable', 0, :pay);
+insert into ledger (payment_id, account, debit, credit) values (:paid, 'psp.receivable', :pay, 0);
+insert into ledger (payment_id, account, debit, credit) values (:paid, 'merchant.payable', 0, :pay);
 insert into outbox (topic, payload) values ('order.completed',
   jsonb_build_object('order', :made::bigint, 'user', :buyer::bigint, 'total', :total::bigint));
 commit;
