@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Producer {
     settings: Settings,
     clock: Arc<dyn Clock>,
-    producer: Option<ThreadedProducer<Delivery>>,
+    client: Option<ThreadedProducer<Delivery>>,
     /// Of the producer that there is: what an older one says later is not heard.
     told: Arc<Told>,
     /// Names of topics, and the same with the prefix: those that were needed.
@@ -79,7 +79,7 @@ impl Producer {
         Self {
             settings,
             clock,
-            producer: None,
+            client: None,
             told: Arc::default(),
             names: Vec::new(),
             complaint: None,
@@ -87,7 +87,7 @@ impl Producer {
     }
 
     fn connect(&mut self) -> Result<(), KafkaError> {
-        if self.producer.is_some() {
+        if self.client.is_some() {
             return Ok(());
         }
         let mut config = self.settings.client();
@@ -101,7 +101,7 @@ impl Producer {
             .set("partitioner", "murmur2_random");
         self.told = Arc::default();
         let delivery = Delivery { told: Arc::clone(&self.told), clock: Arc::clone(&self.clock) };
-        self.producer = Some(ThreadedProducer::from_config_and_context(&config, delivery)?);
+        self.client = Some(ThreadedProducer::from_config_and_context(&config, delivery)?);
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl Producer {
 impl Publisher for Producer {
     fn prepare(&mut self) -> Result<(), String> {
         self.connect().map_err(|error| format!("the settings of Kafka: {error}"))?;
-        let Some(producer) = &self.producer else { return Err("no producer".to_owned()) };
+        let Some(producer) = &self.client else { return Err("no producer".to_owned()) };
         let complaint = topics::ensure(producer.client(), &self.settings, LOOK)?;
         if complaint != self.complaint {
             if let Some(complaint) = &complaint {
@@ -136,7 +136,7 @@ impl Publisher for Producer {
 
     fn send(&mut self, record: &Record) -> Sent {
         let at = self.name(record.topic.name);
-        let Some(producer) = &self.producer else { return Sent::Full };
+        let Some(producer) = &self.client else { return Sent::Full };
         let headers = record.headers().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(&value) })
         });
@@ -167,7 +167,7 @@ impl Publisher for Producer {
     }
 
     fn reset(&mut self) {
-        self.producer = None;
+        self.client = None;
         self.told = Arc::default();
     }
 
