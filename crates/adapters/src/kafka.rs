@@ -3,9 +3,11 @@
 //! | part | holds |
 //! |---|---|
 //! | `producer` | the relay's publisher: acknowledged by all in-sync replicas, idempotent, in order |
+//! | `source` | topics as the source of a consumer |
 //! | `topics` | topics are made, or looked at |
 
 mod producer;
+mod source;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use rdkafka::ClientConfig;
 pub use producer::Producer;
 /// The client itself, for whoever reads topics in another way.
 pub use rdkafka;
+pub use source::Source;
 
 /// How to reach Kafka, and what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! | feature | module | port |
 //! |---|---|---|
 //! | `mail` | `mail` | [`Channel`](jangbu_services::notification::Channel): mails by SMTP |
-//! | `kafka` | `kafka` | [`Publisher`](jangbu_services::relay::Publisher): where the relay publishes events |
+//! | `kafka` | `kafka` | [`Publisher`](jangbu_services::relay::Publisher): where the relay publishes events; [`Source`](jangbu_services::consumer::Source): where consumers read them |
 //! | `redis` | `redis` | [`Cache`](jangbu_services::cache::Cache), [`Shared`](jangbu_services::shared::Shared): what processes share |
 //! | `webhook` | `webhook` | [`Channel`](jangbu_services::notification::Channel): hooks by HTTP, signed |
 
