@@ -209,21 +209,7 @@ impl Config {
         );
         self.log.checked()?;
         self.tracing.check()?;
-        let users = &self.users;
-        ensure!(
-            (1..=525_600).contains(&users.session_minutes),
-            "users.session_minutes must be 1 to 525600"
-        );
-        // The bounds of Argon2id, and of a machine that is still good for something else.
-        ensure!(
-            (8..=1 << 21).contains(&users.password_kib),
-            "users.password_kib must be 8 to 2097152"
-        );
-        ensure!(
-            (1..=100).contains(&users.password_passes),
-            "users.password_passes must be 1 to 100"
-        );
-        ensure!(users.passwords_at_once > 0, "users.passwords_at_once must be above 0");
+        self.users.check()?;
         ensure!(self.payments.nonces > 0, "payments.nonces must be above 0");
         ensure!(server.wait_ms <= 60_000, "server.wait_ms must be at most 60000");
         ensure!(server.queue_ms > 0, "server.queue_ms must be above 0");
@@ -280,6 +266,26 @@ pub(crate) fn knows(path: &str) -> bool {
     let table = toml::from_str::<Table>(DEFAULT).unwrap_or_default();
     let known = |(section, name)| table.get(section).and_then(|s: &Value| s.get(name)).is_some();
     path.rsplit_once("__").is_some_and(known)
+}
+
+impl Users {
+    fn check(&self) -> Result<()> {
+        ensure!(
+            (1..=525_600).contains(&self.session_minutes),
+            "users.session_minutes must be 1 to 525600"
+        );
+        // The bounds of Argon2id, and of a machine that is still good for something else.
+        ensure!(
+            (8..=1 << 21).contains(&self.password_kib),
+            "users.password_kib must be 8 to 2097152"
+        );
+        ensure!(
+            (1..=100).contains(&self.password_passes),
+            "users.password_passes must be 1 to 100"
+        );
+        ensure!(self.passwords_at_once > 0, "users.passwords_at_once must be above 0");
+        Ok(())
+    }
 }
 
 /// Puts `own` over `table`, section by section.

@@ -260,9 +260,7 @@ fn clear(store: &mut dyn Store) -> Result<(), Fault> {
             store.begin()?.read(&[Read { table, by }], &mut |_, row| {
                 let key = table.key_of(row);
                 let mut gone = plan.row(table, Mode::Delete);
-                for part in &key[..table.key.len()] {
-                    gone.int(*part);
-                }
+                key.iter().take(table.key.len()).fold(&mut gone, |gone, part| gone.int(*part));
             })?;
         }
         if plan.is_empty() {

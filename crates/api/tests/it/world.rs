@@ -281,7 +281,9 @@ impl World {
     /// Puts deliveries into the store of the consumers.
     pub(crate) fn deliver(&self, deliveries: &[Delivery]) {
         let mut plan = WritePlan::default();
-        deliveries.iter().for_each(|delivery| delivery.write(&mut plan));
+        for delivery in deliveries {
+            delivery.write(&mut plan);
+        }
         self.projections.handle().write(plan, Box::new(|done| done.unwrap()));
     }
 

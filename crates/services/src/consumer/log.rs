@@ -115,7 +115,7 @@ pub(super) fn find(truth: &mut dyn Reader, seq: i64) -> Result<Option<Delivered>
     let mut found = None;
     let by = By::Keys(vec![[seq, 0, 0]]);
     truth.read(&[Read { table: &OUTBOX, by }], &mut |_, row| {
-        found = Some(delivered(row, |_| true))
+        found = Some(delivered(row, |_| true));
     })?;
     Ok(found)
 }

@@ -145,7 +145,9 @@ fn fill(text: &str, values: &BTreeMap<&str, String>) -> String {
 impl Queries {
     /// The text of a kind in a language, as it is now.
     pub fn template(&self, kind: Kind, language: Language) -> Result<Template, Fault> {
-        Ok(known(self)?.remove(&(kind, language)).unwrap_or(Template::first(kind, language)))
+        Ok(known(self)?
+            .remove(&(kind, language))
+            .unwrap_or_else(|| Template::first(kind, language)))
     }
 }
 
