@@ -117,10 +117,10 @@ struct House {
     shop: Arc<Shop>,
     /// Makes backups by themselves.
     scheduler: Option<Scheduler>,
-    /// Tells what is only kept in memory what has changed.
-    tail: Tail,
     /// Sends mails and calls hooks.
     post: Option<Post>,
+    /// Tells what is only kept in memory what has changed.
+    tail: Tail,
 }
 
 impl House {

@@ -22,9 +22,7 @@ use std::collections::BTreeMap;
 
 use jangbu_domain::catalog::model::Sku;
 use jangbu_domain::order::model::{Order, RefundState, State};
-use jangbu_engine::port::{
-    By, Col, Fault, Fields, Key, Mode, Read, Reader, Store, Table, Tx, WritePlan,
-};
+use jangbu_engine::port::{By, Col, Fault, Key, Mode, Read, Reader, Store, Table, Tx, WritePlan};
 use jangbu_kernel::{SkuId, Time};
 
 pub(crate) use ranking::Remembered;
@@ -259,8 +257,11 @@ fn clear(store: &mut dyn Store) -> Result<(), Fault> {
         for table in [&SOLD, &SOLD_MARK] {
             let (from, to) = ([i64::MIN; 3], [i64::MAX; 3]);
             let by = By::Range { from, to, descending: false, limit: PAGE };
-            let mut remove = |_: usize, row: &dyn Fields| gone(table, row, &mut plan);
-            store.begin()?.read(&[Read { table, by }], &mut remove)?;
+            store.begin()?.read(&[Read { table, by }], &mut |_, row| {
+                let key = table.key_of(row);
+                let mut gone = plan.row(table, Mode::Delete);
+                key.iter().take(table.key.len()).fold(&mut gone, |gone, part| gone.int(*part));
+            })?;
         }
         if plan.is_empty() {
             return Ok(());
@@ -269,14 +270,6 @@ fn clear(store: &mut dyn Store) -> Result<(), Fault> {
         tx.write(&plan)?;
         commit(tx)?;
         store.between()?;
-    }
-}
-
-/// Takes a row away.
-fn gone(table: &'static Table, row: &dyn Fields, plan: &mut WritePlan) {
-    let mut gone = plan.row(table, Mode::Delete);
-    for part in &table.key_of(row)[..table.key.len()] {
-        gone.int(*part);
     }
 }
 

@@ -225,7 +225,7 @@ impl Round {
     /// Sends a delivery; says why, if nobody answers.
     fn handle(&mut self, delivery: Delivery, now: Time) -> Option<String> {
         if (now - delivery.at).0 > OLDEST.0 {
-            self.end(&delivery, "it is older than three days".to_owned());
+            self.give_up(&delivery, "it is older than three days".to_owned());
             return None;
         }
         let made = self.letter(&delivery);
@@ -236,7 +236,7 @@ impl Round {
                 return None;
             }
             Err(Fault::Item(why)) => {
-                self.end(&delivery, why);
+                self.give_up(&delivery, why);
                 return None;
             }
             Err(fault) => return Some(fault.to_string()),
@@ -252,7 +252,7 @@ impl Round {
             }
             Err(Undelivered::Away(why)) => return Some(why),
             Err(Undelivered::Later(why)) => self.refused(delivery, now, why),
-            Err(Undelivered::Never(why)) => self.end(&delivery, why),
+            Err(Undelivered::Never(why)) => self.give_up(&delivery, why),
         }
         None
     }
@@ -267,7 +267,7 @@ impl Round {
         self.tally.refused.fetch_add(1, Ordering::Relaxed);
         let tries = delivery.tries + 1;
         if tries >= TRIES {
-            return self.end(&Delivery { tries, ..delivery }, why);
+            return self.give_up(&Delivery { tries, ..delivery }, why);
         }
         let pause = Span(AGAIN.0 << tries.clamp(1, 11) >> 1);
         let (state, next_at, error) = (State::Failed, Some(now + pause), Some(why));
@@ -275,10 +275,11 @@ impl Round {
         self.done.insert(failed.id, (failed, true));
     }
 
-    fn end(&mut self, delivery: &Delivery, why: String) {
+    fn give_up(&mut self, delivery: &Delivery, why: String) {
         self.tally.dead.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(channel = self.way.name(), id = delivery.id, why, "a letter is given up");
-        let dead = Delivery { state: State::Dead, next_at: None, error: Some(why), ..*delivery };
+        let (state, error) = (State::Dead, Some(why));
+        let dead = Delivery { state, next_at: None, error, ..delivery.clone() };
         self.done.insert(dead.id, (dead, true));
     }
 
