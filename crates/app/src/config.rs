@@ -286,26 +286,6 @@ pub(crate) fn knows(path: &str) -> bool {
     path.rsplit_once("__").is_some_and(known)
 }
 
-impl Users {
-    fn check(&self) -> Result<()> {
-        ensure!(
-            (1..=525_600).contains(&self.session_minutes),
-            "users.session_minutes must be 1 to 525600"
-        );
-        // The bounds of Argon2id, and of a machine that is still good for something else.
-        ensure!(
-            (8..=1 << 21).contains(&self.password_kib),
-            "users.password_kib must be 8 to 2097152"
-        );
-        ensure!(
-            (1..=100).contains(&self.password_passes),
-            "users.password_passes must be 1 to 100"
-        );
-        ensure!(self.passwords_at_once > 0, "users.passwords_at_once must be above 0");
-        Ok(())
-    }
-}
-
 /// Puts `own` over `table`, section by section.
 fn merge(table: &mut Table, own: Table) {
     for (name, value) in own {
