@@ -1,6 +1,8 @@
 //! On a store that is far away a batch takes a number of rounds of reads that does not depend on its
 //! size, even when its owner holds none of the rows: each round is one call of `Tx::read`.
 
+mod due;
+
 use std::sync::Arc;
 
 use jangbu_domain::catalog::command::{About, Command as Shelf, NewSku};
