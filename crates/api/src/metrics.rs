@@ -2,6 +2,9 @@
 
 mod kept;
 
+mod link;
+mod page;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +29,9 @@ use crate::net::Seen;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::route;
+
+use link::link;
+use page::Page;
 
 const OUTCOMES: usize = Outcome::ALL.len();
 
@@ -102,31 +108,6 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
         spans(&mut page, tracer.counts());
     }
     Ok(Reply::text(page.0))
-}
-
-/// What this process is to the others of the shop, and what passes between them.
-fn link(page: &mut Page, api: &Api) {
-    let standing = api.shop.standing();
-    let help = "Whether this process writes the database.";
-    page.gauge("jangbu_owner", help, u64::from(standing.is_owner()));
-    let help = "How often the database has come to this process or gone to another one.";
-    page.counter("jangbu_owner_changes_total", help, standing.changes());
-    let Some(stats) = api.shop.link() else { return };
-    page.gauge("jangbu_link_followers", "Followers that are linked to it.", stats.followers);
-    let help = "Commands that are sent to the owner and not answered.";
-    page.gauge("jangbu_link_in_flight", help, stats.in_flight);
-    for (name, help, value) in [
-        ("batches", "Batches sent to an owner.", stats.batches),
-        ("commands", "Commands sent to an owner.", stats.sent),
-        ("connects", "How often an owner was reached; all but the first again.", stats.links),
-        ("resent", "Commands sent again after a link broke.", stats.again),
-        ("unsure", "Commands without a key whose fate was lost with a link.", stats.unsure),
-        ("refused", "Processes of another version or secret that were refused.", stats.refused),
-        ("received_batches", "Batches that came from followers.", stats.received_batches),
-        ("received_commands", "Commands that came from followers.", stats.received),
-    ] {
-        page.counter(&format!("jangbu_link_{name}_total"), help, value);
-    }
 }
 
 /// What became of the spans of traced requests.
@@ -251,29 +232,6 @@ fn lag(page: &mut Page, consumer: &str, lag: &LagSnapshot) {
     let (whole, part) = (lag.sum_us / 1_000_000, lag.sum_us % 1_000_000);
     let _ = writeln!(page.0, "{name}_sum{{consumer=\"{consumer}\"}} {whole}.{part:06}");
     page.line(&format!("{name}_count{{consumer=\"{consumer}\"}}"), lag.count());
-}
-
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, series: &str, value: u64) {
-        let _ = writeln!(self.0, "{series} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "gauge", help);
-        self.line(name, value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "counter", help);
-        self.line(name, value);
-    }
 }
 
 /// All cells together.

@@ -269,9 +269,7 @@ impl Config {
             "backup.every must be at least 1s"
         );
         ensure!(self.backup.to != Path::new(""), "backup.to must name a directory");
-        if let Some(why) = self.link.fault() {
-            bail!("{why}");
-        }
+        self.link.check()?;
         self.cache.check()?;
         self.redis.check()?;
         self.notification.check()?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use jangbu_kernel::Secret;
 use jangbu_services::link::Sharing;
 use serde::Deserialize;
@@ -29,8 +30,8 @@ impl Link {
         }
     }
 
-    /// Why the link cannot be used, if it cannot.
-    pub(crate) fn fault(&self) -> Option<&'static str> {
-        self.sharing(Duration::ZERO).fault()
+    pub(crate) fn check(&self) -> Result<()> {
+        let fault = self.sharing(Duration::ZERO).fault();
+        fault.map_or(Ok(()), |why| bail!("{why}"))
     }
 }

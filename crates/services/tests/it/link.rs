@@ -2,181 +2,30 @@
 //! over. The lease is in memory (`lease`), everything above it is real: threads, sockets, batches.
 
 mod lease;
+mod pair;
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use jangbu_domain::order::model::{Order, Outcome};
+use jangbu_domain::order::model::Outcome;
 use jangbu_engine::clock::{Clock, SystemClock};
-use jangbu_engine::mailbox::{Limits, Why};
+use jangbu_engine::mailbox::Why;
 use jangbu_engine::port::Backend;
 use jangbu_engine::role::Role;
-use jangbu_kernel::{Envelope, OrderId, Secret};
-use jangbu_psp::simulator::Latency;
-use jangbu_psp::{Gateway, SimConfig, Simulator};
+use jangbu_kernel::{OrderId, Secret};
+use jangbu_psp::Gateway;
 use jangbu_services::link::Sharing;
-use jangbu_services::shop::{Layout, Shop};
-use jangbu_store::Memory;
-use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use crate::history::{Sent, compile, everything, history};
-use crate::promises::{
-    assert_books_balance, assert_money_is_limited, assert_sagas_ended, assert_stock_is_kept,
-};
 use crate::races::{PATIENCE, at_once, by_client};
 use crate::rig::{Hand, ONE, Rig, START, Seen, memories, memory, open_all, rows};
 use crate::split::compare;
-use crate::stage::{create, place, receive};
-use lease::{Leased, Leases};
-
-const SECRET: &str = "a secret of this test";
-
-/// A process of a shop.
-struct Process {
-    shop: Shop,
-    lease: Leased,
-}
-
-/// Fills bytes; nobody attacks this test.
-fn random(bytes: &mut [u8]) {
-    bytes.fill(7);
-}
-
-fn sharing(secret: &str, lease: Duration) -> Sharing {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    Sharing { listen, advertise: None, secret: Secret::new(secret), lease, random }
-}
-
-impl Process {
-    fn open(
-        (leases, me): (&Leases, u8),
-        gateway: &Arc<dyn Gateway>,
-        clock: Arc<dyn Clock>,
-        secret: &str,
-    ) -> Self {
-        let lease = leases.of(me);
-        let backend: Arc<dyn Backend> = Arc::new(lease.clone());
-        let defaults = Layout::one_cell(backend, Arc::clone(gateway), clock);
-        let sharing = Some(sharing(secret, leases.length()));
-        // Nobody is refused because this machine is busy.
-        let limits = Limits { age: PATIENCE, ..Limits::default() };
-        let shop = Shop::open(Layout { sharing, limits, ..defaults }).unwrap();
-        Self { shop, lease }
-    }
-
-    fn ask(&self, envelope: Envelope) -> Receiver<Seen> {
-        let (sent, wait) = channel();
-        let waiter = move |answer| drop(sent.send(Seen::of(answer)));
-        self.shop.ask(envelope, Box::new(waiter));
-        wait
-    }
-
-    fn run(&self, envelope: Envelope) -> Seen {
-        self.ask(envelope).recv_timeout(PATIENCE).unwrap()
-    }
-
-    fn is(&self, wanted: impl Fn(&Role) -> bool) {
-        let standing = self.shop.standing();
-        assert!(standing.wait(PATIENCE, wanted), "it is {:?}", standing.role());
-    }
-
-    fn owns(&self) {
-        self.is(|role| matches!(role, Role::Owner { .. }));
-    }
-
-    fn is_linked(&self) {
-        self.is(|role| matches!(role, Role::Follower { linked: true, .. }));
-    }
-
-    /// Hears when an order ends.
-    fn watch(&self, id: i64) -> Receiver<Order> {
-        let (sent, wait) = channel();
-        self.shop.hub().watch(OrderId(id), move |order: &Order| drop(sent.send(order.clone())));
-        wait
-    }
-
-    /// An order that is sold, as this process sees it.
-    fn sell(&self, n: u8) -> Seen {
-        let id = self.shop.mint();
-        let ended = self.watch(id);
-        let seen = self.run(order(id, n));
-        assert_eq!(ended.recv_timeout(PATIENCE).unwrap().outcome, Some(Outcome::Sold));
-        seen
-    }
-
-    fn close(&self) {
-        self.shop.close(PATIENCE).unwrap();
-    }
-
-    fn link(&self) -> jangbu_services::link::LinkStats {
-        self.shop.link().unwrap()
-    }
-}
-
-/// An order with a key of its own.
-fn order(id: i64, n: u8) -> Envelope {
-    by_client(place(id, &[(n, 1)], "tok_visa"), &format!("k-{id}"))
-}
-
-/// Two processes, the first of which owns the cell, and one gateway.
-struct Pair {
-    memory: Memory,
-    one: Process,
-    two: Process,
-    _dir: tempfile::TempDir,
-}
-
-impl Pair {
-    fn open(length: Duration) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let latency = Latency { min_ms: 0, max_ms: 1, ..Latency::default() };
-        let config = SimConfig { latency, ..SimConfig::default() };
-        let gateway = Simulator::start(&dir.path().join("psp.log"), config, None).unwrap();
-        let gateway: Arc<dyn Gateway> = Arc::new(gateway);
-        let memory = memory();
-        let leases = Leases::new(memory.clone(), length);
-        let clock = || Arc::new(SystemClock) as Arc<dyn Clock>;
-        let one = Process::open((&leases, 1), &gateway, clock(), SECRET);
-        one.owns();
-        let two = Process::open((&leases, 2), &gateway, clock(), SECRET);
-        two.is_linked();
-        let pair = Self { memory, one, two, _dir: dir };
-        for n in 0..3 {
-            assert!(pair.two.run(create(n)).is_done());
-            assert!(pair.two.run(receive(pair.two.shop.mint(), n, 100_000)).is_done());
-        }
-        pair
-    }
-
-    /// Ends both, and looks at what they leave: `sold` orders, and everything in order.
-    fn close(self, sold: usize) {
-        self.one.close();
-        self.two.close();
-        let dump = self.memory.dump();
-        assert_stock_is_kept(&dump);
-        assert_money_is_limited(&dump);
-        assert_books_balance(&dump);
-        assert_sagas_ended(&dump);
-        assert_eq!(dump.keys().filter(|(table, _)| *table == "orders").count(), sold);
-    }
-}
-
-/// A gateway that never answers.
-#[derive(Default)]
-struct Silent(Mutex<Vec<jangbu_psp::gateway::Done>>);
-
-impl Gateway for Silent {
-    fn name(&self) -> &'static str {
-        "sim"
-    }
-
-    fn submit(&self, _request: jangbu_psp::Request, done: jangbu_psp::gateway::Done) {
-        self.0.lock().push(done);
-    }
-}
+use crate::stage::{create, place};
+use lease::Leases;
+use pair::{Pair, Process, SECRET, Silent, order, sharing};
 
 /// Runs a history by the owner alone, one by one.
 fn by_owner(sent: &[Sent]) -> (Vec<Seen>, jangbu_store::Dump) {
