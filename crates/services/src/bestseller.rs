@@ -10,7 +10,7 @@
 //! *Invariants.* 1. A unit counts on the day, in Seoul, on which its order was completed; a refund
 //! takes it from that day, whenever it is. 2. An event says only which order to look at: its lines
 //! never change, nor does a refund that has ended, so it does not matter when it is looked at. 3. The
-//! rows are a function of the orders: [`from_rows`] makes the same as all events did.
+//! rows are a function of the orders: `from_rows` makes the same as all events did.
 //!
 //! A day of 10,000 SKUs is 10,000 rows, and an order changes one for each of its lines: nothing is
 //! kept by window. A reader remembers the days it has read, and reads again those that have changed

@@ -92,7 +92,7 @@ impl State {
     }
 }
 
-/// What is to be sent, one row for each event and channel. `next_at` is a moment plus [`LANE`] for
+/// What is to be sent, one row for each event and channel. `next_at` is a moment plus `LANE` for
 /// each channel before its own: so the due rows of a channel stand together, and one that is away holds
 /// up no other.
 pub static DELIVERY: Table = Table {
