@@ -191,7 +191,7 @@ impl House {
             shared,
         });
         let tail = Tail::follow(truth, Arc::new(SystemClock), place, api.followers())?;
-        Ok(Self { api, consumers, relay, shop, scheduler, tail, post })
+        Ok(Self { api, consumers, relay, shop, scheduler, post, tail })
     }
 
     /// Serves until a signal comes, then lets those who wait finish.

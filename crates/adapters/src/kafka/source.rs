@@ -120,18 +120,7 @@ impl Source {
                 !gone.iter().any(|(topic, at)| *topic == stream.topic && *at == stream.partition)
             });
             match polled {
-                Some(Ok(message)) => {
-                    if let Some((stream, event)) = delivered(&self.prefix, &message) {
-                        let (topic, partition) = (message.topic(), message.partition());
-                        let stream = self.streams.entry(stream).or_insert_with(|| Stream {
-                            topic: topic.to_owned(),
-                            partition,
-                            pending: VecDeque::new(),
-                        });
-                        stream.pending.push_back((message.offset(), event));
-                        pending += 1;
-                    }
-                }
+                Some(Ok(message)) => pending += keep(&mut self.streams, &self.prefix, &message),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "nothing can be read of Kafka now");
                     return;
@@ -161,12 +150,22 @@ impl consumer::Source for Source {
             }
             if let Some(at) = behind {
                 let stored = self.consumer.store_offset(&stream.topic, stream.partition, at);
-                if let Err(error) = stored {
-                    tracing::debug!(%error, "an offset is not stored");
-                }
+                stored.unwrap_or_else(|error| tracing::debug!(%error, "an offset is not stored"));
             }
         }
     }
+}
+
+/// Keeps a record until it is asked for; says how many events it was.
+fn keep(streams: &mut BTreeMap<i32, Stream>, prefix: &str, message: &BorrowedMessage<'_>) -> usize {
+    let Some((number, event)) = delivered(prefix, message) else { return 0 };
+    let stream = streams.entry(number).or_insert_with(|| Stream {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        pending: VecDeque::new(),
+    });
+    stream.pending.push_back((message.offset(), event));
+    1
 }
 
 /// The stream of a message and its event; none: it is no event at all.
