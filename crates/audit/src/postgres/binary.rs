@@ -92,7 +92,11 @@ impl Decoder {
 
     /// After the last piece: whether it was the whole table.
     pub(super) fn end(&self) -> Result<(), Garbled> {
-        if self.ended { Ok(()) } else { Err(Garbled("it ends before its end")) }
+        match (self.ended, self.at == self.bytes.len()) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Garbled("something follows the end")),
+            (false, _) => Err(Garbled("it ends before its end")),
+        }
     }
 
     fn begin(&mut self) -> Result<bool, Garbled> {
