@@ -120,7 +120,8 @@ impl World {
         self.write(|plan| {
             for (seq, topic, key) in events {
                 let mut row = plan.row(&OUTBOX, Mode::Insert);
-                row.int(*seq).int(1).int(0).text(topic).int(*key).int(1).opt_text(None).blob(b"xy");
+                row.int(*seq).int(1).int(0).text(topic).int(*key).int(1);
+                row.opt_text(None).blob(b"xy").opt_text(None);
             }
         });
     }
