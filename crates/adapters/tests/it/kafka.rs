@@ -72,7 +72,8 @@ pub(crate) fn commit(truth: &Memory, orders: std::ops::Range<i64>) -> i64 {
                 .int(order)
                 .int(version)
                 .text(&format!("corr-{order}"))
-                .blob(&postcard::to_stdvec(fact).unwrap());
+                .blob(&postcard::to_stdvec(fact).unwrap())
+                .opt_text(None);
         }
     }
     truth

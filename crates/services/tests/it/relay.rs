@@ -134,7 +134,8 @@ fn commit(truth: &Memory, last: &mut i64, count: i64) {
             .int(1 + seq % 8)
             .int(seq)
             .opt_text(None)
-            .blob(&postcard::to_stdvec(&fact).unwrap());
+            .blob(&postcard::to_stdvec(&fact).unwrap())
+            .opt_text(None);
     }
     *last += count;
     write(truth, &plan);
