@@ -188,6 +188,14 @@ impl Breaker {
         }
     }
 
+    /// Opens a closed breaker, whatever went well before: the caller knows that nothing comes back.
+    pub fn trip(&mut self, now: Time) {
+        let now = self.advance(now);
+        if matches!(self.state, State::Closed) {
+            self.open(now);
+        }
+    }
+
     /// The counts for metrics.
     pub fn stats(&mut self, now: Time) -> BreakerStats {
         self.advance(now);

@@ -15,8 +15,8 @@
 //! 3. A [`Publisher`] delivers the records of one key in the order in which they were handed over, or
 //!    says that it failed. After a failure everything behind the place is handed over again, in
 //!    order, so that the first appearance of each event is always in order.
-//! 4. When nothing is acknowledged for [`Rules::silence`], the calls have failed, and the breaker
-//!    opens: what is in flight stays with the publisher, which goes on trying, and nothing more is
+//! 4. When nothing is acknowledged for [`Rules::silence`], the breaker opens, however much went well
+//!    before: a full window makes no further calls that could fail. What is in flight stays with the publisher, which goes on trying, and nothing more is
 //!    handed over before the publisher says that it is there. Orders do not wait for any of it.
 //! 5. Time is a parameter of [`Relay::step`].
 
@@ -139,7 +139,7 @@ struct Item {
 struct Flight {
     last: i64,
     since: Time,
-    /// None: its outcome is known.
+    /// None: the breaker did not count it.
     permit: Option<Permit>,
 }
 
@@ -169,7 +169,7 @@ pub struct Relay {
     /// The last events, read and not handed over; the rest of `pending` is in flight.
     queue: VecDeque<Item>,
     flights: VecDeque<Flight>,
-    /// When something was acknowledged, and when the place was written.
+    /// When the publisher was last heard of, and when the place was written.
     heard: Time,
     kept_at: Time,
     breaker: Breaker,
@@ -342,13 +342,12 @@ impl Relay {
         }
     }
 
-    /// Calls to a publisher that says nothing have failed.
+    /// A publisher that says nothing is away.
     fn notice_silence(&mut self, now: Time) {
-        let (silence, heard) = (self.rules.silence, self.heard);
-        let silent = |flight: &&mut Flight| now - flight.since.max(heard) >= silence;
-        for flight in self.flights.iter_mut().take_while(silent) {
-            let Some(permit) = flight.permit.take() else { continue };
-            self.breaker.record(now, permit, false, now - flight.since);
+        let first = self.flights.front().map(|flight| flight.since.max(self.heard));
+        let silent = first.is_some_and(|since| now - since >= self.rules.silence);
+        if silent && self.breaker.stats(now).state == BreakerState::Closed {
+            self.breaker.trip(now);
             self.watch.trouble("nothing is acknowledged");
         }
     }
@@ -385,7 +384,10 @@ impl Relay {
         self.prepared = prepared.is_ok();
         self.breaker.record(now, permit, self.prepared, Span(0));
         match prepared {
-            Ok(()) => self.watch.calm(),
+            Ok(()) => {
+                self.heard = now;
+                self.watch.calm();
+            }
             Err(why) => {
                 self.watch.trouble(&why);
                 self.rest(now);

@@ -207,15 +207,29 @@ fn assert_same(settings: &Settings, truth: &Memory, got: &[(i64, Got)]) {
     }
 }
 
-/// Ten thousand orders. That a broker goes away in between is told in the tests of the binary.
+/// Ten thousand orders, and the broker is away for a while in the middle of it.
 #[test]
-fn every_event_is_in_its_topic() {
+fn every_event_is_in_its_topic_also_when_kafka_was_away_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let kafka = Kafka::start(dir.path(), 1).unwrap();
     let (truth, settings) = (Memory::new(), settings(&kafka, "orders."));
     let work = AtWork::start(&truth, settings.clone());
     let watch = work.relay.watch();
-    let last = commit(&truth, 1..10_001);
+    commit(&truth, 1..4_001);
+    work.ring();
+    work.await_kept(3_000);
+
+    kafka.stop(0);
+    commit(&truth, 4_001..8_001);
+    work.ring();
+    while watch.is_up() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(watch.finding().is_some());
+    assert!(work.place.kept() < Some(24_000));
+
+    kafka.start_again(0).unwrap();
+    let last = commit(&truth, 8_001..10_001);
     work.ring();
     work.await_kept(last);
     assert_eq!(watch.breaker().state, BreakerState::Closed);

@@ -256,3 +256,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_breaker_that_is_tripped_opens_whatever_went_well_before_and_closes_by_probes() {
+    let mut breaker = Breaker::new(rules());
+    for _ in 0..100 {
+        let permit = breaker.admit(micros("0")).unwrap();
+        breaker.record(micros("0"), permit, true, Span::millis(10));
+    }
+    breaker.trip(micros("1"));
+    breaker.trip(micros("2"));
+    let stats = breaker.stats(micros("2"));
+    assert_eq!((stats.state, stats.opened), (BreakerState::Open, 1));
+    assert_eq!(breaker.admit(micros("5.9")), None);
+    for _ in 0..3 {
+        let permit = breaker.admit(micros("6")).unwrap();
+        breaker.record(micros("6"), permit, true, Span::millis(10));
+    }
+    assert_eq!(breaker.stats(micros("6")).state, BreakerState::Closed);
+}

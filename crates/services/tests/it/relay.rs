@@ -427,6 +427,30 @@ fn the_breaker_opens_when_nothing_is_acknowledged_and_closes_by_itself() {
     assert_eq!(watch.resets(), 0, "what was on its way arrived, and nothing was sent again");
 }
 
+/// A window that is full makes no further calls, so what went well before would outvote the silence.
+#[test]
+fn silence_is_noticed_however_much_went_well_before() {
+    let mut world = World::new();
+    let watch = world.relay.watch();
+    for _ in 0..50 {
+        world.commit(1);
+        world.step();
+        world.broker.lock().store_all();
+        world.step();
+    }
+    world.broker.lock().away = true;
+    world.commit(100);
+    let begun = world.now;
+    while watch.is_up() {
+        world.step();
+        assert!(world.now - begun < Span(RULES.silence.0 + 1_000_000), "it does not notice");
+    }
+    assert!(watch.in_flight() > 0 && watch.finding().is_some());
+    world.drain();
+    world.assert_published();
+    assert!(watch.is_up());
+}
+
 #[test]
 fn an_event_that_is_refused_for_ever_is_a_dead_letter_and_keeps_nobody_back() {
     let mut world = World::new();
