@@ -19,7 +19,7 @@ use jangbu_engine::unit::Sink;
 use jangbu_kernel::Ctx;
 
 pub use record::{Damaged, Record, Row, Taken};
-pub use topics::{DEAD, PUBLISHED, Topic};
+pub use topics::{DEAD, PUBLISHED, Topic, names};
 
 /// A fact that was committed. Text is borrowed from the row or from the payload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

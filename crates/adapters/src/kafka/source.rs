@@ -174,40 +174,21 @@ fn delivered(prefix: &str, message: &BorrowedMessage<'_>) -> Option<(i32, Delive
     let at = PUBLISHED.iter().position(|topic| topic.name == name)?;
     let stream = 1 + i32::try_from(at).ok()? * WIDTH + message.partition() % WIDTH;
     let topic = PUBLISHED[at].name.into();
-    let correlation = header(message, "correlation-id");
-    let trace = header(message, "traceparent").and_then(|text| Trace::parse(&text));
     let value = message.payload().unwrap_or_default();
-    let event = match Taken::read(value) {
-        Ok(Taken { seq, at, topic: _, key, version, payload }) => Delivered {
-            partition: stream,
-            seq,
-            at,
-            topic,
-            key,
-            version,
-            correlation,
-            trace,
-            payload,
-        },
+    let (seq, at, key, version, payload) = match Taken::read(value) {
+        Ok(Taken { seq, at, topic: _, key, version, payload }) => (seq, at, key, version, payload),
         Err(error) => {
             tracing::error!(topic = message.topic(), offset = message.offset(), %error, "no event");
             // One with a number is parked, by itself, as what it is.
             let seq = header(message, "event-id").and_then(|text| text.parse::<i64>().ok())?;
             let at = Time(message.timestamp().to_millis().unwrap_or(0) * 1_000);
-            let (key, version, payload) = (-seq, 0, value.to_vec());
-            Delivered {
-                partition: stream,
-                seq,
-                at,
-                topic,
-                key,
-                version,
-                correlation,
-                trace,
-                payload,
-            }
+            (seq, at, -seq, 0, value.to_vec())
         }
     };
+    let correlation = header(message, "correlation-id");
+    let trace = header(message, "traceparent").and_then(|text| Trace::parse(&text));
+    let partition = stream;
+    let event = Delivered { partition, seq, at, topic, key, version, correlation, trace, payload };
     Some((stream, event))
 }
 

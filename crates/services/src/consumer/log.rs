@@ -10,36 +10,12 @@ use jangbu_kernel::{Time, Trace};
 use parking_lot::Mutex;
 
 use super::{Delivered, Source};
-
-/// Topics that are there: their names need no copy, and nobody may want one. A payload of any other is
-/// always read.
-const KNOWN: &[&str] = &[
-    "order.placed",
-    "order.completed",
-    "order.cancelled",
-    "order.refunded",
-    "order.advanced",
-    "order.shipped",
-    "order.delivered",
-    "payment.authorized",
-    "payment.capture-requested",
-    "payment.captured",
-    "payment.refund-requested",
-    "payment.refunded",
-    "payment.set-aside",
-    "payment.released",
-    "product.changed",
-    "category.changed",
-    "stock.changed",
-    "journal.posted",
-    "point.changed",
-    "coupon.changed",
-];
+use crate::events::names;
 
 /// The end of the outbox, as the last one who asked has seen it.
 pub struct Tail {
     truth: Box<dyn Reader>,
-    /// The topics that nobody here wants.
+    /// The topics that nobody here wants. A payload of one that is not known is always read.
     unwanted: Vec<&'static str>,
     /// After which event was read, and what, unless that is too long ago.
     seen: Option<(i64, u32, Arc<[Delivered]>)>,
@@ -54,7 +30,7 @@ impl std::fmt::Debug for Tail {
 impl Tail {
     /// Reads the outbox by `truth`, without the payloads of topics that nobody `wants`.
     pub fn new(truth: Box<dyn Reader>, wants: impl Fn(&str) -> bool) -> Arc<Mutex<Self>> {
-        let unwanted = KNOWN.iter().copied().filter(|topic| !wants(topic)).collect();
+        let unwanted = names().filter(|topic| !wants(topic)).collect();
         Arc::new(Mutex::new(Self { truth, unwanted, seen: None }))
     }
 
@@ -122,12 +98,13 @@ pub(super) fn find(truth: &mut dyn Reader, seq: i64) -> Result<Option<Delivered>
 
 fn delivered(row: &dyn Fields, wants: impl Fn(&str) -> bool) -> Delivered {
     let topic = row.text(3);
-    let known = KNOWN.iter().find(|known| **known == topic);
+    // Names that are known need no copy.
+    let known = names().find(|known| *known == topic);
     Delivered {
         partition: 0,
         seq: row.int(0),
         at: Time(row.int(2)),
-        topic: known.map_or_else(|| Cow::Owned(topic.to_owned()), |known| Cow::Borrowed(*known)),
+        topic: known.map_or_else(|| Cow::Owned(topic.to_owned()), Cow::Borrowed),
         key: row.int(4),
         version: row.int(5),
         correlation: row.opt_text(6).map(str::to_owned),

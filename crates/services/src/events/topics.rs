@@ -53,6 +53,14 @@ topics!(
     "payment.dlq",
 );
 
+/// The topic of the outbox that is not published.
+const INTERNAL: &str = "order.advanced";
+
+/// The name of every topic that the outbox may have.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PUBLISHED.iter().map(|topic| topic.name).chain([INTERNAL])
+}
+
 /// Where events go that cannot be told.
 pub static DEAD: Topic = Topic {
     name: "payment.dlq",
