@@ -24,44 +24,15 @@ use crate::text::At;
 const RETRY: &str = r#"{"reason":"the mailbox is there again"}"#;
 const TEXT: &str = r#"{"subject":"[{{shop}}] Thank you","body":"{{name}}, we have your order {{order}}.\n\n{{items}}\n","reason":"a friendlier tone"}"#;
 
-/// What a write of the store of the consumers can be refused with, besides its own codes.
-const REFUSED: [&str; 8] = [
-    "CONSUMER_STOPPED",
-    "READ_FAILED",
-    "READ_ONLY",
-    "SHED",
-    "DEADLINE_EXCEEDED",
-    "STORE_FAILED",
-    "STOPPING",
-    "POISONED",
-];
-
-const RETRYING: &[&str] = &[
-    "DELIVERY_UNKNOWN",
-    "DELIVERY_NOT_RETRYABLE",
-    "UNANSWERED",
-    REFUSED[0],
-    REFUSED[1],
-    REFUSED[2],
-    REFUSED[3],
-    REFUSED[4],
-    REFUSED[5],
-    REFUSED[6],
-    REFUSED[7],
-];
-
-const CHANGING: &[&str] = &[
-    "TEMPLATE_UNKNOWN",
-    "UNANSWERED",
-    REFUSED[0],
-    REFUSED[1],
-    REFUSED[2],
-    REFUSED[3],
-    REFUSED[4],
-    REFUSED[5],
-    REFUSED[6],
-    REFUSED[7],
-];
+/// What a write of the store of the consumers can be refused with, and what else there is.
+macro_rules! codes {
+    ($($code:literal),*) => {
+        &[
+            $($code,)* "UNANSWERED", "CONSUMER_STOPPED", "READ_FAILED", "READ_ONLY", "SHED",
+            "DEADLINE_EXCEEDED", "STORE_FAILED", "STOPPING", "POISONED",
+        ]
+    };
+}
 
 pub(crate) const ROUTES: &[Route] = &[
     Route {
@@ -91,7 +62,7 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("RetryDelivery", RETRY)),
             answers: &[(200, "Delivery", "It waits to be sent")],
-            codes: RETRYING,
+            codes: codes!["DELIVERY_UNKNOWN", "DELIVERY_NOT_RETRYABLE"],
         },
     },
     Route {
@@ -121,7 +92,7 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: Some(("ChangeTemplate", TEXT)),
             answers: &[(200, "Template", "As it is now")],
-            codes: CHANGING,
+            codes: codes!["TEMPLATE_UNKNOWN"],
         },
     },
 ];
