@@ -278,14 +278,6 @@ impl Config {
     }
 }
 
-/// Whether there is a setting `SECTION__NAME`.
-pub(crate) fn knows(path: &str) -> bool {
-    let path = path.to_lowercase();
-    let table = toml::from_str::<Table>(DEFAULT).unwrap_or_default();
-    let known = |(section, name)| table.get(section).and_then(|s: &Value| s.get(name)).is_some();
-    path.rsplit_once("__").is_some_and(known)
-}
-
 /// Puts `own` over `table`, section by section.
 fn merge(table: &mut Table, own: Table) {
     for (name, value) in own {

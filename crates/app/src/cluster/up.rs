@@ -15,7 +15,6 @@ use rustix::process::Signal;
 
 use super::status;
 use crate::args::Up;
-use crate::config;
 use crate::exit::{self, Exit, Usage};
 
 /// The database of the shops.
@@ -125,8 +124,6 @@ fn settings(
         settings.push(("KAFKA__REPLICATION", kafka.brokers().to_string()));
     }
     settings.extend(redis.map(|redis| ("REDIS__URL", redis.url())));
-    // What this build cannot use need not be said.
-    settings.retain(|(name, _)| config::knows(name));
     Ok(settings)
 }
 
