@@ -14,19 +14,27 @@ use crate::prove;
 use crate::stores::DERIVED;
 
 pub(crate) fn bench(args: &Args) -> Result<Exit> {
-    let Config { gateway, mut store, .. } = Config::load(None, None)?;
+    let Config { gateway, mut store, kafka, redis, .. } = Config::load(None, None)?;
     let latency = gateway.latency;
     let own = args.target.is_none() && args.server_arg.is_empty();
     let facts = Facts {
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         git: git(),
         profile: Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()),
-        durability: own.then(|| durability(&store).to_owned()),
+        durability: own.then(|| {
+            let kafka = if kafka.bootstrap.is_empty() { "" } else { "; Kafka, acks=all" };
+            let redis = if redis.url.is_empty() { "" } else { "; Redis" };
+            format!("{}{kafka}{redis}", durability(&store))
+        }),
         psp_latency_ms: own.then(|| [f64::from(latency.min_ms), f64::from(latency.max_ms)]),
     };
-    // Each run has a schema of its own, as it has a directory.
+    // Each run has a schema, topics and keys of its own, as it has a directory.
     store.schema = format!("bench_{}", SystemClock.now().0);
-    let settings = vec![("JANGBU__STORE__SCHEMA", store.schema.clone())];
+    let settings = vec![
+        ("JANGBU__STORE__SCHEMA", store.schema.clone()),
+        ("JANGBU__KAFKA__TOPICS_PREFIX", format!("{}.", store.schema)),
+        ("JANGBU__REDIS__PREFIX", store.schema.clone()),
+    ];
     let prove = |data: &Path, acks: &Path| proof(&store, data, acks);
     let hooks = Hooks { facts, settings, prove: Box::new(prove) };
     let done = jangbu_bench::run(args, &hooks).map_err(Failed)?;

@@ -18,7 +18,7 @@ pub(crate) enum ClusterCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Processes of Jangbu: one owns the books, the others forward to it and take over
+    /// Processes of Jangbu: one owns the books, the others forward to it and take over; 0 for the servers alone
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub shops: usize,
     /// Brokers of Kafka: 1 or 3, or 0 for no Kafka

@@ -3,6 +3,7 @@
 //! ```text
 //! cluster/state.json     who was started: number and beginning of each process
 //! cluster/status.html    who runs, as of the last look
+//! cluster/servers.env    addresses of the servers, for `jangbu bench` or a process that is started by hand
 //! cluster/postgres  kafka  redis  gateway  shop-1  shop-2     files and logs
 //! ```
 

@@ -19,6 +19,8 @@ use crate::exit::{self, Exit, Usage};
 
 /// The database of the shops.
 const DATABASE: &str = "shop";
+/// The servers' addresses as settings, for a process that is started by hand.
+const SETTINGS: &str = "servers.env";
 /// How long a process of ours may take to be ready; after a crash it looks at its books.
 const START: Duration = Duration::from_mins(1);
 
@@ -36,7 +38,7 @@ pub(super) fn up(dir: &Path, wanted: &Up) -> Result<Exit> {
 
 fn check(dir: &Path, wanted: &Up) -> Result<()> {
     ensure!(matches!(wanted.brokers, 0 | 1 | 3), "--brokers is 0, 1 or 3");
-    ensure!((1..=8).contains(&wanted.shops), "--shops is 1 to 8");
+    ensure!(wanted.shops <= 8, "--shops is 0 to 8");
     if let Some(state) = State::read(dir)? {
         let running = state.parts.iter().any(|part| state.runs(part));
         ensure!(!running, "the cluster in {} is up: see jangbu cluster status", dir.display());
@@ -48,7 +50,7 @@ fn check(dir: &Path, wanted: &Up) -> Result<()> {
 struct Stack {
     shops: Vec<Service>,
     addresses: Vec<String>,
-    gateway: (Service, String),
+    gateway: Option<(Service, String)>,
     redis: Option<Redis>,
     kafka: Option<Kafka>,
     postgres: Postgres,
@@ -56,7 +58,9 @@ struct Stack {
 
 impl Stack {
     fn start(dir: &Path, wanted: &Up) -> Result<Self> {
-        let postgres = told("PostgreSQL", || Ok(Postgres::start(&dir.join("postgres"))?))?;
+        let (sizes, files) = (sizes(), dir.join("postgres"));
+        let sizes: Vec<_> = sizes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let postgres = told("PostgreSQL", || Ok(Postgres::start_with(&files, &sizes)?))?;
         let brokers = wanted.brokers;
         let kafka = (brokers > 0).then(|| {
             let dir = dir.join("kafka");
@@ -66,8 +70,13 @@ impl Stack {
         let redis = (!wanted.no_redis)
             .then(|| told("Redis", || Ok(Redis::start(&dir.join("redis"))?)))
             .transpose()?;
-        let gateway = told("the payment gateway", || gateway(dir))?;
-        let settings = settings(dir, &postgres, kafka.as_ref(), redis.as_ref(), &gateway.1)?;
+        let gateway = (wanted.shops > 0).then(|| told("the payment gateway", || gateway(dir)));
+        let gateway = gateway.transpose()?;
+        let mut settings = servers(&postgres, kafka.as_ref(), redis.as_ref())?;
+        remember(&dir.join(SETTINGS), &settings)?;
+        if let Some((_, url)) = &gateway {
+            settings.extend(among_shops(dir, url)?);
+        }
         let (mut shops, mut addresses) = (Vec::new(), Vec::new());
         for number in 1..=wanted.shops {
             let (service, address) =
@@ -84,7 +93,7 @@ impl Stack {
         let mut parts = postgres.leave();
         parts.extend(kafka.into_iter().flat_map(Kafka::leave));
         parts.extend(redis.into_iter().flat_map(Redis::leave));
-        parts.push(Part::of(gateway.0, "gateway", &gateway.1));
+        parts.extend(gateway.map(|(service, url)| Part::of(service, "gateway", &url)));
         let shops = shops.into_iter().zip(addresses).enumerate();
         parts.extend(
             shops.map(|(n, (shop, address))| Part::of(shop, &format!("shop-{}", n + 1), &address)),
@@ -101,30 +110,54 @@ fn told<T>(what: &str, start: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(started)
 }
 
-/// What the shops must know, as names and values of the environment.
-fn settings(
-    dir: &Path,
+/// Sizes that a PostgreSQL has on a machine that it shares: a quarter of the memory, at most 4 GiB, and a log
+/// that is not full before its time.
+fn sizes() -> [(&'static str, String); 4] {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let quarter = (kib.unwrap_or(1 << 20) / 4 / 1024).clamp(128, 4096);
+    [
+        ("shared_buffers", format!("{quarter}MB")),
+        ("max_wal_size", "8GB".to_owned()),
+        ("checkpoint_timeout", "15min".to_owned()),
+        ("wal_compression", "on".to_owned()),
+    ]
+}
+
+/// The servers, as names and values of the environment.
+fn servers(
     postgres: &Postgres,
     kafka: Option<&Kafka>,
     redis: Option<&Redis>,
-    gateway: &str,
 ) -> Result<Vec<(&'static str, String)>> {
     let known = format!("select 1 from pg_database where datname = '{DATABASE}'");
     if postgres.sql(&[&known])?.is_empty() {
         postgres.database(DATABASE)?;
     }
-    let mut settings = vec![
-        ("STORE__URL", postgres.url_of(DATABASE)),
-        ("LINK__SECRET", secret(&dir.join("link.key"))?),
-        ("GATEWAY__URL", gateway.to_owned()),
-        ("GATEWAY__LOG", dir.join("gateway/psp.log").display().to_string()),
-    ];
+    let mut settings = vec![("JANGBU__STORE__URL", postgres.url_of(DATABASE))];
     if let Some(kafka) = kafka {
-        settings.push(("KAFKA__BOOTSTRAP", kafka.bootstrap()));
-        settings.push(("KAFKA__REPLICATION", kafka.brokers().to_string()));
+        settings.push(("JANGBU__KAFKA__BOOTSTRAP", kafka.bootstrap()));
+        settings.push(("JANGBU__KAFKA__REPLICATION", kafka.brokers().to_string()));
     }
-    settings.extend(redis.map(|redis| ("REDIS__URL", redis.url())));
+    settings.extend(redis.map(|redis| ("JANGBU__REDIS__URL", redis.url())));
     Ok(settings)
+}
+
+/// What shops beside each other must know besides.
+fn among_shops(dir: &Path, gateway: &str) -> Result<[(&'static str, String); 3]> {
+    Ok([
+        ("JANGBU__LINK__SECRET", secret(&dir.join("link.key"))?),
+        ("JANGBU__GATEWAY__URL", gateway.to_owned()),
+        ("JANGBU__GATEWAY__LOG", dir.join("gateway/psp.log").display().to_string()),
+    ])
+}
+
+/// Writes settings down as a shell reads them.
+fn remember(file: &Path, settings: &[(&str, String)]) -> Result<()> {
+    let lines: Vec<_> =
+        settings.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    fs::write(file, lines.concat()).with_context(|| file.display().to_string())
 }
 
 /// A secret of the cluster's own, readable by its user alone.
@@ -159,7 +192,7 @@ fn shop(dir: &Path, number: usize, settings: &[(&str, String)]) -> Result<(Servi
     let mut command = jangbu()?;
     command.arg("serve").arg("--data").arg(&data).args(["--listen", &free()?]);
     for (setting, value) in settings {
-        command.env(format!("JANGBU__{setting}"), value);
+        command.env(setting, value);
     }
     serve(&name, command, &data.join("shop.log"))
 }
@@ -203,16 +236,21 @@ fn welcome(dir: &Path, state: &State) -> String {
         let part = state.parts.iter().find(|part| part.name == name);
         part.map_or("", |part| part.address.as_str())
     };
-    let (shop, dir) = (address("shop-1"), dir.display());
-    format!(
-        "\n{}\n\
-         the interface    {shop}/docs\n\
-         who runs         {dir}/status.html\n\
-         an operator key  {dir}/shop-1/keys/operator.key\n\
-         goods to sell    jangbu demo --data {dir}/shop-1 --target {shop}\n\
+    let (shop, table, dir) = (address("shop-1"), status::table(state), dir.display());
+    let tools = format!(
+        "who runs         {dir}/status.html\n\
          the books        psql postgres://postgres@{}/{DATABASE}\n\
          stop it          jangbu cluster down --dir {dir}\n",
-        status::table(state),
         address("postgres"),
+    );
+    if shop.is_empty() {
+        return format!("\n{table}\nuse the servers  . {dir}/{SETTINGS}; jangbu bench seed1000\n{tools}");
+    }
+    format!(
+        "\n{table}\n\
+         the interface    {shop}/docs\n\
+         an operator key  {dir}/shop-1/keys/operator.key\n\
+         goods to sell    jangbu demo --data {dir}/shop-1 --target {shop}\n\
+         {tools}",
     )
 }

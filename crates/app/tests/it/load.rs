@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -80,6 +81,10 @@ pub(crate) fn storm(
     });
 }
 
+/// What a buyer waits who was refused: a server that can take nothing says so in a moment, and without a pause
+/// would be asked for more than it could ever sell.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Buys the next one; `false` when the server is gone.
 fn buy_one(server: &Server, skus: &[String], journal: &Journal, next: &AtomicUsize) -> bool {
     let plan = next.fetch_add(1, Ordering::Relaxed);
@@ -87,6 +92,9 @@ fn buy_one(server: &Server, skus: &[String], journal: &Journal, next: &AtomicUsi
     let reply = buy(server, skus, &key, plan);
     let alive = reply.is_some();
     if let Some(reply) = reply {
+        if reply.status >= 500 {
+            std::thread::sleep(PAUSE);
+        }
         journal.record(&key, plan, reply);
     }
     alive

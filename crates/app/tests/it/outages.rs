@@ -57,10 +57,16 @@ pub(crate) fn until_sold_again(server: &Server, skus: &[String]) {
 pub(crate) fn retry(server: &Server, skus: &[String], journal: &Journal, plans: usize) {
     let told: std::collections::HashSet<usize> =
         journal.told().iter().map(|(_, plan, _)| *plan).collect();
-    for plan in (0..plans).filter(|plan| !told.contains(plan)) {
+    let open: Vec<usize> = (0..plans).filter(|plan| !told.contains(plan)).collect();
+    let again = |plan: usize| {
         let reply = buy(server, skus, &format!("storm-{plan}"), plan).unwrap();
         assert!(reply.status < 500, "plan {plan}: {reply:?}");
-    }
+    };
+    std::thread::scope(|scope| {
+        for share in open.chunks(open.len().div_ceil(BUYERS).max(1)) {
+            scope.spawn(move || share.iter().for_each(|plan| again(*plan)));
+        }
+    });
 }
 
 #[test]

@@ -6,16 +6,18 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     ptr,
+    sync::Arc,
     task::Poll,
 };
 
-use jangbu_engine::port::{By, Each, Key, Mode, Read, Table, Values, WritePlan};
+use jangbu_engine::port::{By, Each, Fault, Key, Mode, Read, Table, Values, WritePlan};
 use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 
 use super::{
     param::Param,
     row::PgRow,
-    text::{Op, kind, text, types},
+    shape::{Shape, Shapes},
+    text::{Op, text, types},
 };
 
 /// Waits for all of `futures`; each is polled for the first time in its turn, which is the order in which
@@ -49,6 +51,8 @@ pub(super) struct Ask {
     pub(super) at: usize,
     /// Of a read by keys: the keys, whose order the rows must have.
     keys: Vec<Key>,
+    /// Of whole rows: what they look like.
+    shape: Option<Arc<Shape>>,
 }
 
 impl Ask {
@@ -88,7 +92,7 @@ impl Ask {
         let to = (0..table.key.len()).map(|part| Param::ints(ranges.iter().map(|r| r.1[part])));
         let most = Param::ints(ranges.iter().map(|r| i64::from(r.2)));
         let params = from.chain(to).chain([most]).collect();
-        Self { table, op: Op::Ranges, params, at: 0, keys: Vec::new() }
+        Self::new(table, Op::Ranges, params)
     }
 
     /// Hands over the rows that came, in the order of the port, with the read that each answers.
@@ -114,15 +118,11 @@ impl Ask {
 
     fn read(read: &Read) -> Self {
         let table = read.table;
-        let keys = |keys: &[[i64; 3]]| {
-            let column = |at: usize| Param::ints(keys.iter().map(move |key| key[at]));
-            (0..table.key.len()).map(column).collect()
-        };
         let mut asked = Vec::new();
         let (op, params) = match &read.by {
             By::Keys(wanted) => {
                 asked.clone_from(wanted);
-                (Op::Keys, keys(wanted))
+                (Op::Keys, by_column(table, wanted))
             }
             By::Due { before, after, limit } => {
                 let (at, key) = after.map_or((i64::MIN, i64::MIN), |(at, key)| (at.0, key));
@@ -138,42 +138,41 @@ impl Ask {
                 (op, ints(bounds.chain([i64::from(*limit)])))
             }
         };
-        Self { table, op, params, at: 0, keys: asked }
+        Self { keys: asked, ..Self::new(table, op, params) }
     }
 
     /// The statements of a plan, in its order: neighbours that are written alike are one statement.
-    pub(super) fn writes(plan: &WritePlan) -> Vec<Self> {
+    pub(super) fn writes(plan: &WritePlan, shapes: &Shapes) -> Result<Vec<Self>, Fault> {
         let rows: Vec<_> = plan.iter().collect();
-        let alike = |a: &(&'static Table, Mode, Values<'_>),
-                     b: &(&'static Table, Mode, Values<'_>)| {
+        let alike = |a: &Written<'_>, b: &Written<'_>| {
             ptr::eq(a.0, b.0) && op_of(a.1) == op_of(b.1) && a.1 != Mode::Trim
         };
-        rows.chunk_by(alike).map(Self::write).collect()
+        rows.chunk_by(alike).map(|rows| Self::write(rows, shapes)).collect()
     }
 
-    fn write(rows: &[(&'static Table, Mode, Values<'_>)]) -> Self {
+    fn write(rows: &[Written<'_>], shapes: &Shapes) -> Result<Self, Fault> {
         let (table, mode, _) = rows[0];
         let op = op_of(mode);
-        let rows = if op == Op::Upsert { last_of_each(table, rows) } else { rows.iter().collect() };
         if op == Op::Trim {
-            return Self {
-                table,
-                op,
-                params: ints([rows[0].2.key(table)[0]]),
-                at: 0,
-                keys: Vec::new(),
-            };
+            return Ok(Self::new(table, op, ints([rows[0].2.key(table)[0]])));
         }
-        let width = if op == Op::Delete { table.key.len() } else { table.width() };
-        let column = |at: usize| {
-            Param::array(kind(table, at), rows.iter().map(|(_, _, values)| values.get(at)))
-        };
-        let mut params: Vec<Param> = (0..width).map(column).collect();
+        if op == Op::Delete {
+            let keys: Vec<Key> = rows.iter().map(|(_, _, values)| values.key(table)).collect();
+            return Ok(Self::new(table, op, by_column(table, &keys)));
+        }
+        let shape = shapes.of(table)?;
+        let rows = if op == Op::Upsert { last_of_each(table, rows) } else { rows.iter().collect() };
+        let values = rows.iter().map(|(_, _, values)| *values);
+        let mut params = vec![Param::rows(table, &shape, values)];
         if op == Op::Update {
             params.push(Param::ints(rows.iter().map(|(_, mode, _)| version_of(*mode))));
             params.extend(ints([i64::try_from(rows.len()).unwrap_or(i64::MAX)]));
         }
-        Self { table, op, params, at: 0, keys: Vec::new() }
+        Ok(Self { shape: Some(shape), ..Self::new(table, op, params) })
+    }
+
+    fn new(table: &'static Table, op: Op, params: Vec<Param>) -> Self {
+        Self { table, op, params, at: 0, keys: Vec::new(), shape: None }
     }
 
     /// What it does, for messages.
@@ -188,6 +187,11 @@ fn range_of(read: &Read) -> Option<(&Key, &Key, u32)> {
         By::Range { from, to, limit, .. } => Some((from, to, *limit)),
         By::Keys(_) | By::Due { .. } | By::Listed { .. } => None,
     }
+}
+
+/// An array for each column of a table's keys.
+fn by_column(table: &Table, keys: &[Key]) -> Vec<Param> {
+    (0..table.key.len()).map(|at| Param::ints(keys.iter().map(|key| key[at]))).collect()
 }
 
 fn ints(ints: impl IntoIterator<Item = i64>) -> Vec<Param> {
@@ -252,7 +256,10 @@ impl Held {
         missing.sort_by_key(|ask| key(ask));
         missing.dedup_by_key(|ask| key(ask));
         let prepare = |ask: &&Ask| {
-            let (sql, types) = (text(ask.table, ask.op), types(ask.table, ask.op));
+            let unknown = Shape::unknown();
+            let shape = ask.shape.as_deref().unwrap_or(&unknown);
+            let (sql, types) =
+                (text(ask.table, ask.op, shape), types(ask.table, ask.op, shape));
             async move { client.prepare_typed(&sql, &types).await }
         };
         let prepared = together(missing.iter().map(prepare).collect()).await;

@@ -3,7 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | `session` | the owner's store: one connection on the owner's thread, a constant number of flights for each batch |
-//! | `flight` · `text` · `param` · `row` | statements that leave together, made from a table's const description; how values travel |
+//! | `flight` · `text` · `param` · `shape` · `row` | statements that leave together, made from a table's const description; how values travel |
 //! | `lease` | who owns the cell: lease, epoch, and the fence that keeps a stale owner from writing |
 //! | `reader` | more connections, read-only, each call in one snapshot |
 //! | `migrate` · `translate` | the schema, step by step, from the one text that SQLite has too |
@@ -29,6 +29,7 @@ mod param;
 mod reader;
 mod row;
 mod session;
+mod shape;
 mod text;
 mod translate;
 

@@ -1,9 +1,11 @@
-//! Parameters, encoded once: arrays straight from the rows of a plan, without a value in between.
+//! Parameters, encoded once: arrays of rows straight from a plan, without a value in between.
 
 use std::error::Error;
 
-use jangbu_engine::port::{Kind, Value};
+use jangbu_engine::port::{Table, Value, Values};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut};
+
+use super::shape::Shape;
 
 /// A parameter as it travels.
 #[derive(Debug, Clone)]
@@ -35,45 +37,85 @@ impl Param {
 
     /// An array of integers.
     pub(super) fn ints(ints: impl Iterator<Item = i64>) -> Self {
-        Self::array(Kind::Int, ints.map(Value::Int))
+        let mut array = Array::new(Type::INT8.oid());
+        ints.for_each(|n| array.element(|out| out.extend_from_slice(&n.to_be_bytes())));
+        array.param()
     }
 
-    /// An array of values of one kind, or nulls: number of dimensions, whether there are nulls, type of the
-    /// elements, their number, the first index; then each with its length.
-    pub(super) fn array<'v>(kind: Kind, values: impl Iterator<Item = Value<'v>>) -> Self {
-        let of = match kind {
-            Kind::Int => Type::INT8,
-            Kind::Text => Type::TEXT,
-            Kind::Blob => Type::BYTEA,
-        };
-        let mut out = Vec::with_capacity(256);
-        for head in [1, 1, of.oid().cast_signed(), 0, 1] {
+    /// An array of rows of `table`. A row has the number of its columns, then each with its type and its length.
+    pub(super) fn rows<'v>(
+        table: &Table,
+        shape: &Shape,
+        rows: impl Iterator<Item = Values<'v>>,
+    ) -> Self {
+        let places = shape.places(table);
+        let count = i32::try_from(places.len()).unwrap_or(i32::MAX).to_be_bytes();
+        let mut array = Array::new(shape.row);
+        for values in rows {
+            array.element(|out| {
+                out.extend_from_slice(&count);
+                for (column, place) in shape.columns.iter().zip(&places) {
+                    out.extend_from_slice(&column.of.to_be_bytes());
+                    field(out, place.map_or(Value::Null, |at| values.get(at)));
+                }
+            });
+        }
+        array.param()
+    }
+}
+
+/// An array while it is written: number of dimensions, whether there may be nulls, type of the elements, their
+/// number, the first index; then each with its length.
+struct Array {
+    out: Vec<u8>,
+    count: i32,
+}
+
+impl Array {
+    fn new(of: u32) -> Self {
+        let mut out = Vec::with_capacity(1024);
+        for head in [1, 0, of.cast_signed(), 0, 1] {
             out.extend_from_slice(&head.to_be_bytes());
         }
-        let mut count: i32 = 0;
-        for value in values {
-            count += 1;
-            match value {
-                Value::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),
-                Value::Int(n) => element(&mut out, &n.to_be_bytes()),
-                Value::Text(text) => element(&mut out, text.as_bytes()),
-                Value::Blob(bytes) => element(&mut out, bytes),
-            }
-        }
-        if count == 0 {
+        Self { out, count: 0 }
+    }
+
+    fn element(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.count += 1;
+        let at = self.out.len();
+        self.out.extend_from_slice(&[0; 4]);
+        write(&mut self.out);
+        let length = length(self.out.len() - at - 4);
+        self.out[at..at + 4].copy_from_slice(&length);
+    }
+
+    fn param(mut self) -> Param {
+        if self.count == 0 {
             // An empty array has no dimension.
-            out.truncate(12);
-            out[..4].copy_from_slice(&0_i32.to_be_bytes());
+            self.out.truncate(12);
+            self.out[..4].copy_from_slice(&0_i32.to_be_bytes());
         } else {
-            out[12..16].copy_from_slice(&count.to_be_bytes());
+            self.out[12..16].copy_from_slice(&self.count.to_be_bytes());
         }
-        Self(out)
+        Param(self.out)
+    }
+}
+
+/// A value of a row, with its length.
+fn field(out: &mut Vec<u8>, value: Value<'_>) {
+    let mut bytes = |bytes: &[u8]| {
+        out.extend_from_slice(&length(bytes.len()));
+        out.extend_from_slice(bytes);
+    };
+    match value {
+        Value::Int(n) => bytes(&n.to_be_bytes()),
+        Value::Text(text) => bytes(text.as_bytes()),
+        Value::Blob(blob) => bytes(blob),
+        Value::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),
     }
 }
 
 /// Longer than 2 GB is longer than any row: the server would refuse it.
-fn element(out: &mut Vec<u8>, bytes: &[u8]) {
-    let len = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(bytes);
+fn length(bytes: usize) -> [u8; 4] {
+    i32::try_from(bytes).unwrap_or(i32::MAX).to_be_bytes()
 }

@@ -22,6 +22,7 @@ use super::{
     flight::{Ask, Held},
     lease,
     link::{Link, is_over},
+    shape::Shapes,
 };
 
 /// The open store.
@@ -30,6 +31,7 @@ pub(super) struct Session<'p> {
     config: &'p Postgres,
     link: Option<Link>,
     held: Held,
+    shapes: Shapes,
     epoch: i64,
     /// A transaction is open on the server that nobody wants any more.
     abandoned: bool,
@@ -38,9 +40,15 @@ pub(super) struct Session<'p> {
 
 impl<'p> Session<'p> {
     pub(super) fn open(config: &'p Postgres, epoch: i64) -> Result<Self, Fault> {
-        let held = Held::default();
-        let counters = StoreCounters::default();
-        let mut session = Self { config, link: None, held, epoch, abandoned: false, counters };
+        let mut session = Self {
+            config,
+            link: None,
+            held: Held::default(),
+            shapes: Shapes::default(),
+            epoch,
+            abandoned: false,
+            counters: StoreCounters::default(),
+        };
         session.connect()?;
         Ok(session)
     }
@@ -52,6 +60,7 @@ impl<'p> Session<'p> {
         self.abandoned = false;
         let link = Link::open(&self.config.owner_setup())?;
         lease::evict(&link, &self.config.setup.schema, self.epoch)?;
+        self.shapes = Shapes::read(&link, &self.config.setup.schema)?;
         self.link = Some(link);
         Ok(())
     }
@@ -218,7 +227,7 @@ impl Tx for SessionTx<'_, '_> {
     }
 
     fn write(&mut self, plan: &WritePlan) -> Result<(), Fault> {
-        self.writes.extend(Ask::writes(plan));
+        self.writes.extend(Ask::writes(plan, &self.session.shapes)?);
         Ok(())
     }
 

@@ -1,9 +1,14 @@
-//! SQL made from a table's const description. One statement reads or writes any number of rows:
-//! its parameters are arrays, one for each column, so that a batch costs as many statements as it
-//! touches tables, whatever its size.
+//! SQL made from a table's const description. One statement reads or writes any number of rows: its
+//! parameters are arrays, of keys or of whole rows, so that a batch costs as many statements as it touches
+//! tables, whatever its size.
+//!
+//! Rows travel as an array of the table's row type. An array for each column says the same, and costs the server
+//! three times as much: it unpacks each array into a store of its own before it can put a row together.
 
-use jangbu_engine::port::{Kind, Span, Table, Walk};
+use jangbu_engine::port::{Span, Table, Walk};
 use tokio_postgres::types::Type;
+
+use super::shape::Shape;
 
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +37,15 @@ pub(super) enum Op {
     Listed(usize),
 }
 
-/// The statement that does `op` on `table`.
-pub(super) fn text(table: &Table, op: Op) -> String {
+/// The statement that does `op` on `table`, whose rows have this shape.
+pub(super) fn text(table: &Table, op: Op, shape: &Shape) -> String {
     let (name, key) = (table.name, quoted(table.key[0]));
     match op {
         Op::Insert => insert(table),
-        Op::Update => update(table),
+        Op::Update => update(table, shape),
         Op::Upsert => format!("{} {}", insert(table), on_conflict(table)),
         Op::Delete => {
-            let (arrays, names) = (arrays(table, table.key.len()), keys(table, "").join(", "));
+            let (arrays, names) = (arrays(table.key.len()), keys(table, "").join(", "));
             let same = same_key(table);
             format!("DELETE FROM \"{name}\" AS t USING unnest({arrays}) AS w({names}) WHERE {same}")
         }
@@ -49,7 +54,7 @@ pub(super) fn text(table: &Table, op: Op) -> String {
             format!("{} WHERE {key} = ANY($1::bigint[])", select(table))
         }
         Op::Keys => {
-            let (arrays, names) = (arrays(table, table.key.len()), keys(table, "").join(", "));
+            let (arrays, names) = (arrays(table.key.len()), keys(table, "").join(", "));
             let columns: Vec<_> = columns(table).map(|c| format!("t.{}", quoted(c))).collect();
             format!(
                 "SELECT {} FROM unnest({arrays}) AS w({names}) JOIN \"{name}\" AS t ON {}",
@@ -77,22 +82,12 @@ pub(super) fn text(table: &Table, op: Op) -> String {
 }
 
 /// The types of its parameters.
-pub(super) fn types(table: &Table, op: Op) -> Vec<Type> {
-    let array = |at: usize| match kind(table, at) {
-        Kind::Int => Type::INT8_ARRAY,
-        Kind::Text => Type::TEXT_ARRAY,
-        Kind::Blob => Type::BYTEA_ARRAY,
-    };
-    let arrays = |n: usize| (0..n).map(array).collect::<Vec<_>>();
+pub(super) fn types(table: &Table, op: Op, shape: &Shape) -> Vec<Type> {
     match op {
-        Op::Insert | Op::Upsert => arrays(table.width()),
+        Op::Insert | Op::Upsert => vec![shape.array.clone()],
         // … the versions that the rows have now, and how many there are.
-        Op::Update => {
-            let mut types = arrays(table.width());
-            types.extend([Type::INT8_ARRAY, Type::INT8]);
-            types
-        }
-        Op::Delete | Op::Keys => arrays(table.key.len()),
+        Op::Update => vec![shape.array.clone(), Type::INT8_ARRAY, Type::INT8],
+        Op::Delete | Op::Keys => vec![Type::INT8_ARRAY; table.key.len()],
         Op::Trim => vec![Type::INT8],
         Op::Due => vec![Type::INT8; 4],
         Op::Listed(_) => vec![Type::INT8; 2],
@@ -101,13 +96,8 @@ pub(super) fn types(table: &Table, op: Op) -> Vec<Type> {
     }
 }
 
-/// What the column at position `at` of a row holds.
-pub(super) fn kind(table: &Table, at: usize) -> Kind {
-    let col = at.checked_sub(table.key.len()).and_then(|at| table.cols.get(at));
-    col.map_or(Kind::Int, |col| col.kind)
-}
-
-fn columns(table: &Table) -> impl Iterator<Item = &'static str> {
+/// The columns of a row of the port, in its order.
+pub(super) fn columns(table: &Table) -> impl Iterator<Item = &'static str> {
     let version = table.versioned.then_some("version");
     table.key.iter().copied().chain(table.cols.iter().map(|c| c.name)).chain(version)
 }
@@ -133,26 +123,14 @@ pub(super) fn select(table: &Table) -> String {
     format!("SELECT {} FROM {}", names(table), quoted(table.name))
 }
 
-/// `$1::bigint[], $2::text[], …` for the first `n` columns.
-fn arrays(table: &Table, n: usize) -> String {
-    let array = |at: usize| {
-        let of = match kind(table, at) {
-            Kind::Int => "bigint",
-            Kind::Text => "text",
-            Kind::Blob => "bytea",
-        };
-        format!("${}::{of}[]", at + 1)
-    };
-    (0..n).map(array).collect::<Vec<_>>().join(", ")
+/// `$1::bigint[], $2::bigint[], …`, `n` of them.
+fn arrays(n: usize) -> String {
+    (1..=n).map(|at| format!("${at}::bigint[]")).collect::<Vec<_>>().join(", ")
 }
 
 fn insert(table: &Table) -> String {
-    format!(
-        "INSERT INTO {} ({}) SELECT * FROM unnest({})",
-        quoted(table.name),
-        names(table),
-        arrays(table, table.width()),
-    )
+    let names = names(table);
+    format!("INSERT INTO {} ({names}) SELECT {names} FROM unnest($1)", quoted(table.name))
 }
 
 fn on_conflict(table: &Table) -> String {
@@ -169,21 +147,18 @@ fn on_conflict(table: &Table) -> String {
 /// A row that is not in the version that its owner holds must undo everything, and the commit is on its way
 /// already: so the statement itself fails, by a division by zero, unless it found as many rows as it was
 /// given.
-fn update(table: &Table) -> String {
+fn update(table: &Table, shape: &Shape) -> String {
     let set = |c: &str| format!("{0} = w.{0}", quoted(c));
     let sets: Vec<String> = columns(table).skip(table.key.len()).map(set).collect();
-    let width = table.width();
+    let all: Vec<_> = shape.columns.iter().map(|column| quoted(&column.name)).collect();
     format!(
-        "WITH changed AS (UPDATE {} AS t SET {} FROM unnest({}, ${}::bigint[]) AS w({}, was) \
+        "WITH changed AS (UPDATE {} AS t SET {} FROM unnest($1, $2) AS w({}, was) \
          WHERE {} AND t.version = w.was RETURNING 1) \
-         SELECT 1 / (count(*) = ${})::int FROM changed",
+         SELECT 1 / (count(*) = $3)::int FROM changed",
         quoted(table.name),
         sets.join(", "),
-        arrays(table, width),
-        width + 1,
-        names(table),
+        all.join(", "),
         same_key(table),
-        width + 2,
     )
 }
 
@@ -210,7 +185,6 @@ fn ranges(table: &Table) -> String {
     let named =
         |letter: char| (0..n).map(|at| format!("{letter}{at}")).collect::<Vec<_>>().join(", ");
     let (from, to) = (named('f'), named('t'));
-    let arrays: Vec<_> = (1..=2 * n + 1).map(|at| format!("${at}::bigint[]")).collect();
     let columns: Vec<_> = columns(table).map(|c| format!("r.{}", quoted(c))).collect();
     let (key, ordered) = (keys(table, "").join(", "), keys(table, "r.").join(", "));
     format!(
@@ -218,7 +192,7 @@ fn ranges(table: &Table) -> String {
          CROSS JOIN LATERAL ({} WHERE ({key}) >= ({from}) AND ({key}) <= ({to}) ORDER BY {key} \
          LIMIT most) AS r ORDER BY w.n, {ordered}",
         columns.join(", "),
-        arrays.join(", "),
+        arrays(2 * n + 1),
         select(table),
     )
 }
