@@ -16,7 +16,9 @@
 //!
 //! Processes of one shop keep the buckets together ([`Shared`]): who is within the limit here is asked
 //! about there. What this process refuses by itself, all of them would refuse. When nobody answers
-//! within milliseconds this process decides alone, with buckets that have counted all along.
+//! within milliseconds this process decides alone, with buckets that have counted all along. Who comes
+//! rarely, within a [`QUIET`]th of the limit, is not asked about: nearly everybody, and so nearly no order waits
+//! for an answer. A limit is exceeded by at most that part of it for each process.
 //!
 //! `X-Forwarded-For` says something only behind a proxy that one trusts: it is read from its end,
 //! over the addresses of trusted proxies, to the first that is none; and only if the connection
@@ -49,6 +51,9 @@ use crate::problem::Problem;
 const SLOTS: u64 = 1 << 18;
 /// Checks between two looks for places to drop.
 const TIDY: u64 = 1 << 14;
+
+/// The part of a limit up to which nobody else is asked.
+const QUIET: u32 = 16;
 
 const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -141,6 +146,8 @@ struct Limit {
     rate: Rate,
     shared: Option<Arc<dyn Shared>>,
     buckets: Option<Buckets>,
+    /// Those who come rarely; only with others, and for limits that can be divided.
+    quiet: Option<Buckets>,
     hash: RandomState,
     checks: AtomicU64,
     refused: AtomicU64,
@@ -150,16 +157,20 @@ struct Limit {
 
 impl Limit {
     fn new(name: &'static str, rate: Rate, shared: Option<Arc<dyn Shared>>) -> Self {
-        let quota = NonZero::new(rate.per_second).map(|per_second| {
-            let burst = NonZero::new(rate.burst).unwrap_or(per_second);
-            Quota::per_second(per_second).allow_burst(burst)
-        });
-        let of = |quota| RateLimiter::new(quota, HashMapStateStore::default(), MonotonicClock);
+        let rate =
+            Rate { burst: if rate.burst == 0 { rate.per_second } else { rate.burst }, ..rate };
+        let of = |per_second: u32, burst: u32| {
+            let quota =
+                Quota::per_second(NonZero::new(per_second)?).allow_burst(NonZero::new(burst)?);
+            Some(RateLimiter::new(quota, HashMapStateStore::default(), MonotonicClock))
+        };
+        let quiet = shared.as_ref().and_then(|_| of(rate.per_second / QUIET, rate.burst / QUIET));
         Self {
             name,
             rate,
             shared,
-            buckets: quota.map(of),
+            buckets: of(rate.per_second, rate.burst),
+            quiet,
             hash: RandomState::new(),
             checks: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -169,12 +180,14 @@ impl Limit {
 
     /// Counts one more here, and then among all.
     async fn check(&self, whom: impl Hash) -> Result<(), Problem> {
-        self.alone(&whom)?;
+        let slot = self.alone(&whom)?;
+        if self.quiet.as_ref().is_some_and(|quiet| quiet.check_key(&slot).is_ok()) {
+            return Ok(());
+        }
         let Some(shared) = self.shared.as_deref().filter(|_| self.buckets.is_some()) else {
             return Ok(());
         };
         let Rate { per_second, burst } = self.rate;
-        let burst = if burst == 0 { per_second } else { burst };
         let bucket = Bucket { limit: self.name, whom: alike(&whom), per_second, burst };
         let verdict = shared.pass(bucket).await;
         self.decided[usize::from(verdict.is_none())].fetch_add(1, Ordering::Relaxed);
@@ -184,14 +197,17 @@ impl Limit {
         }
     }
 
-    fn alone(&self, whom: &impl Hash) -> Result<(), Problem> {
-        let Some(buckets) = &self.buckets else { return Ok(()) };
+    /// Counts one more here; the place of whom it is about.
+    fn alone(&self, whom: &impl Hash) -> Result<u32, Problem> {
+        let slot = u32::try_from(self.hash.hash_one(whom) % SLOTS).unwrap_or_default();
+        let Some(buckets) = &self.buckets else { return Ok(slot) };
         if self.checks.fetch_add(1, Ordering::Relaxed) % TIDY == TIDY - 1 {
             buckets.retain_recent();
+            self.quiet.iter().for_each(RateLimiter::retain_recent);
         }
-        let slot = u32::try_from(self.hash.hash_one(whom) % SLOTS).unwrap_or_default();
         let checked = buckets.check_key(&slot);
-        checked.map_err(|until| self.refuse(until.wait_time_from(MonotonicClock.now())))
+        checked.map_err(|until| self.refuse(until.wait_time_from(MonotonicClock.now())))?;
+        Ok(slot)
     }
 
     fn refuse(&self, wait: Duration) -> Problem {

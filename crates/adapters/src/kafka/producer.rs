@@ -95,7 +95,7 @@ impl Producer {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "0")
-            .set("linger.ms", "2")
+            .set("linger.ms", "40")
             .set("queue.buffering.max.kbytes", "65536")
             // What clients in other languages do by default: one key, one partition for all.
             .set("partitioner", "murmur2_random");

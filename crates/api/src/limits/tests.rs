@@ -143,6 +143,27 @@ fn all_processes_decide_together_and_each_alone_when_nobody_answers() {
 }
 
 #[test]
+fn who_comes_rarely_is_not_asked_about() {
+    let others: Arc<Others> = Arc::default();
+    let shared: Arc<dyn Shared> = Arc::clone(&others) as _;
+    *others.verdict.lock() = Some(Verdict::Passes);
+    let user = Rate { per_second: 16, burst: 64 };
+    let limits = Limits::new(&Rates { user, ..Rates::default() }, Some(&shared));
+    for _ in 0..4 {
+        assert!(now(limits.user(1)).is_ok());
+    }
+    assert!(others.asked.lock().is_empty(), "a sixteenth of the burst");
+    for _ in 0..16 {
+        assert!(now(limits.user(1)).is_ok());
+    }
+    // One comes back each second to who is still quiet.
+    assert!(others.asked.lock().len() > 10, "the rest are");
+    let before = others.asked.lock().len();
+    assert!(now(limits.user(2)).is_ok());
+    assert_eq!(others.asked.lock().len(), before, "another one has come once");
+}
+
+#[test]
 fn networks_are_read_strictly() {
     for bad in ["", "10.0.0.0/33", "10.0.0/8", "::1/129", "here", "1.2.3.4/-1"] {
         assert!(bad.parse::<Network>().is_err(), "{bad}");

@@ -112,7 +112,7 @@ fn told<T>(what: &str, start: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Sizes that a PostgreSQL has on a machine that it shares: a quarter of the memory, at most 4 GiB, and a log
 /// that is not full before its time.
-fn sizes() -> [(&'static str, String); 4] {
+fn sizes() -> [(&'static str, String); 7] {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<u64>().ok());
@@ -120,6 +120,9 @@ fn sizes() -> [(&'static str, String); 4] {
     [
         ("shared_buffers", format!("{quarter}MB")),
         ("max_wal_size", "8GB".to_owned()),
+        ("min_wal_size", "2GB".to_owned()),
+        ("wal_level", "replica".to_owned()),
+        ("wal_log_hints", "off".to_owned()),
         ("checkpoint_timeout", "15min".to_owned()),
         ("wal_compression", "on".to_owned()),
     ]
@@ -244,7 +247,9 @@ fn welcome(dir: &Path, state: &State) -> String {
         address("postgres"),
     );
     if shop.is_empty() {
-        return format!("\n{table}\nuse the servers  . {dir}/{SETTINGS}; jangbu bench seed1000\n{tools}");
+        return format!(
+            "\n{table}\nuse the servers  . {dir}/{SETTINGS}; jangbu bench seed1000\n{tools}"
+        );
     }
     format!(
         "\n{table}\n\

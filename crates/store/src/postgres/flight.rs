@@ -10,14 +10,13 @@ use std::{
     task::Poll,
 };
 
-use jangbu_engine::port::{By, Each, Fault, Key, Mode, Read, Table, Values, WritePlan};
+use jangbu_engine::port::{By, Each, Fault, Fields, Key, Mode, Read, Table, Values, WritePlan};
 use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 
 use super::{
     param::Param,
-    row::PgRow,
     shape::{Shape, Shapes},
-    text::{Op, text, types},
+    text::{Op, place, text, types},
 };
 
 /// Waits for all of `futures`; each is polled for the first time in its turn, which is the order in which
@@ -52,7 +51,7 @@ pub(super) struct Ask {
     /// Of a read by keys: the keys, whose order the rows must have.
     keys: Vec<Key>,
     /// Of whole rows: what they look like.
-    shape: Option<Arc<Shape>>,
+    pub(super) shape: Option<Arc<Shape>>,
 }
 
 impl Ask {
@@ -96,23 +95,23 @@ impl Ask {
     }
 
     /// Hands over the rows that came, in the order of the port, with the read that each answers.
-    pub(super) fn deliver(&self, rows: &[Row], each: &mut Each<'_>) {
+    pub(super) fn deliver<R: Fields>(&self, rows: &[R], each: &mut Each<'_>) {
         if self.keys.len() < 2 {
-            return rows.iter().for_each(|row| each(self.answers(row), &PgRow(row)));
+            return rows.iter().for_each(|row| each(self.answers(row), row));
         }
-        let key = |row: &Row| self.table.key_of(&PgRow(row));
-        let by_key: HashMap<Key, &Row> = rows.iter().map(|row| (key(row), row)).collect();
+        let by_key: HashMap<Key, &R> =
+            rows.iter().map(|row| (self.table.key_of(row), row)).collect();
         for row in self.keys.iter().filter_map(|key| by_key.get(key)) {
-            each(self.at, &PgRow(row));
+            each(self.at, *row);
         }
     }
 
     /// Which read of its plan a row of this one answers.
-    fn answers(&self, row: &Row) -> usize {
+    fn answers(&self, row: &impl Fields) -> usize {
         if self.op != Op::Ranges {
             return self.at;
         }
-        let n: i64 = row.get(self.table.width());
+        let n = row.int(self.table.width());
         self.at + usize::try_from(n - 1).unwrap_or(0)
     }
 
@@ -227,26 +226,9 @@ fn last_of_each<'r, 'v>(table: &Table, rows: &'r [Written<'v>]) -> Vec<&'r Writt
     kept.map(|(_, row)| row).collect()
 }
 
-/// Statements that a connection holds, prepared when they are first needed.
+/// Statements that a reader's connection holds, prepared when they are first needed.
 #[derive(Debug, Default)]
 pub(super) struct Held(HashMap<(&'static str, usize), Statement>);
-
-/// Where an operation stands among those of a table.
-fn place(op: Op) -> usize {
-    match op {
-        Op::Insert => 0,
-        Op::Update => 1,
-        Op::Upsert => 2,
-        Op::Delete => 3,
-        Op::Trim => 4,
-        Op::Keys => 5,
-        Op::Due => 6,
-        Op::Up => 7,
-        Op::Down => 8,
-        Op::Ranges => 9,
-        Op::Listed(list) => 10 + list,
-    }
-}
 
 impl Held {
     /// Prepares what these need and is not held, in one flight; says whether there was any.
@@ -257,9 +239,8 @@ impl Held {
         missing.dedup_by_key(|ask| key(ask));
         let prepare = |ask: &&Ask| {
             let unknown = Shape::unknown();
-            let shape = ask.shape.as_deref().unwrap_or(&unknown);
             let (sql, types) =
-                (text(ask.table, ask.op, shape), types(ask.table, ask.op, shape));
+                (text(ask.table, ask.op, &unknown), types(ask.table, ask.op, &unknown));
             async move { client.prepare_typed(&sql, &types).await }
         };
         let prepared = together(missing.iter().map(prepare).collect()).await;

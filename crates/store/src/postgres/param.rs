@@ -25,8 +25,18 @@ impl ToSql for Param {
 }
 
 impl Param {
+    /// As it travels.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// An integer.
     pub(super) fn int(n: i64) -> Self {
+        Self(n.to_be_bytes().to_vec())
+    }
+
+    /// A small integer.
+    pub(super) fn small(n: i32) -> Self {
         Self(n.to_be_bytes().to_vec())
     }
 

@@ -24,8 +24,9 @@ use super::{
     text::{Op, walk as text_of},
 };
 
-/// An answer that takes longer than this is given up.
-const ANSWER: Duration = Duration::from_secs(30);
+/// An answer that takes longer than this is given up, and the connection with it. A flight of a reader is a page
+/// of rows by an index.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -91,7 +92,7 @@ impl PgReader {
         let setup = self.setup.clone();
         let driving = self.io.0.handle().clone();
         self.io.run(async move {
-            let (client, driver) = setup.connect().await?;
+            let (client, driver, _) = setup.connect().await?;
             driving.spawn(driver);
             setup.settle(&client).await?;
             Ok(Session { client, held: Held::default(), walks: HashMap::new() })
@@ -187,7 +188,8 @@ impl Reader for PgReader {
         };
         let (mut session, found) = self.fly(session, before, asks, after)?;
         for (ask, rows) in found {
-            ask.deliver(&rows, each);
+            let seen: Vec<_> = rows.iter().map(PgRow).collect();
+            ask.deliver(&seen, each);
             if ask.op != Op::Ranges && is_long(&plan[ask.at]) {
                 let mut each = |row: &Row| each(ask.at, &PgRow(row));
                 session = self.pages(session, plan[ask.at].clone(), &rows, &mut each)?;

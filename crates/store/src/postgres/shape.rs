@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jangbu_engine::port::{Fault, Table};
 use tokio_postgres::types::{Kind, Type};
 
-use super::{fault::fault_of, link::Link, text};
+use super::{link::Link, text};
 
 /// A table's row type.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ impl Shapes {
                    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) \
                      AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped \
                    ORDER BY c.oid, a.attnum";
-        let rows = link.run(link.client().query(sql, &[&schema]));
-        let rows = rows.map_err(|error| fault_of(&error, "reading the shapes of tables"))?;
+        let rows =
+            link.ask(link.client().query(sql, &[&schema]), "reading the shapes of tables")?;
         let mut shapes: HashMap<String, Shape> = HashMap::new();
         for row in rows {
             let name: String = row.get(0);

@@ -37,6 +37,23 @@ pub(super) enum Op {
     Listed(usize),
 }
 
+/// Where an operation stands among those of a table.
+pub(super) fn place(op: Op) -> usize {
+    match op {
+        Op::Insert => 0,
+        Op::Update => 1,
+        Op::Upsert => 2,
+        Op::Delete => 3,
+        Op::Trim => 4,
+        Op::Keys => 5,
+        Op::Due => 6,
+        Op::Up => 7,
+        Op::Down => 8,
+        Op::Ranges => 9,
+        Op::Listed(list) => 10 + list,
+    }
+}
+
 /// The statement that does `op` on `table`, whose rows have this shape.
 pub(super) fn text(table: &Table, op: Op, shape: &Shape) -> String {
     let (name, key) = (table.name, quoted(table.key[0]));
