@@ -89,6 +89,8 @@ pub struct Certificate {
     pub memory_mb: Memory,
     /// What the consumers of events took in during the phase.
     pub events: Events,
+    /// What was published to Kafka; null when nothing is.
+    pub kafka: Option<Published>,
     /// Events that the slowest reader of the outbox had not taken when the drain ended.
     pub events_unsent: Option<u64>,
     /// Events that each projection had not seen when the drain ended.
@@ -189,6 +191,19 @@ pub struct Events {
     pub lag_p50_ms: Option<f64>,
     /// 99 of 100 events were taken in within this time.
     pub lag_p99_ms: Option<f64>,
+}
+
+/// Events of the measured phase on their way to Kafka.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Published {
+    /// Records that all in-sync replicas have, repeats included.
+    pub acknowledged: Option<u64>,
+    /// From the commit of an event to its acknowledgement: median, milliseconds.
+    pub lag_p50_ms: Option<f64>,
+    /// 99 of 100 events were acknowledged within this time; null if some never were.
+    pub lag_p99_ms: Option<f64>,
+    /// From the last answer until all were acknowledged; null: not within a minute.
+    pub drain_s: Option<f64>,
 }
 
 /// What `payments` paid.

@@ -3,7 +3,7 @@
 use crate::Hooks;
 use crate::args::Args;
 use crate::certificate::{
-    Batch, Certificate, Conditions, Cpu, Events, Memory, PerOrder, Phases, Replays,
+    Batch, Certificate, Conditions, Cpu, Events, Memory, PerOrder, Phases, Published, Replays,
 };
 use crate::counters::{Counters, whole};
 use crate::generator::tick;
@@ -72,6 +72,7 @@ pub(crate) fn certify(
         },
         memory_mb: Memory { idle: stage.idle_mb, peak: measured.peak_mb },
         events: events(measured),
+        kafka: published(measured),
         events_unsent: lag.as_ref().and_then(|lag| lag.values().copied().max()),
         projection_lag: lag,
         stored_orders: after.sum("jangbu_orders_settled_total").map(whole),
@@ -114,7 +115,7 @@ fn conditions(args: &Args, stage: &Stage, hooks: &Hooks<'_>, measured: &Measured
 /// What the consumers of events took in during the measured phase, and how late.
 fn events(measured: &Measured) -> Events {
     let Measured { before, after, samples, length, .. } = measured;
-    let lag = |quantile: f64| after.quantile_ms(before, "jangbu_consumer_lag_seconds", quantile);
+    let lag = |quantile: f64| after.lag_ms(before, "projections", quantile);
     let end = at_end(samples, *length);
     let first = (before.get("jangbu_outbox_seq"), before.taken());
     let since = |now: Option<f64>, then: Option<f64>| Some(whole(now? - then?));
@@ -126,6 +127,18 @@ fn events(measured: &Measured) -> Events {
         lag_p50_ms: lag(0.50),
         lag_p99_ms: lag(0.99),
     }
+}
+
+/// What reached Kafka of the measured phase, and how late; none: nothing is published there.
+fn published(measured: &Measured) -> Option<Published> {
+    let Measured { before, after, published, published_s, .. } = measured;
+    let done = published.has_published(after)?;
+    Some(Published {
+        acknowledged: published.grown(before, "jangbu_relay_acknowledged_total").map(whole),
+        lag_p50_ms: published.lag_ms(before, "kafka", 0.50),
+        lag_p99_ms: published.lag_ms(before, "kafka", 0.99).filter(|_| done),
+        drain_s: done.then_some(*published_s),
+    })
 }
 
 /// Figures divided by orders.

@@ -65,6 +65,11 @@ impl Counters {
 type Buckets = Vec<(f64, f64)>;
 
 impl Counters {
+    /// Whether everything that the outbox had at an earlier reading is published; none: nobody publishes.
+    pub(crate) fn has_published(&self, earlier: &Self) -> Option<bool> {
+        Some(self.get("jangbu_relay_seq")? >= earlier.get("jangbu_outbox_seq")?)
+    }
+
     /// Number of the last event that every projection has taken in.
     pub(crate) fn taken(&self) -> Option<f64> {
         let seen = |(series, seen): (&String, &f64)| {
@@ -73,10 +78,10 @@ impl Counters {
         self.0.iter().filter_map(seen).reduce(f64::min)
     }
 
-    /// A quantile of what a histogram took in since an earlier reading, in milliseconds; within a
+    /// A quantile of how far a consumer was behind since an earlier reading, in milliseconds; within a
     /// bucket it is taken as evenly spread, and none when it lies above the last bound.
-    pub(crate) fn quantile_ms(&self, before: &Self, name: &str, quantile: f64) -> Option<f64> {
-        let (now, was) = (self.buckets(name), before.buckets(name));
+    pub(crate) fn lag_ms(&self, before: &Self, consumer: &str, quantile: f64) -> Option<f64> {
+        let (now, was) = (self.buckets(consumer), before.buckets(consumer));
         if now.is_empty() || (before.0.is_empty() && was.is_empty()) {
             return None;
         }
@@ -98,12 +103,10 @@ impl Counters {
         None
     }
 
-    fn buckets(&self, name: &str) -> Buckets {
+    fn buckets(&self, consumer: &str) -> Buckets {
+        let whose = format!("jangbu_consumer_lag_seconds_bucket{{consumer=\"{consumer}\",");
         let bucket = |(series, count): (&String, &f64)| {
-            let labels = series.strip_prefix(name)?.strip_prefix("_bucket{")?;
-            if !labels.contains("consumer=\"projections\"") {
-                return None;
-            }
+            let labels = series.strip_prefix(&whose)?;
             let bound = labels.split("le=\"").nth(1)?.split('"').next()?;
             let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? };
             Some((bound, *count))
@@ -147,20 +150,33 @@ mod tests {
     fn quantiles_are_of_what_came_since() {
         let text = |counts: [u32; 3]| {
             let line = |(le, n): (&str, u32)| {
-                format!("lag_bucket{{consumer=\"projections\",le=\"{le}\"}} {n}\n")
+                format!(
+                    "jangbu_consumer_lag_seconds_bucket{{consumer=\"kafka\",le=\"{le}\"}} {n}\n"
+                )
             };
             ["0.01", "0.1", "+Inf"].into_iter().zip(counts).map(line).collect::<String>()
         };
         let before = Counters::parse(&text([1_000, 1_000, 1_000]));
         let after = Counters::parse(&text([1_050, 1_100, 1_100]));
-        let at = |quantile: f64| after.quantile_ms(&before, "lag", quantile).unwrap();
+        let at = |quantile: f64| after.lag_ms(&before, "kafka", quantile).unwrap();
         assert!((at(0.5) - 10.0).abs() < 1e-9, "{}", at(0.5));
         assert!((at(0.75) - 55.0).abs() < 1e-9, "{}", at(0.75));
-        assert_eq!(before.quantile_ms(&before, "lag", 0.5), None, "nothing came");
-        assert_eq!(after.quantile_ms(&Counters::default(), "lag", 0.5), None);
+        assert_eq!(before.lag_ms(&before, "kafka", 0.5), None, "nothing came");
+        assert_eq!(after.lag_ms(&Counters::default(), "kafka", 0.5), None);
         let late = Counters::parse(&text([1_000, 1_000, 1_009]));
-        assert_eq!(late.quantile_ms(&before, "lag", 0.5), None, "above the last bound");
+        assert_eq!(late.lag_ms(&before, "kafka", 0.5), None, "above the last bound");
+        assert_eq!(after.lag_ms(&before, "projections", 0.5), None, "another's");
         assert_eq!(Counters::parse(TEXT).taken(), Some(97.0));
+    }
+
+    #[test]
+    fn published_is_what_the_outbox_had() {
+        let seen = |relay: u32, outbox: u32| {
+            Counters::parse(&format!("jangbu_relay_seq {relay}\njangbu_outbox_seq {outbox}\n"))
+        };
+        assert_eq!(seen(9, 20).has_published(&seen(5, 10)), Some(false));
+        assert_eq!(seen(10, 20).has_published(&seen(5, 10)), Some(true));
+        assert_eq!(Counters::parse(TEXT).has_published(&seen(5, 10)), None, "nobody publishes");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The phases of a run: warm-up, search, the measured phase with what is read around it.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::aged::{Age, Aged};
 use crate::args::{AGED_FROM, Args, Preset};
 use crate::arrivals::{Pace, Stairs};
 use crate::certificate::Probe;
+use crate::control::Client;
 use crate::counters::Counters;
 use crate::generator::{Generator, Phase};
 use crate::overload::FACTORS;
@@ -27,6 +28,9 @@ const FILL_LIMIT: Duration = Duration::from_hours(6);
 /// A server that refused everything is asked so often, ten times a second.
 const FILL_TRIES: u32 = 50;
 
+/// What is not published so long after the last answer is waited for no longer.
+const PUBLISH_LIMIT: Duration = Duration::from_mins(1);
+
 /// The measured phase and what was read around it.
 pub(crate) struct Measured {
     pub(crate) tally: Tally,
@@ -34,6 +38,9 @@ pub(crate) struct Measured {
     pub(crate) length: Duration,
     pub(crate) before: Counters,
     pub(crate) after: Counters,
+    /// Read when everything was published, so many seconds later; or when that took too long.
+    pub(crate) published: Counters,
+    pub(crate) published_s: f64,
     pub(crate) samples: Vec<Sample>,
     pub(crate) server_cpu_us: Option<f64>,
     pub(crate) peak_mb: Option<f64>,
@@ -201,15 +208,29 @@ impl<'a, T: Trade> Load<'a, T> {
         let cpu_after = cpu();
         // A fresh connection: the server may have closed the other one meanwhile.
         let after = Counters::read(&mut stage.client());
+        let (published, published_s) = await_published(&mut stage.client(), &after);
         Ok(Measured {
             tally,
             rate,
             length: phase.length,
             before,
             after,
+            published,
+            published_s,
             samples,
             server_cpu_us: cpu_after.zip(cpu_before).map(|(after, before)| after - before),
             peak_mb: server.and_then(Server::peak_memory_mb),
         })
     }
+}
+
+/// Waits until what the outbox had is in Kafka, if there is one: the last events are the latest.
+fn await_published(client: &mut Client, after: &Counters) -> (Counters, f64) {
+    let clock = Instant::now();
+    let mut now = after.clone();
+    while now.has_published(after) == Some(false) && clock.elapsed() < PUBLISH_LIMIT {
+        std::thread::sleep(Duration::from_millis(20));
+        now = Counters::read(client);
+    }
+    (now, clock.elapsed().as_secs_f64())
 }

@@ -64,6 +64,9 @@ pub(crate) fn marks(aim: Aim, of: &Certificate) -> Vec<Mark> {
             marks.push(at_most("accepted p99 ms", of.accepted.map(|q| q.p99), 10.0));
             marks.push(at_most("settled p99 ms", of.settled.map(|q| q.p99), 40.0));
             marks.push(at_most("consumer lag p99 ms", of.events.lag_p99_ms, 50.0));
+            if let Some(kafka) = of.kafka {
+                marks.push(at_most("Kafka lag p99 ms", kafka.lag_p99_ms, 200.0));
+            }
         }
         Preset::Flash => {
             marks.push(exactly("failures", failures, 0));

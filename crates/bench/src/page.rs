@@ -284,6 +284,14 @@ fn figures(of: &Certificate, out: &mut String) {
     table("Per order, payment or journal", &["figure", "value"], &rows, out);
     let events = &of.events;
     let count = |count: Option<u64>| count.map_or_else(|| shown(None), |n| n.to_string());
+    let kafka = of.kafka.map(|kafka| {
+        [
+            ("records acknowledged by Kafka", count(kafka.acknowledged)),
+            ("Kafka: lag p50, ms", shown(kafka.lag_p50_ms)),
+            ("Kafka: lag p99, ms", shown(kafka.lag_p99_ms)),
+            ("Kafka: all of it after, s", shown(kafka.drain_s)),
+        ]
+    });
     let rows: Vec<Vec<String>> = [
         ("events written until the last arrival", count(events.written)),
         ("events delivered until then", count(events.delivered)),
@@ -294,6 +302,7 @@ fn figures(of: &Certificate, out: &mut String) {
         ("memory peak, MB", shown(of.memory_mb.peak)),
     ]
     .into_iter()
+    .chain(kafka.into_iter().flatten())
     .map(|(name, value)| vec![name.to_owned(), value])
     .collect();
     table("Events and memory", &["figure", "value"], &rows, out);

@@ -169,6 +169,15 @@ impl Certificate {
             self.events_unsent.map_or_else(|| "?".to_owned(), |count| count.to_string()),
             number(self.events.lag_p50_ms),
             number(self.events.lag_p99_ms)
+        )?;
+        let Some(kafka) = self.kafka else { return Ok(()) };
+        writeln!(
+            f,
+            "  to Kafka    {} acknowledged | lag ms p50 {} p99 {} | all of it s {}",
+            kafka.acknowledged.map_or_else(|| "?".to_owned(), |count| count.to_string()),
+            number(kafka.lag_p50_ms),
+            number(kafka.lag_p99_ms),
+            number(kafka.drain_s)
         )
     }
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use jangbu_kernel::Time;
 
 /// Upper bounds of the buckets in microseconds; the last bucket has none.
-const BOUNDS: [i64; 13] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000,
+const BOUNDS: [i64; 15] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 150_000, 200_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000,
 ];
 
 const BUCKETS: usize = BOUNDS.len() + 1;
@@ -165,11 +165,11 @@ mod tests {
         lag.observe(at(0), [0, 1_000, 1_001, 10_000_000, 10_000_001, -5].map(at).into_iter());
         let snapshot = lag.snapshot();
         let told: Vec<_> = snapshot.cumulative().map(|(_, n)| n).collect();
-        assert_eq!(told, [3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 6]);
+        assert_eq!(told, [3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 6]);
         assert_eq!((snapshot.count(), snapshot.sum_us), (6, 20_002_002));
         let bounds: Vec<_> = snapshot.cumulative().map(|(bound, _)| bound).collect();
         assert_eq!(bounds[0], Some(Duration::from_millis(1)));
-        assert_eq!(bounds[13], None);
+        assert_eq!(bounds[15], None);
     }
 
     /// The rest after five seconds of `rate` events a second.

@@ -68,6 +68,9 @@ fn figures_per_order_come_from_the_counters_and_absent_ones_are_null() {
     assert_eq!(certificate["events_unsent"], 3);
     assert_eq!(certificate["events"]["behind_after_drain"], 3);
     assert!(certificate["events"]["lag_p99_ms"].as_f64().unwrap() <= 10.0);
+    let kafka = &certificate["kafka"];
+    assert!((50.0..=100.0).contains(&kafka["lag_p99_ms"].as_f64().unwrap()), "{kafka}");
+    assert!(kafka["acknowledged"].as_u64() > Some(0) && kafka["drain_s"].is_f64(), "{kafka}");
     let second = &certificate["series"][0];
     assert_eq!((&second["waiting"], &second["server_cpu"]), (&Value::Null, &Value::Null));
     assert_eq!(certificate["cpu_us_per_order"]["server"], Value::Null);

@@ -190,7 +190,11 @@ fn metrics(seen: &Seen) -> String {
          jangbu_orders_settled_total{{outcome=\"SOLD\"}} {orders}\njangbu_mailbox_waiting 4\n\
          jangbu_phase_seconds_total{{phase=\"commit\"}} {}\n\
          jangbu_consumer_lag_seconds_bucket{{consumer=\"projections\",le=\"0.01\"}} {}\n\
-         jangbu_consumer_lag_seconds_bucket{{consumer=\"projections\",le=\"+Inf\"}} {orders}\n",
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"projections\",le=\"+Inf\"}} {orders}\n\
+         jangbu_relay_seq {orders}\njangbu_relay_acknowledged_total {orders}\n\
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"kafka\",le=\"0.05\"}} 0\n\
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"kafka\",le=\"0.1\"}} {orders}\n\
+         jangbu_consumer_lag_seconds_bucket{{consumer=\"kafka\",le=\"+Inf\"}} {orders}\n",
         orders * 2,
         orders * 24,
         orders as f64 * 0.000_015,
