@@ -299,7 +299,7 @@ fn settings(config: &Config) -> Result<Settings> {
         body: config.server.body_bytes,
         rates: config.rates.checked()?,
         admission: AdmissionRules {
-            target: Duration::from_millis(config.admission.target_ms),
+            target: config.admission.target(&config.store),
             least: config.admission.least,
             most: config.admission.most,
             browse: config.admission.browse,

@@ -63,7 +63,7 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("SERVER__COLOUR", "1", "colour"),
         ("SHOP__NAME", "1", "shop"),
         ("LIMITS__BATCH", "0", "limits.batch"),
-        ("ADMISSION__TARGET_MS", "0", "admission.target_ms"),
+        ("ADMISSION__LEAST", "0", "admission.least"),
         ("USERS__SESSION_MINUTES", "0", "users.session_minutes"),
         ("USERS__PASSWORD_KIB", "7", "users.password_kib"),
         ("LOG__LEVEL", "loud", "log.level"),
@@ -105,4 +105,16 @@ fn what_makes_no_sense_is_refused_by_name() {
         let text = refusal(path, value);
         assert!(text.contains(named) || text.contains("listen"), "{path}: {text}");
     }
+}
+
+#[test]
+fn an_order_may_take_as_long_as_fits_the_store() {
+    let target = |pairs: &[(&str, &str)]| {
+        let config = with(pairs).unwrap();
+        config.admission.target(&config.store).as_millis()
+    };
+    let postgres = ("STORE__URL", "postgres://shop@db/shop");
+    assert_eq!(target(&[]), 10);
+    assert_eq!(target(&[postgres]), 40);
+    assert_eq!(target(&[postgres, ("ADMISSION__TARGET_MS", "7")]), 7);
 }
