@@ -18,6 +18,12 @@ use crate::exit::Usage;
 /// What the projections' schema is called beside that of the truth.
 pub(crate) const DERIVED: &str = "_derived";
 
+/// How long the owner of the books waits for an answer of PostgreSQL at least, before it makes another connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same of who writes what is derived.
+const PATIENCE_DERIVED: Duration = Duration::from_secs(10);
+
 /// The truth and what is derived from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stores {
@@ -39,7 +45,10 @@ impl Stores {
         let lease = Duration::from_millis(config.store.lease_ms);
         let open = |schema: &str, (tables, steps): (&_, &_), durable| {
             let made = Postgres::new(&config.store.url, schema, tables, steps);
-            let options = PostgresOptions { durable, lease };
+            // Who hears nothing for as long as its lease is no owner any more. Batches of what is derived may
+            // be large, and nobody waits for them.
+            let patience = if durable { lease.max(PATIENCE) } else { PATIENCE_DERIVED };
+            let options = PostgresOptions { durable, lease, patience };
             let made = made.map(|made| made.with_options(options).known_as(&name));
             made.map_err(|fault| Usage(fault.into()))
         };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jangbu_engine::port::{Fault, Tenure};
 use tokio_postgres::types::ToSql;
 
-use super::{fault::fault_of, link::Link};
+use super::link::Link;
 
 /// First part of the keys of our advisory locks; the second is made of the schema.
 const SPACE: i32 = 0x6a61_6e67;
@@ -48,9 +48,10 @@ pub(super) fn claim(
     address: &str,
     lease: Duration,
 ) -> Result<Tenure, Fault> {
-    let wrap = |error| fault_of(&error, "claiming the cell");
+    let what = "claiming the cell";
     let seconds = lease.as_secs_f64();
-    let taken = link.run(link.client().query_opt(
+    let params: [&(dyn ToSql + Sync); 3] = [&holder, &address, &seconds];
+    let claimed = link.client().query_opt(
         "INSERT INTO owner (cell, epoch, holder, address, until)
            VALUES (0, 1, $1, $2, clock_timestamp() + $3 * interval '1 second')
          ON CONFLICT (cell) DO UPDATE
@@ -59,16 +60,14 @@ pub(super) fn claim(
            WHERE split_part(owner.holder, '/', 1) = split_part(excluded.holder, '/', 1)
               OR owner.until <= clock_timestamp()
          RETURNING epoch",
-        &[&holder, &address, &seconds],
-    ));
-    if let Some(row) = taken.map_err(wrap)? {
+        &params,
+    );
+    if let Some(row) = link.ask(claimed, what)? {
         return Ok(Tenure::Mine { epoch: row.get(0) });
     }
-    let row = link.run(link.client().query_one(
-        "SELECT address, EXTRACT(EPOCH FROM until - clock_timestamp())::float8 FROM owner WHERE cell = 0",
-        &[],
-    ));
-    let row = row.map_err(wrap)?;
+    let others = "SELECT address, EXTRACT(EPOCH FROM until - clock_timestamp())::float8 \
+                  FROM owner WHERE cell = 0";
+    let row = link.ask(link.client().query_one(others, &[]), what)?;
     let left = Duration::try_from_secs_f64(row.get(1)).unwrap_or_default();
     Ok(Tenure::Theirs { address: row.get(0), left })
 }
@@ -76,20 +75,36 @@ pub(super) fn claim(
 /// Gives the lease up, if `holder` has it.
 pub(super) fn release(link: &Link, holder: &str) -> Result<(), Fault> {
     let sql = "UPDATE owner SET until = clock_timestamp() WHERE cell = 0 AND holder = $1";
-    let done = link.run(link.client().execute(sql, &[&holder as &(dyn ToSql + Sync)]));
-    done.map(|_| ()).map_err(|error| fault_of(&error, "releasing the cell"))
+    let params: [&(dyn ToSql + Sync); 1] = [&holder];
+    link.ask(link.client().execute(sql, &params), "releasing the cell").map(drop)
 }
 
 /// Ends the connections of owners before this one, which may be half-open and hold the lock. Refused with a
 /// lost epoch for whoever is not the owner.
 pub(super) fn evict(link: &Link, schema: &str, epoch: i64) -> Result<(), Fault> {
-    link.execute(&fence_only(epoch), "the epoch of this owner")?;
+    link.ask(link.client().batch_execute(&fence_only(epoch)), "the epoch of this owner")?;
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 \
                AND datname = current_database() AND usename = current_user \
                AND pid <> pg_backend_pid()";
     let name = owner_name(schema);
-    let done = link.run(link.client().execute(sql, &[&name as &(dyn ToSql + Sync)]));
-    done.map(|_| ()).map_err(|error| fault_of(&error, "ending the connection of the last owner"))
+    let params: [&(dyn ToSql + Sync); 1] = [&name];
+    let what = "ending the connection of the last owner";
+    link.ask(link.client().execute(sql, &params), what).map(drop)
+}
+
+/// Waits until everything that the owners before have committed is as durable as a commit of ours would be.
+///
+/// A commit that waits for a synchronous standby is already on the disk of the primary; when its connection
+/// ends meanwhile, or the primary starts again, it is seen there although no standby has it, and would be
+/// lost with the primary. So whoever comes after such an owner may not believe what it sees yet. The lock is free
+/// when the last of them has ended; the row that is written then stands in the log behind everything of
+/// theirs, and its own commit waits for the standby.
+pub(super) fn settle(link: &Link, schema: &str, epoch: i64) -> Result<(), Fault> {
+    let sql = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock({SPACE}, hashtext('{schema}')); \
+         UPDATE owner SET until = until WHERE cell = 0 AND epoch = {epoch}; COMMIT"
+    );
+    link.ask(link.client().batch_execute(&sql), "waiting for what was committed")
 }
 
 fn fence_only(epoch: i64) -> String {

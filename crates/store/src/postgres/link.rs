@@ -1,6 +1,17 @@
 //! A connection of its own for a thread that may wait: its I/O runs on that thread, while it waits.
+//!
+//! Nothing waits for ever. A peer that is gone is found by the kernel (keepalives, user time-out); one that stands
+//! and says nothing (a proxy, a stopped process, a disk that hangs) only by who waits for an answer: whoever
+//! gets none in time gives the connection up.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use jangbu_engine::port::Fault;
 use tokio::{
@@ -9,27 +20,88 @@ use tokio::{
     time::timeout,
 };
 use tokio_postgres::{
-    Client, Config, Error, NoTls,
+    Client, Config, Connection, Error, NoTls, Socket,
+    config::{Host, TargetSessionAttrs},
     error::{DbError, Severity},
+    tls::NoTlsStream,
 };
 
 use super::fault::{fault_of, text_of};
 
-/// Longest wait for a connection.
+/// Longest wait for a connection to a host, until it has let us in.
 const CONNECT: Duration = Duration::from_secs(3);
-
-/// An answer that takes longer than this is given up, and the connection with it: it may be half-open.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// How a session is set up, whoever it is for.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
-    pub(super) config: Config,
+    pub(super) hosts: Hosts,
     pub(super) schema: String,
     /// What the server shows of it.
     pub(super) name: String,
     /// Whether a commit waits for the disk, and for a synchronous standby.
     pub(super) durable: bool,
+    /// An answer that takes longer is given up, and the connection with it: it may be half-open.
+    pub(super) patience: Duration,
+}
+
+/// The hosts of an address, one of which takes writes.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts {
+    each: Vec<Config>,
+    /// Which one let somebody in last: it is asked first.
+    last: Arc<AtomicUsize>,
+}
+
+type Connected = (Client, Connection<Socket, NoTlsStream>);
+
+impl Hosts {
+    pub(super) fn of(config: &Config) -> Self {
+        let count = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+        Self { each: (0..count).map(|at| one(config, at)).collect(), last: Arc::default() }
+    }
+
+    /// The first host that lets us in. Each has its own time: one that is dead and does not say so, or is only
+    /// a standby, keeps nobody from the next.
+    async fn connect(&self) -> Result<Connected, Fault> {
+        let (count, first) = (self.each.len(), self.last.load(Ordering::Relaxed));
+        let mut fault = away("connecting", "there is no host");
+        for at in (first..first + count).map(|at| at % count) {
+            match timeout(CONNECT, self.each[at].connect(NoTls)).await {
+                Ok(Ok(connected)) => {
+                    self.last.store(at, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => fault = fault_of(&error, "connecting"),
+                Err(_) => fault = silent("connecting", CONNECT),
+            }
+        }
+        Err(fault)
+    }
+}
+
+/// The settings of `config` for one of its hosts.
+fn one(config: &Config, at: usize) -> Config {
+    let mut one = Config::new();
+    match config.get_hosts().get(at) {
+        Some(Host::Tcp(name)) => _ = one.host(name),
+        Some(Host::Unix(path)) => _ = one.host_path(path),
+        None => {}
+    }
+    config.get_hostaddrs().get(at).map(|address| one.hostaddr(*address));
+    let ports = config.get_ports();
+    ports.get(at).or_else(|| ports.first()).map(|port| one.port(*port));
+    config.get_user().map(|user| one.user(user));
+    config.get_password().map(|password| one.password(password));
+    config.get_dbname().map(|name| one.dbname(name));
+    config.get_options().map(|options| one.options(options));
+    one.channel_binding(config.get_channel_binding())
+        .connect_timeout(CONNECT)
+        .tcp_user_timeout(Duration::from_secs(10))
+        .keepalives_idle(Duration::from_secs(5))
+        .keepalives_interval(Duration::from_secs(2))
+        .keepalives_retries(3)
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    one
 }
 
 impl Setup {
@@ -51,9 +123,7 @@ impl Setup {
     pub(super) async fn connect(
         &self,
     ) -> Result<(Client, impl Future<Output = ()> + Send + 'static), Fault> {
-        let connected = timeout(CONNECT, self.config.connect(NoTls)).await;
-        let connected = connected.map_err(|_| away("connecting", "no answer in 3 s"))?;
-        let (client, connection) = connected.map_err(|error| fault_of(&error, "connecting"))?;
+        let (client, connection) = self.hosts.connect().await?;
         let driver = async move {
             if let Err(error) = connection.await {
                 tracing::warn!(error = %text_of(&error), "a connection to PostgreSQL has ended");
@@ -65,7 +135,7 @@ impl Setup {
     /// Sets up the session of a connection that is driven.
     pub(super) async fn settle(&self, client: &Client) -> Result<(), Fault> {
         let set = timeout(CONNECT, client.batch_execute(&self.settings())).await;
-        let set = set.map_err(|_| away("connecting", "no answer in 3 s"))?;
+        let set = set.map_err(|_| silent("connecting", CONNECT))?;
         set.map_err(|error| fault_of(&error, "setting the session up"))
     }
 }
@@ -75,12 +145,18 @@ pub(super) fn away(what: &str, why: &str) -> Fault {
     Fault::Transient(format!("{what}: {why}; look whether PostgreSQL runs where store.url says"))
 }
 
+/// The server has said nothing for so long.
+pub(super) fn silent(what: &str, patience: Duration) -> Fault {
+    away(what, &format!("no answer in {patience:?}"))
+}
+
 /// A connection whose I/O runs while its thread waits in [`Link::run`].
 #[derive(Debug)]
 pub struct Link {
     runtime: Runtime,
     client: Client,
     driver: JoinHandle<()>,
+    patience: Duration,
 }
 
 impl Drop for Link {
@@ -96,7 +172,7 @@ impl Link {
         let (client, driver) = runtime.block_on(setup.connect())?;
         let driver = runtime.spawn(driver);
         runtime.block_on(setup.settle(&client))?;
-        Ok(Self { runtime, client, driver })
+        Ok(Self { runtime, client, driver, patience: setup.patience })
     }
 
     /// The client. Its futures make progress in [`Link::run`] alone.
@@ -109,12 +185,22 @@ impl Link {
         self.runtime.block_on(work)
     }
 
-    /// Waits for an answer; none within half a minute: the connection is no use any more.
+    /// Waits for an answer; none in time: the connection is no use any more.
     pub(super) fn answer<F: Future>(&self, work: F) -> Option<F::Output> {
-        self.runtime.block_on(async { timeout(ANSWER, work).await.ok() })
+        self.runtime.block_on(async { timeout(self.patience, work).await.ok() })
     }
 
-    /// Runs statements that have no answer.
+    /// The answer to a short question. After a fault the connection may be no use any more.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, Error>>,
+        what: &str,
+    ) -> Result<T, Fault> {
+        let answer = self.answer(question).ok_or_else(|| silent(what, self.patience))?;
+        answer.map_err(|error| fault_of(&error, what))
+    }
+
+    /// Runs statements that have no answer, however long they take.
     pub(super) fn execute(&self, sql: &str, what: &str) -> Result<(), Fault> {
         self.run(self.client.batch_execute(sql)).map_err(|error| fault_of(&error, what))
     }

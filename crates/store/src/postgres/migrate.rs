@@ -15,7 +15,7 @@ pub(super) fn found(link: &Link, schema: &str) -> Result<(), Fault> {
     let lock = lease::lock_schema(schema);
     let (name, table) = (quoted(schema), lease::TABLE);
     let sql = format!("BEGIN; {lock}; CREATE SCHEMA IF NOT EXISTS {name}; {table}; COMMIT");
-    link.execute(&sql, "making the schema")
+    link.ask(link.client().batch_execute(&sql), "making the schema")
 }
 
 /// Brings the schema to the last of `migrations`.
@@ -76,8 +76,7 @@ pub(super) fn check(link: &Link, migrations: &[Migration]) -> Result<(), Fault> 
 
 fn applied(link: &Link) -> Result<Vec<Applied>, Fault> {
     let sql = "SELECT version, name, sha256 FROM migration ORDER BY version";
-    let rows = link.run(link.client().query(sql, &[]));
-    let rows = rows.map_err(|error| fault_of(&error, "reading the migrations"))?;
+    let rows = link.ask(link.client().query(sql, &[]), "reading the migrations")?;
     let applied = |row: &tokio_postgres::Row| Applied {
         version: u32::try_from(row.get::<_, i64>(0)).unwrap_or(0),
         name: row.get(1),

@@ -45,7 +45,7 @@ use tokio_postgres::{Config, config::SslMode};
 
 pub use self::link::Link;
 use self::{
-    link::Setup,
+    link::{Hosts, Setup},
     reader::{Io, PgReader},
     session::Session,
 };
@@ -57,6 +57,9 @@ use crate::{
 /// Connections of a process for reading: a server has 100 for all.
 const READERS: usize = 12;
 
+/// How long the answer to a claim is waited for: the question is short, whatever the owner's own are.
+const CLAIM: Duration = Duration::from_secs(5);
+
 /// How a database is used.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresOptions {
@@ -64,11 +67,16 @@ pub struct PostgresOptions {
     pub durable: bool,
     /// How long the cell stays this process's without a sign of it.
     pub lease: Duration,
+    /// How long the owner waits for an answer before it gives its connection up and makes another one.
+    pub patience: Duration,
 }
+
+/// How long an answer is waited for, unless the options say something else.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { durable: true, lease: Duration::from_secs(5) }
+        Self { durable: true, lease: Duration::from_secs(5), patience: PATIENCE }
     }
 }
 
@@ -127,6 +135,7 @@ impl Postgres {
     #[must_use]
     pub fn with_options(mut self, options: PostgresOptions) -> Self {
         self.setup.durable = options.durable;
+        self.setup.patience = options.patience;
         Self { options, ..self }
     }
 
@@ -190,9 +199,10 @@ impl Postgres {
         }
     }
 
-    /// A connection to a schema that may be served and has the table of owners.
+    /// A connection for the lease, to a schema that may be served and has the table of owners.
     fn found(&self) -> Result<Link, Fault> {
-        let link = Link::open(&self.setup)?;
+        let patience = self.setup.patience.min(CLAIM);
+        let link = Link::open(&Setup { patience, ..self.setup.clone() })?;
         moving::check(&link, &self.setup.schema)?;
         migrate::found(&link, &self.setup.schema)?;
         Ok(link)
@@ -200,6 +210,7 @@ impl Postgres {
 
     fn claim_with(&self, claims: &mut Claims, address: &str) -> Result<Tenure, Fault> {
         address.clone_into(&mut claims.address);
+        // A link that fails is not put back: it may be half-open.
         let link = claims.link.take().filter(|link| !link.client().is_closed());
         let link = link.map_or_else(|| self.found(), Ok)?;
         // The lease runs from before the question: the server's clock began it later.
@@ -220,21 +231,15 @@ fn setup(url: &str, schema: &str) -> Result<Setup, Fault> {
         let rule = "must be 1 to 40 of a-z, 0-9 and _";
         return Err(Fault::Fatal(format!("the schema {schema:?} {rule}: set store.schema")));
     }
-    let mut config = Config::from_str(url).map_err(|error| {
+    let config = Config::from_str(url).map_err(|error| {
         Fault::Fatal(format!("store.url is not postgres://user@host:port/database: {error}"))
     })?;
     if config.get_ssl_mode() == SslMode::Require {
         let why = "store.url asks for TLS, which this program does not speak";
         return Err(Fault::Fatal(format!("{why}: use a private network, or a local proxy")));
     }
-    config
-        .connect_timeout(Duration::from_secs(3))
-        .tcp_user_timeout(Duration::from_secs(10))
-        .keepalives_idle(Duration::from_secs(5))
-        .keepalives_interval(Duration::from_secs(2))
-        .keepalives_retries(3)
-        .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
-    Ok(Setup { config, schema: schema.to_owned(), name: format!("jangbu {schema}"), durable: true })
+    let (hosts, name) = (Hosts::of(&config), format!("jangbu {schema}"));
+    Ok(Setup { hosts, schema: schema.to_owned(), name, durable: true, patience: PATIENCE })
 }
 
 /// A connection for tools that work on whole tables.
@@ -276,9 +281,9 @@ impl Backend for Postgres {
     fn release(&self) -> Result<(), Fault> {
         let mut claims = self.shared.claims.lock();
         claims.held = None;
-        match &claims.link {
-            Some(link) => lease::release(link, &self.holder),
-            None => Ok(()),
-        }
+        let Some(link) = claims.link.take() else { return Ok(()) };
+        lease::release(&link, &self.holder)?;
+        claims.link = Some(link);
+        Ok(())
     }
 }

@@ -25,8 +25,7 @@ pub(super) fn check(link: &Link, schema: &str) -> Result<(), Fault> {
 
 /// The mark of a schema.
 pub fn mark(link: &Link, schema: &str) -> Result<Option<Mark>, Fault> {
-    let words = link.run(words(link.client(), schema));
-    let words = words.map_err(|error| fault_of(&error, "looking for the mark of a move"))?;
+    let words = link.ask(words(link.client(), schema), "looking for the mark of a move")?;
     let garbled = || Fault::Fatal(format!("the table {schema}.moving has no mark of a move"));
     words.map(|words| Mark::parse(&words).ok_or_else(garbled)).transpose()
 }

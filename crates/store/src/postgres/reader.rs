@@ -24,8 +24,9 @@ use super::{
     text::{Op, walk as text_of},
 };
 
-/// An answer that takes longer than this is given up.
-const ANSWER: Duration = Duration::from_secs(30);
+/// An answer that takes longer than this is given up, and the connection with it. A flight of a reader is a page
+/// of rows by an index.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -46,12 +46,16 @@ impl<'p> Session<'p> {
     }
 
     /// Connects, and ends what an owner before this one may have left open: its transaction would hold the
-    /// lock until the server notices that nobody is there.
+    /// lock until the server notices that nobody is there. What it has committed is waited for.
     fn connect(&mut self) -> Result<(), Fault> {
         self.held = Held::default();
         self.abandoned = false;
         let link = Link::open(&self.config.owner_setup())?;
-        lease::evict(&link, &self.config.setup.schema, self.epoch)?;
+        let schema = &self.config.setup.schema;
+        lease::evict(&link, schema, self.epoch)?;
+        if self.config.options.durable {
+            lease::settle(&link, schema, self.epoch)?;
+        }
         self.link = Some(link);
         Ok(())
     }
@@ -75,7 +79,7 @@ impl<'p> Session<'p> {
         let answers = link.answer(self.held.fly(link.client(), fence.as_deref(), asks, end));
         let Some(answers) = answers else {
             self.link = None;
-            return Err(Broken::Silent("no answer in half a minute".to_owned()));
+            return Err(Broken::Silent(self.silence()));
         };
         self.landed(answers, asks, fence.is_some())
     }
@@ -97,7 +101,7 @@ impl<'p> Session<'p> {
             }
             None => {
                 self.link = None;
-                Err(Broken::Before(Fault::Transient("no answer in half a minute".to_owned())))
+                Err(Broken::Before(Fault::Transient(self.silence())))
             }
         }
     }
@@ -128,6 +132,10 @@ impl<'p> Session<'p> {
             return Broken::Silent(format!("{what}: {}", text_of(error)));
         }
         Broken::Before(fault_of(error, what))
+    }
+
+    fn silence(&self) -> String {
+        format!("no answer in {:?}", self.config.setup.patience)
     }
 
     fn is_gone(&self) -> bool {
