@@ -19,6 +19,14 @@ pub use producer::Producer;
 pub use rdkafka;
 pub use source::Source;
 
+/// A broker that takes connections and says nothing is left within this: its partitions have other leaders by
+/// then, and what it was sent is sent to them. The library's own minute is an outage.
+const PATIENCE: [(&str, &str); 3] = [
+    ("socket.timeout.ms", "10000"),
+    ("socket.connection.setup.timeout.ms", "5000"),
+    ("socket.keepalive.enable", "true"),
+];
+
 /// How to reach Kafka, and what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -54,6 +62,9 @@ impl Settings {
     /// What every client begins with.
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        for (name, value) in PATIENCE {
+            config.set(name, value);
+        }
         for (name, value) in &self.properties {
             config.set(name, value);
         }

@@ -22,7 +22,7 @@ pub(crate) const DERIVED: &str = "_derived";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The same of who writes what is derived.
-const PATIENCE_DERIVED: Duration = Duration::from_secs(30);
+const PATIENCE_DERIVED: Duration = Duration::from_secs(10);
 
 /// The truth and what is derived from it.
 #[derive(Debug, Clone)]

@@ -262,6 +262,22 @@ impl Kafka {
         }
     }
 
+    /// Makes a broker stand still: it is there, takes connections, and says nothing.
+    pub fn pause(&self, broker: usize) {
+        self.signal(broker, Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self, broker: usize) {
+        self.signal(broker, Signal::CONT);
+    }
+
+    fn signal(&self, broker: usize, signal: Signal) {
+        if let Some(service) = self.brokers[broker].service.lock().as_ref() {
+            service.identity().signal(signal);
+        }
+    }
+
     /// Starts a broker again, on its old ports, and waits until it takes requests.
     pub fn start_again(&self, broker: usize) -> Result<()> {
         self.kill(broker);

@@ -7,6 +7,7 @@
 //! | [`kafka`] | one or more brokers, no `ZooKeeper` | jars in `.tools/kafka/lib` |
 //! | [`redis`] | one server, or a master with replica and sentinels | `redis-server`, `redis-sentinel` |
 //! | [`toxiproxy`] | a proxy whose connections can be cut, slowed and held | `.tools/bin/toxiproxy-server` |
+//! | [`wire`] | a proxy that loses single answers | this crate |
 //! | [`service`] | any other program that says when it is ready | – |
 //! | [`shared`] | one PostgreSQL for a whole test binary | as above |
 //!
@@ -36,6 +37,7 @@ pub mod service;
 pub mod shared;
 pub mod state;
 pub mod toxiproxy;
+pub mod wire;
 
 pub use error::{Error, Result};
 pub use identity::Identity;
@@ -46,3 +48,4 @@ pub use redis::{Redis, Sentinels};
 pub use service::Service;
 pub use state::{Part, State};
 pub use toxiproxy::Toxiproxy;
+pub use wire::Wire;

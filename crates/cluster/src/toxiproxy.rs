@@ -24,6 +24,8 @@ const INSTALL: &str = "GOBIN=$PWD/.tools/bin go install github.com/Shopify/toxip
      mv .tools/bin/server .tools/bin/toxiproxy-server";
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
+/// What it says when it begins; older versions say a little more.
+const READY: &str = "HTTP server";
 /// Both ways.
 const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
@@ -48,7 +50,7 @@ impl Toxiproxy {
         let launch =
             Launch { name: "Toxiproxy", command, log: &log, farewell: Signal::TERM, remove: None };
         let mut service = Service::spawn(launch)?;
-        service.ready("Starting Toxiproxy HTTP server", START)?;
+        service.ready(READY, START)?;
         let config = Agent::config_builder().timeout_global(Some(START));
         let agent: Agent = config.http_status_as_error(false).build().into();
         let proxy = Self { api: format!("http://127.0.0.1:{port}"), agent, _service: service };

@@ -5,12 +5,14 @@
 //! - `mutations` breaks each promise on purpose, in a copy of the tree, and demands that the
 //!   test which pins it fails;
 //! - `coverage` counts the lines of the core that the tests run;
-//! - `kills` kills a server under load as often as one likes.
+//! - `kills` kills a server under load as often as one likes;
+//! - `drills` breaks what a shop stands on, and prints what came of it.
 //!
 //! It is compiled in every run of `./test`, so it depends on an argument parser and nothing more.
 #![expect(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
 mod coverage;
+mod drills;
 mod kills;
 mod mutations;
 mod scan;
@@ -57,6 +59,12 @@ enum Chore {
         #[arg(long)]
         release: bool,
     },
+    /// Break PostgreSQL, Kafka, Redis and the ways to them under load; print a table; exit 1 on any loss.
+    Drills {
+        /// With an optimised server: more load, and minutes to build it.
+        #[arg(long)]
+        release: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -65,6 +73,7 @@ fn main() -> Result<ExitCode> {
         Chore::Tidy { list: false } => tidy::run()?,
         Chore::Coverage(wanted) => coverage::run(&wanted)?,
         Chore::Kills { rounds, release } => kills::run(rounds, release)?,
+        Chore::Drills { release } => drills::run(release)?,
         Chore::Mutations { only, dry_run } => mutations::run(only.as_deref(), dry_run)?,
     };
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })

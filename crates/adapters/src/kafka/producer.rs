@@ -91,6 +91,10 @@ impl Producer {
             return Ok(());
         }
         let mut config = self.settings.client();
+        // A broker whose replicas are away says so before it is taken for one that hangs.
+        if !self.settings.properties.contains_key("request.timeout.ms") {
+            config.set("request.timeout.ms", "8000");
+        }
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::server::jangbu;
+use crate::server::{Shop, jangbu};
 
 fn cluster(dir: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = jangbu(&["cluster", "--dir", dir.to_str().unwrap()], &[]);
@@ -53,6 +53,17 @@ fn the_whole_stack_comes_up_sells_through_both_processes_and_goes_down() {
     for part in ["shop-1", "shop-2"] {
         demo(dir.path(), &up, part);
     }
+    // What one puts on sale both sell.
+    let [one, two] = ["shop-1", "shop-2"].map(|part| {
+        let data = dir.path().join(part);
+        Shop::at(address(&up, part), &data)
+    });
+    let sku = one.seed(1, 2).remove(0);
+    for (shop, key) in [(&one, "a"), (&two, "b")] {
+        let sold = shop.order(key, &sku, 1, "tok_ok").unwrap();
+        assert_eq!((sold.status, &sold.body["outcome"]), (201, &Value::from("SOLD")), "{sold:?}");
+    }
+    assert_eq!(two.order("c", &sku, 1, "tok_ok").unwrap().body["outcome"], "SOLD_OUT");
 
     // Who is killed is told.
     let redis = &up[2]["pid"];
@@ -73,10 +84,14 @@ fn the_whole_stack_comes_up_sells_through_both_processes_and_goes_down() {
     assert!(!up.iter().any(is_open), "{up:?}");
 }
 
+fn address<'a>(up: &'a [Value], part: &str) -> &'a str {
+    let found = up.iter().find(|up| up["name"] == part).unwrap();
+    found["address"].as_str().unwrap()
+}
+
 /// Puts goods into the shop, through one of its processes; what is there is found there.
 fn demo(dir: &Path, up: &[Value], part: &str) {
-    let shop = up.iter().find(|up| up["name"] == part).unwrap();
-    let target = shop["address"].as_str().unwrap();
+    let target = address(up, part);
     let data = dir.join(part);
     let args = ["demo", "--products", "8", "--users", "1", "--target", target, "--data"];
     let out = jangbu(&args, &[]).arg(data).output().unwrap();

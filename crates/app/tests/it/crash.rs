@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::drill::{self, Row};
 use crate::load::{Journal, buy, essence, storm};
 use crate::server::{Server, prove_with};
 
@@ -32,17 +33,19 @@ fn rounds() -> u64 {
 
 #[test]
 fn a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
-    survive(&[]);
+    let test = "a_process_killed_at_any_moment_loses_nothing_that_was_acknowledged";
+    survive(test, "kill -9 of the server on files", &[]);
 }
 
 #[test]
 fn a_process_on_postgresql_killed_at_any_moment_loses_nothing_that_was_acknowledged() {
     let url = jangbu_cluster::shared::postgres().database("kills").unwrap();
-    survive(&[("STORE__URL", &url)]);
+    let test = "a_process_on_postgresql_killed_at_any_moment_loses_nothing_that_was_acknowledged";
+    survive(test, "kill -9 of the server on PostgreSQL", &[("STORE__URL", &url)]);
 }
 
 /// Kills a server with these settings, round by round.
-fn survive(settings: &[(&str, &str)]) {
+fn survive(test: &str, what: &str, settings: &[(&str, &str)]) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (data, acks) = (dir.path().join("data"), dir.path().join("acks.csv"));
     let journal = Journal::create(&acks);
@@ -62,6 +65,12 @@ fn survive(settings: &[(&str, &str)]) {
         let report = assert_sound(&data, &acks, settings, round);
         tell(round, journal.told().len(), &report);
     }
+    let row = Row {
+        what: format!("{what}, {} times", rounds()),
+        offered: next.load(Ordering::Relaxed),
+        unsold: next.load(Ordering::Relaxed) - journal.told().len(),
+        ..Row::default()
+    };
     let server = Server::start(&data, settings);
     check_replays(&server, &skus, &journal, u64::MAX);
     wait_until_settled(&server);
@@ -69,6 +78,7 @@ fn survive(settings: &[(&str, &str)]) {
     let report = assert_sound(&data, &acks, settings, u64::MAX);
     assert_eq!(report["in_flight"]["orders_open"], 0, "every saga ends: {report}");
     assert!(journal.told().len() > 100, "the storm was a breeze: {}", journal.told().len());
+    drill::tell(test, &[row], &report);
 }
 
 fn kill_during_storm(

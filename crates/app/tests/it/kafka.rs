@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jangbu_adapters::kafka::rdkafka::ClientConfig;
 use jangbu_adapters::kafka::rdkafka::consumer::{BaseConsumer, Consumer};
@@ -12,6 +12,7 @@ use jangbu_services::events::PUBLISHED;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::drill::{self, Row};
 use crate::server::{Server, prove};
 
 /// What `/readyz` says of Kafka.
@@ -25,12 +26,6 @@ fn health(server: &Server) -> String {
     let parts = ready.body["parts"].as_array().unwrap();
     let kafka = parts.iter().find(|part| part["name"] == "kafka").unwrap();
     kafka["status"].as_str().unwrap().to_owned()
-}
-
-fn metric(server: &Server, name: &str) -> i64 {
-    let page = server.get("/metrics").body;
-    let found = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name));
-    found.unwrap_or_else(|| panic!("no {name}")).trim().parse().unwrap()
 }
 
 fn await_health(server: &Server, wanted: &str) {
@@ -53,13 +48,13 @@ fn sell(server: &Server, sku: &str, round: &str, count: usize) {
 
 /// Waits until everything that the outbox has is published.
 fn await_drained(server: &Server) {
-    while metric(server, "jangbu_relay_seq ") < metric(server, "jangbu_outbox_seq ") {
+    while server.metric("jangbu_relay_seq ") < server.metric("jangbu_outbox_seq ") {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// The events of an outbox that go outside.
-fn outbox(data: &Path) -> BTreeSet<i64> {
+pub(crate) fn outbox(data: &Path) -> BTreeSet<i64> {
     let store = Connection::open(data.join("jangbu.db")).unwrap();
     let mut all = store.prepare("SELECT seq FROM outbox WHERE topic <> 'order.advanced'").unwrap();
     let rows = all.query_map([], |row| row.get(0)).unwrap();
@@ -68,7 +63,7 @@ fn outbox(data: &Path) -> BTreeSet<i64> {
 
 /// A reader with one effect of each event: it knows them by their number. Gives how often it saw
 /// each, and how many orders it has counted as completed.
-fn read(bootstrap: &str, wanted: usize) -> (BTreeMap<i64, usize>, usize) {
+pub(crate) fn read(bootstrap: &str, wanted: usize) -> (BTreeMap<i64, usize>, usize) {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "reader")
@@ -92,6 +87,11 @@ fn read(bootstrap: &str, wanted: usize) -> (BTreeMap<i64, usize>, usize) {
     (seen, completed)
 }
 
+/// How long Kafka is away.
+fn long() -> Duration {
+    Duration::from_secs(if drill::is_wanted() { 60 } else { 1 })
+}
+
 /// The nine steps: healthy, breaker closed, traffic, Kafka stops, traffic, breaker open and orders
 /// still taken, Kafka starts, drained, one effect of each event.
 #[test]
@@ -100,28 +100,39 @@ fn orders_go_on_without_kafka_and_each_event_has_one_effect_afterwards() {
     let (data, files) = (dir.path().join("data"), dir.path().join("kafka"));
     let kafka = Kafka::start(&files, 1).unwrap();
     let bootstrap = format!("\"{}\"", kafka.bootstrap());
-    let given = [("KAFKA__BOOTSTRAP", &*bootstrap), ("KAFKA__SILENCE_MS", "500")];
+    let given = [
+        ("KAFKA__BOOTSTRAP", &*bootstrap),
+        ("KAFKA__SILENCE_MS", "500"),
+        ("RATES__USER_PER_SECOND", "0"),
+    ];
     let server = Server::start(&data, &given);
     // 1, 2: healthy, and the breaker is closed.
     await_health(&server, "UP");
-    assert_eq!(metric(&server, "jangbu_relay_breaker{state=\"closed\"}"), 1);
+    assert_eq!(server.metric("jangbu_relay_breaker{state=\"closed\"}"), 1);
     // 3: normal traffic arrives.
-    let sku = server.seed(1, 1_000).remove(0);
+    let sku = server.seed(1, 1_000_000).remove(0);
     sell(&server, &sku, "before", 20);
     await_drained(&server);
     // 4, 5: Kafka stops, traffic goes on.
     kafka.stop(0);
-    sell(&server, &sku, "during", 20);
+    let (away, mut during) = (Instant::now(), 0);
+    while during < 20 || away.elapsed() < long() {
+        sell(&server, &sku, &format!("during-{during}"), 1);
+        during += 1;
+    }
     // 6: it is known, and orders are taken all the same.
     await_health(&server, "DOWN");
-    assert!(metric(&server, "jangbu_relay_breaker_opened_total ") > 0);
-    let published = metric(&server, "jangbu_relay_seq ");
+    assert!(server.metric("jangbu_relay_breaker_opened_total ") > 0);
+    let published = server.metric("jangbu_relay_seq ");
     sell(&server, &sku, "without", 20);
-    assert_eq!(metric(&server, "jangbu_relay_seq "), published);
-    assert!(metric(&server, "jangbu_outbox_seq ") >= published + 60);
+    assert_eq!(server.metric("jangbu_relay_seq "), published);
+    assert!(server.metric("jangbu_outbox_seq ") >= published + 60);
     // 7, 8: Kafka starts, and what waited is published.
     kafka.start_again(0).unwrap();
+    let there = Instant::now();
     await_health(&server, "UP");
+    await_drained(&server);
+    let recovered = there.elapsed();
     sell(&server, &sku, "after", 20);
     await_drained(&server);
     let stopped = server.stop();
@@ -130,8 +141,18 @@ fn orders_go_on_without_kafka_and_each_event_has_one_effect_afterwards() {
     let wanted = outbox(&data);
     let (seen, completed) = read(&kafka.bootstrap(), wanted.len());
     assert_eq!(seen.keys().copied().collect::<BTreeSet<_>>(), wanted);
-    assert_eq!(completed, 80);
-    assert_eq!(prove(&data, None).0, 0);
+    assert_eq!(completed, during + 60);
+    let (code, report) = prove(&data, None);
+    assert_eq!(code, 0, "{report:#}");
+    let row = Row {
+        what: format!("Kafka stops for {} s", long().as_secs()),
+        offered: during + 60,
+        meanwhile: Some(during + 20),
+        recovered: Some(recovered),
+        ..Row::default()
+    };
+    let test = "orders_go_on_without_kafka_and_each_event_has_one_effect_afterwards";
+    drill::tell(test, &[row], &report);
 }
 
 /// A server that is started when Kafka is not there takes orders, and publishes them later.

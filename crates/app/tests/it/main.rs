@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod backup;
+#[cfg(feature = "kafka")]
+mod brokers;
 mod catalog;
 mod charges;
 mod cli;
@@ -12,6 +14,7 @@ mod crash;
 mod deploy;
 mod desk;
 mod disk;
+mod drill;
 mod durable;
 mod gateway;
 #[cfg(feature = "kafka")]
@@ -24,4 +27,4 @@ mod relocate;
 mod secrets;
 mod server;
 mod traces;
-mod two;
+mod ways;

@@ -7,15 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::crash::{check_replays, wait_until_settled};
+use crate::drill::{self, Row};
 use crate::gateway::Gateway;
-use crate::load::{Journal, storm};
-use crate::outages::{retry, until_sold_again};
+use crate::load::{Journal, Unsold, retry, storm};
+use crate::outages::until_sold_again;
 use crate::server::{Server, prove_with};
 
 const BUYERS: usize = 8;
 
-/// Lets buyers buy at a process for a while; says how many heard no outcome.
-type Buying<'a> = dyn Fn(&Server) -> usize + Sync + 'a;
+/// Lets buyers buy at a process for a while; says who of them heard no outcome.
+type Buying<'a> = dyn Fn(&Server) -> Unsold + Sync + 'a;
+
+/// Everybody heard an outcome.
+const NOBODY: Unsold = Unsold { refused: 0, silent: 0 };
 
 /// How long buyers buy at least, and how many of them are told an outcome.
 const STORM: Duration = Duration::from_millis(700);
@@ -23,6 +27,15 @@ const ORDERS: usize = 25;
 
 /// How long a cell may be without an owner.
 const TAKEOVER: Duration = Duration::from_secs(10);
+
+/// What is played: for the table of outages, and a database of its own.
+struct Scene {
+    test: &'static str,
+    what: &'static str,
+    database: &'static str,
+    /// Whether it has one gap in which nobody can be sold anything.
+    gap: bool,
+}
 
 /// The two processes, the first of which owns the books.
 struct Pair {
@@ -55,9 +68,17 @@ fn open(dir: &Path, settings: &[(&str, &str)]) -> Pair {
 
 /// Lets buyers buy at both while `event` happens to one of them; the other is what it gives back. Then everybody asks
 /// there again, and the books are proven.
-fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
+fn under_load(scene: Scene, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
+    under_load_with(scene, |pair, buying, _| event(pair, buying));
+}
+
+/// The same, where a process that has gone can be started again.
+fn under_load_with(
+    Scene { test, what, database, gap }: Scene,
+    event: impl FnOnce(Pair, &Buying<'_>, &dyn Fn(&str) -> Server) -> Server,
+) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let url = jangbu_cluster::shared::postgres().database(name).unwrap();
+    let url = jangbu_cluster::shared::postgres().database(database).unwrap();
     let psp = dir.path().join("gateway");
     let gateway = Gateway::start(&psp, "127.0.0.1:0");
     let log = psp.join("psp.log");
@@ -68,12 +89,11 @@ fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
     ];
     let acks = dir.path().join("acks.csv");
     let journal = Journal::create(&acks);
-    let next = AtomicUsize::new(0);
+    let (next, unsold, begun) = (AtomicUsize::new(0), AtomicUsize::new(0), Instant::now());
     let pair = open(dir.path(), &settings);
     let skus = pair.one.seed(50, 100_000);
-    let failed = || next.load(Ordering::Relaxed) - journal.told().len();
     let buying = |server: &Server| {
-        let (stop, before) = (AtomicBool::new(false), failed());
+        let stop = AtomicBool::new(false);
         let (begun, told) = (Instant::now(), journal.told().len());
         std::thread::scope(|scope| {
             let load = scope.spawn(|| storm(server, &skus, &journal, (&next, &stop), BUYERS));
@@ -84,10 +104,19 @@ fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
                 std::thread::sleep(Duration::from_millis(20));
             }
             stop.store(true, Ordering::Relaxed);
-        });
-        failed() - before
+            let heard = load.join().unwrap();
+            unsold.fetch_add(heard.refused + heard.silent, Ordering::Relaxed);
+            heard
+        })
     };
-    let left = event(pair, &buying);
+    let left = event(pair, &buying, &|name| Server::start(&dir.path().join(name), &settings));
+    let row = Row {
+        what: what.to_owned(),
+        offered: next.load(Ordering::Relaxed),
+        unsold: unsold.load(Ordering::Relaxed),
+        pause: gap.then(|| journal.longest_pause(begun)),
+        ..Row::default()
+    };
     until_sold_again(&left, &skus);
     retry(&left, &skus, &journal, next.load(Ordering::Relaxed));
     check_replays(&left, &skus, &journal, 0);
@@ -97,6 +126,7 @@ fn under_load(name: &str, event: impl FnOnce(Pair, &Buying<'_>) -> Server) {
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(report["in_flight"]["orders_open"], 0, "every saga ends: {report}");
     assert!(journal.told().len() >= ORDERS, "the storm was a breeze: {}", journal.told().len());
+    drill::tell(test, &[row], &report);
 }
 
 /// Waits until this process owns the books.
@@ -108,9 +138,23 @@ fn takes_over(server: &Server) {
     }
 }
 
+fn until_follows(server: &Server) {
+    let begun = Instant::now();
+    while role(server) != "FOLLOWER" {
+        assert!(begun.elapsed() < TAKEOVER, "it is {}", role(server));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_follower_takes_over_within_ten_seconds_when_the_owner_is_killed() {
-    under_load("owner_killed", |Pair { one, two }, buying| {
+    let scene = Scene {
+        test: "a_follower_takes_over_within_ten_seconds_when_the_owner_is_killed",
+        what: "kill -9 of the owner of two processes",
+        database: "owner_killed",
+        gap: true,
+    };
+    under_load(scene, |Pair { one, two }, buying| {
         std::thread::scope(|scope| {
             let load = scope.spawn(|| buying(&two));
             std::thread::sleep(Duration::from_millis(300));
@@ -118,21 +162,27 @@ fn a_follower_takes_over_within_ten_seconds_when_the_owner_is_killed() {
             load.join().unwrap();
         });
         takes_over(&two);
-        assert_eq!(buying(&two), 0);
+        assert_eq!(buying(&two), NOBODY);
         two
     });
 }
 
 #[test]
 fn an_owner_does_not_notice_that_a_follower_is_killed() {
-    under_load("follower_killed", |Pair { one, two }, buying| {
+    let scene = Scene {
+        test: "an_owner_does_not_notice_that_a_follower_is_killed",
+        what: "kill -9 of the follower of two processes",
+        database: "follower_killed",
+        gap: false,
+    };
+    under_load(scene, |Pair { one, two }, buying| {
         std::thread::scope(|scope| {
             let load = scope.spawn(|| buying(&two));
             std::thread::sleep(Duration::from_millis(300));
             Command::new("kill").args(["-9", &two.pid().to_string()]).status().unwrap();
             load.join().unwrap();
         });
-        assert_eq!(buying(&one), 0, "the owner goes on");
+        assert_eq!(buying(&one), NOBODY, "the owner goes on");
         one
     });
 }
@@ -143,16 +193,19 @@ fn an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up() {
         let pid = server.pid().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     };
-    under_load("sleeper", |Pair { one, two }, buying| {
+    let scene = Scene {
+        test: "an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up",
+        what: "the owner of two processes stands still (SIGSTOP) beyond its lease, and wakes up",
+        database: "sleeper",
+        gap: true,
+    };
+    under_load(scene, |Pair { one, two }, buying| {
+        buying(&two);
         signal(&one, "-STOP");
         takes_over(&two);
         buying(&two);
         signal(&one, "-CONT");
-        let deadline = Instant::now() + TAKEOVER;
-        while role(&one) != "FOLLOWER" {
-            assert!(Instant::now() < deadline, "it is {}", role(&one));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until_follows(&one);
         buying(&one);
         assert_eq!(role(&two), "OWNER");
         assert!(one.stop().success());
@@ -160,28 +213,35 @@ fn an_owner_that_slept_through_its_lease_is_fenced_when_it_wakes_up() {
     });
 }
 
-#[test]
-fn no_request_fails_when_the_follower_is_stopped() {
-    under_load("follower_stopped", |Pair { one, two }, buying| {
-        std::thread::scope(|scope| {
-            let load = scope.spawn(|| buying(&one));
-            std::thread::sleep(Duration::from_millis(200));
-            assert!(two.stop().success());
-            assert_eq!(load.join().unwrap(), 0, "requests failed");
-        });
-        one
+/// Clients of both buy while `going` ends by SIGTERM. Whoever it has taken a request of is told an outcome.
+fn stop_under_load(going: Server, staying: &Server, buying: &Buying<'_>) {
+    std::thread::scope(|scope| {
+        let here = scope.spawn(|| buying(staying));
+        let there = scope.spawn(|| buying(&going));
+        std::thread::sleep(Duration::from_millis(200));
+        going.terminate();
+        let there = there.join().unwrap();
+        assert_eq!(there.refused, 0, "requests failed where it ended");
+        assert_eq!(here.join().unwrap(), NOBODY, "requests failed where it did not");
     });
+    assert!(going.stop().success());
 }
 
 #[test]
-fn no_request_fails_when_the_owner_is_stopped() {
-    under_load("owner_stopped", |Pair { one, two }, buying| {
-        std::thread::scope(|scope| {
-            let load = scope.spawn(|| buying(&two));
-            std::thread::sleep(Duration::from_millis(200));
-            assert!(one.stop().success());
-            assert_eq!(load.join().unwrap(), 0, "requests failed");
-        });
+fn no_request_fails_when_either_of_two_processes_is_stopped_and_who_comes_back_follows() {
+    let scene = Scene {
+        test: "no_request_fails_when_either_of_two_processes_is_stopped_and_who_comes_back_follows",
+        what: "SIGTERM of the owner, and then of the follower",
+        database: "stopped",
+        gap: false,
+    };
+    under_load_with(scene, |Pair { one, two }, buying, start| {
+        stop_under_load(one, &two, buying);
+        assert_eq!(role(&two), "OWNER");
+        let one = start("one");
+        until_follows(&one);
+        assert_eq!(buying(&one), NOBODY);
+        stop_under_load(one, &two, buying);
         assert_eq!(role(&two), "OWNER");
         two
     });

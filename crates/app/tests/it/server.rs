@@ -14,6 +14,20 @@ pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_jangbu");
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    shop: Shop,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+/// A server as its clients and operators see it.
+#[derive(Debug)]
+pub(crate) struct Shop {
     pub url: String,
     client: String,
     operator: String,
@@ -68,16 +82,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("http"));
-        let url = url.unwrap_or_else(|| panic!("not ready: {line:?}")).to_owned();
-        let key = |name| std::fs::read_to_string(data.join("keys").join(name)).unwrap();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(20)))
-            .build()
-            .into();
-        let (client, operator) = (key("client.key"), key("operator.key"));
-        let trim = |key: String| key.trim().to_owned();
-        Self { child, url, client: trim(client), operator: trim(operator), agent }
+        let url = url.unwrap_or_else(|| panic!("not ready: {line:?}"));
+        Self { child, shop: Shop::at(url, data) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -92,9 +98,41 @@ impl Server {
 
     /// SIGTERM, and how it ended.
     pub(crate) fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        self.child.wait().unwrap()
+    }
+
+    /// SIGTERM; it goes when it is done.
+    pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap()
+    }
+}
+
+impl Shop {
+    /// The one that serves `data` at `url`.
+    pub(crate) fn at(url: &str, data: &Path) -> Self {
+        let key = |name| std::fs::read_to_string(data.join("keys").join(name)).unwrap();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .into();
+        let (client, operator) = (key("client.key"), key("operator.key"));
+        let trim = |key: String| key.trim().to_owned();
+        Self { url: url.to_owned(), client: trim(client), operator: trim(operator), agent }
+    }
+
+    /// A line of `/metrics`: what stands behind `name`.
+    pub(crate) fn metric(&self, name: &str) -> i64 {
+        self.find_metric(name).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// The same of one that may not be there.
+    pub(crate) fn find_metric(&self, name: &str) -> Option<i64> {
+        let page = self.get("/metrics").body;
+        let found = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name))?;
+        Some(found.trim().parse().unwrap())
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {

@@ -8,6 +8,7 @@ mod redis;
 mod service;
 mod shared;
 mod toxiproxy;
+mod wire;
 
 use std::{
     thread,

@@ -3,27 +3,40 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use jangbu_cluster::Toxiproxy;
 
-/// Sends back whatever comes, on any number of connections.
-fn echo() -> u16 {
+/// Sends back whatever comes, on any number of connections: its port, and how many bytes have come.
+pub(crate) fn echo() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&heard);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut back = stream.try_clone().unwrap();
-                // The proxy breaks it.
-                _ = std::io::copy(&mut stream, &mut back);
-            });
+            let (stream, counted) = (stream.unwrap(), Arc::clone(&counted));
+            thread::spawn(move || say_again(stream, &counted));
         }
     });
-    port
+    (port, heard)
+}
+
+fn say_again(mut stream: TcpStream, counted: &AtomicUsize) {
+    let mut bytes = [0; 1_024];
+    // The proxy breaks it.
+    while let Ok(count) = stream.read(&mut bytes)
+        && count > 0
+    {
+        counted.fetch_add(count, Ordering::SeqCst);
+        _ = stream.write_all(&bytes[..count]);
+    }
 }
 
 fn connect(port: u16, patience: Duration) -> TcpStream {
@@ -42,7 +55,7 @@ fn ping(stream: &mut TcpStream) -> std::io::Result<()> {
 fn connections_are_cut_slowed_held_and_healed() {
     let dir = tempfile::tempdir().unwrap();
     let proxy = Toxiproxy::start(&dir.path().join("toxiproxy")).unwrap();
-    let port = proxy.proxy("echo", &format!("127.0.0.1:{}", echo())).unwrap();
+    let port = proxy.proxy("echo", &format!("127.0.0.1:{}", echo().0)).unwrap();
     let long = Duration::from_secs(30);
     let mut stream = connect(port, long);
     ping(&mut stream).unwrap();

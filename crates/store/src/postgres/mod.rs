@@ -60,6 +60,9 @@ use crate::{
 /// Connections of a process for reading: a server has 100 for all.
 const READERS: usize = 12;
 
+/// How long the answer to a claim is waited for: the question is short, whatever the owner's own are.
+const CLAIM: Duration = Duration::from_secs(5);
+
 /// How a database is used.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresOptions {
@@ -199,9 +202,10 @@ impl Postgres {
         }
     }
 
-    /// A connection to a schema that may be served and has the table of owners.
+    /// A connection for the lease, to a schema that may be served and has the table of owners.
     fn found(&self) -> Result<Link, Fault> {
-        let link = Link::open(&self.setup)?;
+        let patience = self.setup.patience.min(CLAIM);
+        let link = Link::open(&Setup { patience, ..self.setup.clone() })?;
         moving::check(&link, &self.setup.schema)?;
         migrate::found(&link, &self.setup.schema)?;
         Ok(link)

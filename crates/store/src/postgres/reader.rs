@@ -26,7 +26,7 @@ use super::{
 
 /// An answer that takes longer than this is given up, and the connection with it. A flight of a reader is a page
 /// of rows by an index.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -19,7 +19,7 @@ pub(crate) fn shop(url: &str) -> Postgres {
 }
 
 /// Runs `sql` beside everybody.
-fn execute(url: &str, sql: &str) {
+pub(crate) fn execute(url: &str, sql: &str) {
     let link = connect(url, "shop").unwrap();
     link.run(link.client().batch_execute(sql)).unwrap();
 }
@@ -134,53 +134,6 @@ fn a_released_cell_is_taken_at_once_and_so_is_that_of_the_same_name() {
     assert_eq!(third.claim("").unwrap(), Tenure::Mine { epoch: 3 });
     let again = shop(&url).known_as("twin");
     assert_eq!(again.claim("").unwrap(), Tenure::Mine { epoch: 4 });
-}
-
-/// Ends every connection of an owner, as a crash of the server does.
-fn cut(url: &str) {
-    execute(
-        url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE application_name LIKE 'jangbu owner%' AND datname = current_database()",
-    );
-}
-
-#[test]
-fn a_connection_that_breaks_is_made_again() {
-    let url = fresh("broken");
-    shop(&url)
-        .with(&mut |store| {
-            commit(store, insert(&[item(1, "before")])).unwrap();
-            cut(&url);
-            let mut tries = 0;
-            while let Err(error) = commit(store, insert(&[item(2, "after")])) {
-                let waits = matches!(&error, CommitError::Failed(Fault::Transient(_)));
-                assert!(waits || matches!(error, CommitError::Unknown(_)), "{error:?}");
-                tries += 1;
-                assert!(tries < 5, "{error:?}");
-            }
-            assert_eq!(store.ids(&by_ids(&[1, 2])).len(), 2);
-        })
-        .unwrap();
-}
-
-#[test]
-fn a_commit_whose_answer_does_not_come_is_unknown() {
-    let url = fresh("unknown");
-    shop(&url)
-        .with(&mut |store| {
-            commit(store, insert(&[item(1, "before")])).unwrap();
-            let mut plan = jangbu_engine::port::WritePlan::default();
-            item(2, "who knows").put(&mut plan, Mode::Insert);
-            let mut tx = store.begin().unwrap();
-            assert_eq!(tx.ids(&by_ids(&[1])), [1]);
-            tx.write(&plan).unwrap();
-            cut(&url);
-            let unknown = tx.commit();
-            assert!(matches!(unknown, Err(CommitError::Unknown(_))), "{unknown:?}");
-            assert_eq!(store.ids(&by_ids(&[1, 2])), [1]);
-        })
-        .unwrap();
 }
 
 #[test]
