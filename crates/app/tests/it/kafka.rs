@@ -27,7 +27,7 @@ fn health(server: &Server) -> String {
     kafka["status"].as_str().unwrap().to_owned()
 }
 
-fn metric(server: &Server, name: &str) -> i64 {
+pub(crate) fn metric(server: &Server, name: &str) -> i64 {
     let page = server.get("/metrics").body;
     let found = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name));
     found.unwrap_or_else(|| panic!("no {name}")).trim().parse().unwrap()
@@ -40,7 +40,7 @@ fn await_health(server: &Server, wanted: &str) {
 }
 
 /// Sells `count` units, one order each.
-fn sell(server: &Server, sku: &str, round: &str, count: usize) {
+pub(crate) fn sell(server: &Server, sku: &str, round: &str, count: usize) {
     for n in 0..count {
         let reply = server.order(&format!("{round}-{n}"), sku, 1, "tok_ok").unwrap();
         assert_eq!(
@@ -52,7 +52,7 @@ fn sell(server: &Server, sku: &str, round: &str, count: usize) {
 }
 
 /// Waits until everything that the outbox has is published.
-fn await_drained(server: &Server) {
+pub(crate) fn await_drained(server: &Server) {
     while metric(server, "jangbu_relay_seq ") < metric(server, "jangbu_outbox_seq ") {
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod backup;
+mod bestseller;
 mod catalog;
 mod charges;
 mod cli;
@@ -23,5 +24,7 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+#[cfg(feature = "kafka")]
+mod topics;
 mod traces;
 mod two;
