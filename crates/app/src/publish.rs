@@ -6,6 +6,7 @@ use anyhow::Result;
 use jangbu_engine::clock::SystemClock;
 use jangbu_engine::port::Backend;
 use jangbu_engine::role::Standing;
+use jangbu_engine::trace::Tracing;
 use jangbu_services::consumer::{Handle, Member, name};
 use jangbu_services::relay::{Bell, Place, Publisher, Relay, Running};
 
@@ -17,14 +18,16 @@ use crate::config::Config;
 pub(crate) fn start(
     (truth, derived): (Arc<dyn Backend>, Arc<dyn Backend>),
     handle: Handle,
-    (bell, standing): (Arc<Bell>, Arc<Standing>),
+    (bell, standing, tracer): (Arc<Bell>, Arc<Standing>, Tracing),
     config: &Config,
 ) -> Result<Option<Running>> {
     let wanted = !config.kafka.bootstrap.is_empty();
     let Some(publisher) = wanted.then(|| publisher(config)).flatten() else { return Ok(None) };
     let place = Arc::new(Place::of(derived, handle));
+    let clock = Arc::new(SystemClock);
     let relay = Relay::new(truth, publisher, place, config.kafka.rules());
-    Ok(Some(Running::start(relay, Arc::new(SystemClock), bell, standing)?))
+    let relay = relay.with_tracer(tracer, clock.clone());
+    Ok(Some(Running::start(relay, clock, bell, standing)?))
 }
 
 #[cfg(feature = "kafka")]

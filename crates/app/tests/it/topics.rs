@@ -6,14 +6,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jangbu_cluster::Kafka;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::bestseller::{order, refund, units};
+use crate::collector::Collector;
 use crate::desk::desk;
+use crate::gateway::Gateway;
 use crate::kafka::{await_drained, metric, sell};
 use crate::notification::{dead, hook, listen, part, until};
 use crate::server::{Server, prove};
+use crate::traces::{self, ABOVE, TRACE, Tree, hex};
 
 /// A shop with a Kafka and a hook.
 struct Shop {
@@ -167,4 +171,52 @@ fn what_a_consumer_of_topics_cannot_take_in_is_parked_and_replayed_as_from_the_o
     assert_eq!(calls.lock().unwrap().iter().filter(|call| call.contains(&broken)).count(), 1);
     assert!(server.stop().success());
     assert_eq!(prove(&shop.data, None).0, 0);
+}
+
+/// Request, cell, a gateway in another process, Kafka, and a consumer that reads from there: one tree.
+#[test]
+fn the_trace_of_an_order_goes_through_the_gateway_and_through_kafka_to_the_consumers() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (data, psp) = (dir.path().join("data"), dir.path().join("psp"));
+    let collector = Collector::start();
+    let kafka = Kafka::start(&dir.path().join("kafka"), 1).unwrap();
+    let exported = ("TRACING__OTLP", &*collector.url);
+    let gateway = Gateway::start_with(&psp, "127.0.0.1:0", &[exported]);
+    let (bootstrap, log) = (format!("\"{}\"", kafka.bootstrap()), psp.join("psp.log"));
+    let settings = [
+        exported,
+        ("TRACING__SAMPLE", "0"),
+        ("KAFKA__BOOTSTRAP", &*bootstrap),
+        ("KAFKA__CONSUME", "true"),
+        ("GATEWAY__URL", &*gateway.url),
+        ("GATEWAY__LOG", log.to_str().unwrap()),
+    ];
+    let server = Server::start(&data, &settings);
+    let sku = server.seed(1, 5).remove(0);
+    let parent = format!("00-{TRACE}-{ABOVE}-01");
+    let traced = [("idempotency-key", "k"), ("traceparent", &*parent)];
+    let answer = traces::order(&server, &data, &sku, "tok_ok", &traced);
+    assert!(answer.starts_with("201"), "{answer}");
+    until("the sale", || units(&server), |units| *units == 1);
+    await_drained(&server);
+    assert!(server.stop().success(), "what is there is exported before the end");
+    let mut spans: Vec<_> = collector.spans.try_iter().collect();
+    while !spans.iter().any(|span| span.name == "POST /v1/requests") {
+        spans.push(collector.spans.recv_timeout(std::time::Duration::from_secs(30)).unwrap());
+    }
+    let tree = Tree::of(spans);
+    let (requests, calls) = (tree.ids("POST /api/v1/orders"), tree.ids("call charge"));
+    assert_eq!((requests.len(), tree.parents("POST /v1/requests")), (1, calls));
+    let batches = tree.ids("batch");
+    for topic in ["order.placed", "payment.captured", "order.completed"] {
+        let above = tree.parents(&format!("publish {topic}"));
+        assert!(above.len() == 1 && batches.contains(&above[0]), "{topic}: {above:?}");
+    }
+    let by = |span: &&Span| {
+        let to = span.attributes.iter().find(|pair| pair.key == "jangbu.destination");
+        format!("{to:?}").contains("\"bestseller\"")
+    };
+    let counted: Vec<_> = tree.0["projection"].iter().filter(by).collect();
+    let above: Vec<_> = counted.iter().map(|span| hex(&span.parent_span_id)).collect();
+    assert_eq!(above, tree.ids("publish order.completed"), "the consumer goes on below the record");
 }
