@@ -11,6 +11,7 @@ mod source;
 mod topics;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rdkafka::ClientConfig;
 
@@ -28,7 +29,7 @@ const PATIENCE: [(&str, &str); 3] = [
 ];
 
 /// How to reach Kafka, and what is expected of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Addresses of some brokers.
     pub bootstrap: String,
@@ -40,6 +41,20 @@ pub struct Settings {
     pub replication: i32,
     /// Further settings of librdkafka, such as those of authentication.
     pub properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Settings {
+    /// Among the further settings is a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bootstrap, prefix, partitions, replication, properties } = self;
+        f.debug_struct("Settings")
+            .field("bootstrap", bootstrap)
+            .field("prefix", prefix)
+            .field("partitions", partitions)
+            .field("replication", replication)
+            .field("properties", &properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 impl Settings {

@@ -11,6 +11,7 @@
 //! | part | holds |
 //! |---|---|
 //! | this file | the ports |
+//! | `best` | rankings of best-sellers, as sorted sets |
 //! | `find` | where the master is: an address, or sentinels that know |
 //! | `live` | one connection, and when it is given up |
 //! | `keeper` | the thread that connects, tells and tends |
@@ -23,6 +24,7 @@
 //! 3. No value is given out before Redis has been told every change that this process has seen.
 //! 4. A restarted or promoted server begins anew, whatever data it has (`scripts::TELL`).
 
+mod best;
 mod find;
 mod keeper;
 mod live;
@@ -36,6 +38,7 @@ use std::time::Duration;
 use jangbu_engine::clock::Clock;
 use jangbu_kernel::SkuId;
 use jangbu_kernel::time::Span;
+use jangbu_services::bestseller::{Best, Head, Window};
 use jangbu_services::cache::{Cache, Group, Key, Soon, Value};
 use jangbu_services::shared::{Bucket, Heard, Link, Shared, Verdict};
 use parking_lot::{Mutex, RwLock};
@@ -68,6 +71,7 @@ enum Errand {
     Put(Key, Value),
     Close(SkuId, Duration),
     Open(Vec<SkuId>),
+    Ranked(Window, i64, Arc<[Best]>),
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +106,10 @@ impl Core {
 
     fn closed(&self) -> String {
         format!("{}:closed", self.settings.prefix)
+    }
+
+    fn best(&self, window: Window, to: i64) -> String {
+        self.key("best", format_args!("{}:{to}", window.name()))
     }
 
     fn live(&self) -> Option<Arc<Live>> {
@@ -212,6 +220,18 @@ impl Shared for Redis {
 
     fn open(&self, skus: &[SkuId]) {
         self.queue(Errand::Open(skus.to_vec()));
+    }
+
+    fn ranking(&self, window: Window, to: i64) -> Soon<Option<Head>> {
+        let Some(live) = self.core.live() else {
+            return Box::pin(std::future::ready(None));
+        };
+        let core = Arc::clone(&self.core);
+        Box::pin(async move { live.ranking(&core, &core.best(window, to)).await })
+    }
+
+    fn ranked(&self, window: Window, to: i64, best: Arc<[Best]>) {
+        self.queue(Errand::Ranked(window, to, best));
     }
 
     fn listen(&self, heard: Heard) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_kernel::CategoryId;
-use jangbu_services::bestseller::{Best, Ranking, Window};
+use jangbu_services::bestseller::{Best, Ranking, Window, day};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -70,8 +70,17 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
         CategoryId::parse(text).ok_or_else(bad)
     });
     let (category, now) = (category.transpose()?, api.shop.now());
+    if let Some(shared) = &api.shared
+        && api.read(move |queries| Ok(queries.lacks_ranking(window, now))).await?
+        && let Some(head) = shared.ranking(window, day(now)).await
+    {
+        api.read(move |queries| Ok(queries.learn_ranking(window, now, head))).await?;
+    }
     let found = api.read(move |queries| queries.bestsellers(window, category, limit, now)).await?;
-    let Ranking { from, to, items } = &found;
+    let Ranking { from, to, items, fresh } = &found;
+    if let (Some(shared), Some(best)) = (&api.shared, fresh) {
+        shared.ranked(window, *to, Arc::clone(best));
+    }
     Ok(Reply::ok(&RankingOut {
         window: window.name(),
         from: Date(*from).to_string(),

@@ -72,6 +72,7 @@ pub(crate) const TABLE: &[Row] = &[
     again("READ_FAILED", 503, "The store could not be read"),
     row("PARKED_UNKNOWN", 404, "No such key is parked"),
     row("CONSUMER_STOPPED", 503, "The consumer stands still"),
+    again("NOT_OWNER", 503, "The consumers are at work in another process"),
     row("DELIVERY_UNKNOWN", 404, "There is no such delivery"),
     row("DELIVERY_NOT_RETRYABLE", 409, "The delivery was sent, or waits anyway"),
     row("TEMPLATE_UNKNOWN", 404, "There is no such text"),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use jangbu_engine::role;
 use jangbu_kernel::id;
 use jangbu_kernel::{OrderId, PaymentId, ProductId, SkuId};
 use jangbu_services::consumer::{self, Letter, Parked, ParkedKey, Settled, Unsettled, Verb};
@@ -74,7 +75,13 @@ pub(crate) const ROUTES: &[Route] = &[
             query: &[],
             body: None,
             answers: &[(200, "ParkedSettled", "What would be taken in, and what would be left")],
-            codes: &["PARKED_UNKNOWN", "CONSUMER_STOPPED", "READ_FAILED", "UNANSWERED"],
+            codes: &[
+                "PARKED_UNKNOWN",
+                "NOT_OWNER",
+                "CONSUMER_STOPPED",
+                "READ_FAILED",
+                "UNANSWERED",
+            ],
         },
     },
     Route {
@@ -112,6 +119,7 @@ pub(crate) const ROUTES: &[Route] = &[
 /// What a replay or a discard can be refused with.
 const SETTLING: &[&str] = &[
     "PARKED_UNKNOWN",
+    "NOT_OWNER",
     "CONSUMER_STOPPED",
     "READ_FAILED",
     "READ_ONLY",
@@ -269,6 +277,7 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
 }
 
 async fn dry_run(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    api.has_consumers()?;
     Ok(told(&ask(api, place(call)?, Verb::DryRun).await?))
 }
 
@@ -278,6 +287,8 @@ async fn settle(api: &Arc<Api>, call: &Call, verb: Verb) -> Result<Reply, Proble
     if why.is_empty() {
         return Err(Problem::field("reason", "must say why"));
     }
+    // What cannot be done here is not noted either.
+    api.has_consumers()?;
     let ParkedKey { parked, .. } = find(api, call, 1).await?;
     let before = serde_json::to_value(ParkedOut::of(&parked)).unwrap_or_default();
     let verdict = if verb == Verb::Discard { "DISCARD" } else { "REPLAY" };
@@ -292,6 +303,15 @@ fn told(settled: &Settled) -> Reply {
     let Settled { taken, skipped, left } = settled;
     let left = left.as_ref().map(ParkedOut::of);
     Reply::ok(&SettledOut { taken: *taken, skipped: *skipped, left })
+}
+
+impl Api {
+    /// Refuses what only the process can do in which the consumers are at work, before anything is noted.
+    pub(crate) fn has_consumers(&self) -> Result<(), Problem> {
+        let role::Role::Follower { owner, .. } = self.shop.standing().role() else { return Ok(()) };
+        let detail = format!("this process follows another one, which others reach at {owner}");
+        Err(Problem::of(Own::NotOwner, detail))
+    }
 }
 
 async fn ask(api: &Api, (consumer, key): (i64, i64), verb: Verb) -> Result<Settled, Problem> {

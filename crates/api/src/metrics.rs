@@ -208,6 +208,8 @@ fn consumers(page: &mut Page, handle: &Handle, relay: Option<&Watch>) {
     each("jangbu_consumer_parked", "gauge", help, Progress::parked);
     let help = "Events left out because nobody settled their key in time.";
     each("jangbu_consumer_left_out_total", "counter", help, Progress::left_out);
+    let help = "Events that came again, and had no effect.";
+    each("jangbu_consumer_repeats_total", "counter", help, Progress::repeats);
     let help = "Whether a fault has stopped a consumer.";
     each("jangbu_consumer_stopped", "gauge", help, |progress| progress.is_stopped().into());
 }

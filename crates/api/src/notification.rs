@@ -28,8 +28,8 @@ const TEXT: &str = r#"{"subject":"[{{shop}}] Thank you","body":"{{name}}, we hav
 macro_rules! codes {
     ($($code:literal),*) => {
         &[
-            $($code,)* "UNANSWERED", "CONSUMER_STOPPED", "READ_FAILED", "READ_ONLY", "SHED",
-            "DEADLINE_EXCEEDED", "STORE_FAILED", "STOPPING", "POISONED",
+            $($code,)* "UNANSWERED", "NOT_OWNER", "CONSUMER_STOPPED", "READ_FAILED", "READ_ONLY",
+            "SHED", "DEADLINE_EXCEEDED", "STORE_FAILED", "STOPPING", "POISONED",
         ]
     };
 }
@@ -168,6 +168,7 @@ struct RetryIn<'a> {
 async fn retry(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let RetryIn { reason: why } = call.json()?;
     let why = why_of(&why)?;
+    api.has_consumers()?;
     let unknown = || Problem::of(Own::DeliveryUnknown, "there is no such delivery");
     let id: i64 = call.param().parse().map_err(|_| unknown())?;
     let found = api.read(move |queries| queries.delivery(id)).await?.ok_or_else(unknown)?;
@@ -243,6 +244,7 @@ struct ChangeIn<'a> {
 async fn change(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let ChangeIn { subject, body, reason: why } = call.json()?;
     let why = why_of(&why)?;
+    api.has_consumers()?;
     let unknown = || Problem::of(Own::TemplateUnknown, "there is no such text");
     let kind = Kind::from_name(call.param()).ok_or_else(unknown)?;
     let language = Language::from_name(call.param_at(1)).ok_or_else(unknown)?;

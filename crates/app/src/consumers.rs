@@ -9,6 +9,7 @@ use jangbu_services::projections::Projections;
 use crate::config::{Channels, Config};
 use crate::exit::Usage;
 use crate::keys::KeyFiles;
+use crate::publish::from_topics;
 
 /// Their numbers, without the projections.
 pub(crate) fn running(config: &Config) -> Vec<i64> {
@@ -26,10 +27,12 @@ pub(crate) fn channels(config: &Config, files: &KeyFiles) -> Result<Channels> {
 
 /// The consumers themselves.
 pub(crate) fn members(config: &Config, channels: &Channels) -> Result<Vec<Member>> {
-    let mut members = vec![Projections::member(config.retention.derived()), Bestseller::member()];
+    let bestseller = from_topics(config, Bestseller::member());
+    let mut members = vec![Projections::member(config.retention.derived()), bestseller];
     if config.notification.is_on() {
         let numbers = channels.iter().map(|(number, _)| *number).collect();
-        members.push(Notifier::member(numbers, config.notification.kinds()?));
+        let notifier = Notifier::member(numbers, config.notification.kinds()?);
+        members.push(from_topics(config, notifier));
     }
     Ok(members)
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result};
-use jangbu_psp::remote::{Remote, Server};
+use jangbu_engine::clock::{Clock as _, SystemClock};
+use jangbu_engine::trace::{Note, SpanRecord, Stage, Tracer};
+use jangbu_kernel::Trace;
+use jangbu_psp::remote::{Remote, Server, Traced};
 use jangbu_psp::simulator::OnWebhook;
 use jangbu_psp::{Gateway, Simulator, Webhook};
 use jangbu_services::shop::Shop;
@@ -14,7 +17,7 @@ use jangbu_store::DataDir;
 use crate::args;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
-use crate::serve::{open_files, stopped};
+use crate::serve::{exporter, open_files, stopped};
 
 /// The log of a gateway, in its directory.
 const LOG: &str = "psp.log";
@@ -50,7 +53,9 @@ pub(crate) fn gateway(args: &args::Gateway) -> Result<Exit> {
     std::fs::create_dir_all(&args.data).with_context(|| args.data.display().to_string())?;
     open_files(config.limits.calls);
     let log = args.data.join(LOG);
-    let server = Server::start(args.listen, &log, config.gateway.simulated());
+    let (tracer, exporter) = exporter(&config)?.unzip();
+    let server =
+        Server::start_traced(args.listen, &log, config.gateway.simulated(), tracer.map(traced));
     let server = server.with_context(|| in_vain(&log))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "ready http://{}", server.address())?;
@@ -59,7 +64,29 @@ pub(crate) fn gateway(args: &args::Gateway) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(stopped());
     drop(server);
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
     Ok(Exit::Fine)
+}
+
+/// What records the spans of traced requests.
+fn traced(tracer: Arc<dyn Tracer>) -> Traced {
+    Arc::new(move |traceparent| {
+        let above = Trace::parse(traceparent).filter(|trace| trace.is_sampled())?;
+        let (tracer, start) = (Arc::clone(&tracer), SystemClock.now());
+        Some(Box::new(move || {
+            tracer.record(SpanRecord {
+                stage: Stage::Request,
+                own: above.child(tracer.span()),
+                parent: Some(above.span()),
+                start,
+                end: SystemClock.now(),
+                failed: false,
+                notes: vec![Note::Route("POST", "/v1/requests")],
+            });
+        }))
+    })
 }
 
 fn in_vain(log: &Path) -> String {

@@ -86,7 +86,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// Where the spans of traced requests go, if anywhere.
-fn exporter(config: &Config) -> Result<Option<(Arc<dyn Tracer>, Exporter)>> {
+pub(crate) fn exporter(config: &Config) -> Result<Option<(Arc<dyn Tracer>, Exporter)>> {
     let Some(endpoint) = config.tracing.endpoint() else { return Ok(None) };
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| anyhow!("no random numbers: {error}"))?;
@@ -147,12 +147,13 @@ impl House {
             clock: Arc::new(SystemClock),
             patience: config.retention.derived().parked,
             standing: shop.standing(),
-            tracer,
+            tracer: tracer.clone(),
         };
         let members = consumers::members(config, &channels)?;
         let consumers = Running::start(&*truth, Arc::clone(&derived), terms, members)?;
         let stores = (Arc::clone(&truth), Arc::clone(&derived));
-        let relay = publish::start(stores, consumers.handle(), (bell, shop.standing()), config)?;
+        let beside = (bell, shop.standing(), tracer);
+        let relay = publish::start(stores, consumers.handle(), beside, config)?;
         let queries = Arc::new(Queries::new(Arc::clone(&truth), derived));
         let sealing = Arc::new(files.sealing(queries.has_users()?).map_err(Usage)?);
         let office = Office {

@@ -182,4 +182,10 @@ pub trait Gateway: Send + Sync {
     /// the caller keeps a deadline of its own. It may run on any thread, before `submit` returns
     /// too, must not block, and is dropped without being called when the gateway gives up.
     fn submit(&self, request: Request, done: Done);
+
+    /// The same of a request that belongs to a trace: its `traceparent` goes along, if the request
+    /// leaves the process.
+    fn submit_traced(&self, request: Request, _traceparent: String, done: Done) {
+        self.submit(request, done);
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /v1/requests`, a [`Request`](crate::Request) as JSON | a [`Said`](crate::Said) as JSON; **or the connection ends without one**: silence |
+//! | `POST /v1/requests`, a [`Request`](crate::Request) as JSON, `traceparent` if it is traced | a [`Said`](crate::Said) as JSON; **or the connection ends without one**: silence |
 //! | `GET /v1/stats` | [`Stats`](crate::simulator::Stats) as JSON |
 //! | `GET /livez` | 200 |
 //!
@@ -30,9 +30,12 @@ mod hall;
 mod pool;
 mod server;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use self::{client::Remote, server::Server};
+
+/// Hears the `traceparent` of a request that came; what it gives is called when it was answered.
+pub type Traced = Arc<dyn Fn(&str) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
 
 /// How long a connection may take to be made.
 pub const CONNECT: Duration = Duration::from_secs(1);
@@ -45,6 +48,8 @@ pub const TRIES: u32 = 5;
 const REQUESTS: &str = "/v1/requests";
 /// The header that says where news is heard.
 const WEBHOOK: &str = "webhook";
+/// The header that says which span a request is below.
+const TRACE: &str = "traceparent";
 /// The longest body.
 const BODY: usize = 64 << 10;
 

@@ -1,4 +1,7 @@
--- Consumers beside the projections. The table offset has a row for each of their streams: (consumer - 1) << 32 | stream.
+-- Consumers beside the projections. The table offset has a row for each of their streams: (consumer - 1) << 32 | stream. Of
+-- stream 0 it is the event up to which everything is taken in; of another one (topic << 16 | partition) the offset of the last record.
+-- Events above that place which are taken in all the same, because topics give events in any order.
+CREATE TABLE inbox (consumer INTEGER NOT NULL, seq INTEGER NOT NULL, stream INTEGER NOT NULL, PRIMARY KEY (consumer, seq)) WITHOUT ROWID;
 
 -- bestseller: units sold on a day (of Seoul, since 1970) less those refunded; no row for 0
 CREATE TABLE sold (day INTEGER NOT NULL, product INTEGER NOT NULL, sku INTEGER NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (day, product, sku)) WITHOUT ROWID;

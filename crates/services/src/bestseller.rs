@@ -14,7 +14,8 @@
 //!
 //! A day of 10,000 SKUs is 10,000 rows, and an order changes one for each of its lines: nothing is
 //! kept by window. A reader remembers the days it has read, and reads again those that have changed
-//! (`sold_mark`), at most once a second.
+//! (`sold_mark`), at most once a second; what it has ranked then, other processes need not rank again
+//! ([`Shared::ranking`](crate::shared::Shared::ranking)).
 
 mod ranking;
 
@@ -26,7 +27,7 @@ use jangbu_engine::port::{By, Col, Fault, Key, Mode, Read, Reader, Store, Table,
 use jangbu_kernel::{SkuId, Time};
 
 pub(crate) use ranking::Remembered;
-pub use ranking::{Best, Ranking, Window};
+pub use ranking::{Best, Head, REFRESH, Ranking, Window};
 
 use crate::bound::Stored;
 use crate::consumer::{BESTSELLER, Consumer, Delivered, Member, Work, commit};

@@ -14,19 +14,20 @@
 //!
 //! Promises, for every consumer:
 //!
-//! 1. *Each event has one effect.* Its place (by stream) moves in the transaction of the rows, and an
-//!    event that is not above its place is passed over: a source may give events twice, or a whole
-//!    topic again. What the embedded log gave before another source took over is passed over too.
+//! 1. *Each event has one effect.* That it was taken in is written in the transaction of the rows, by
+//!    its number (`inbox`), and what was taken in is passed over: a source may give events twice, or a
+//!    whole topic again, and another source may take over at any event.
 //! 2. *The order of a key is kept.* A source gives the events of a key in their order; one that cannot
 //!    be taken in holds back those behind it, and no other key.
-//! 3. *Nothing is lost.* What is parked is a reference to an event that is not trimmed before it was
-//!    settled.
+//! 3. *Nothing is lost.* An event is not trimmed before every consumer has taken it in, whichever source
+//!    gives it; what is parked is a reference to an event that is not trimmed before it was settled.
 //!
 //! A fault of the store lets the consumer wait, longer each time. A fault of one event
 //! ([`Fault::Transient`] from [`Consumer::take`]) is tried [`TRIES`] times with the same back-off;
 //! then, as with [`Fault::Item`] or a panic at once, its key is parked: a dead letter.
 
 mod begin;
+mod inbox;
 mod log;
 mod parked;
 mod parking;
@@ -46,9 +47,9 @@ pub use begin::begin;
 pub use log::{Log, Tail};
 pub use parked::{Letter, Parked, ParkedKey};
 pub use parking::{Settled, Told, Unsettled, Verb};
-pub use runner::TRIES;
+pub use runner::{OVERDUE, TRIES};
 pub use running::{Handle, Member, Running, Terms, Written};
-pub use tables::{OFFSET, PARKED, PARKED_EVENT, place_id};
+pub use tables::{INBOX, OFFSET, PARKED, PARKED_EVENT, place_id};
 
 /// Every consumer: its number in the tables, and its name. A number is never given away again.
 pub const CONSUMERS: &[(i64, &str)] =
@@ -75,10 +76,12 @@ pub fn number(name: &str) -> Option<i64> {
 /// An event as a source gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// The stream that it was read from, within which numbers only rise: 0 is the embedded log, and
-    /// those of another source count from 1. A topic's partition is one such stream.
-    pub partition: i32,
-    /// Its number in the outbox.
+    /// The stream that it was read from: 0 is the embedded log, a partition of a topic is another one
+    /// ([`Topic::stream`](crate::events::Topic::stream)).
+    pub stream: i32,
+    /// Its position there: in the embedded log its number.
+    pub offset: i64,
+    /// Its number in the outbox: its id, wherever it comes from.
     pub seq: i64,
     /// When it happened.
     pub at: Time,
@@ -98,18 +101,22 @@ pub struct Delivered {
 
 /// Where events come from.
 pub trait Source: Send {
-    /// The next events above the places that were last told, each partition in its order; none: there
+    /// The next events behind the places that were last told, each stream in its order; none: there
     /// are none now. Does not wait. Until other places are told it gives the same events again.
     fn next(&mut self, most: u32) -> Result<Arc<[Delivered]>, Fault>;
 
-    /// Up to here (partition and number of an event) everything was taken in. Told of all partitions
-    /// at the beginning and after a fault, and after each commit of those that have moved.
+    /// Up to here (stream and position) everything was taken in. Told of all streams at the beginning,
+    /// after a fault and after each commit. That of stream 0 is an event up to which everything is taken in.
     fn taken(&mut self, place: &[(i32, i64)]);
 
-    /// Whether the outbox must keep what was not taken in yet. What is parked it keeps in any case.
-    fn holds(&self) -> bool {
+    /// Whether it is the embedded log, which leaves out nothing.
+    fn is_log(&self) -> bool {
         false
     }
+
+    /// Nobody asks for some time, for the consumer is at work in another process: lets go of what it
+    /// shares with others. The next question is a new beginning.
+    fn rest(&mut self) {}
 }
 
 /// What a consumer works with at the end of a batch.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use jangbu_engine::unit::Sink;
 use jangbu_kernel::Ctx;
 
-pub use record::{Damaged, Record, Row, Taken};
+pub use record::{Buried, Damaged, Record, Row, Taken};
 pub use topics::{DEAD, PUBLISHED, Topic, names};
 
 /// A fact that was committed. Text is borrowed from the row or from the payload.

@@ -60,7 +60,10 @@ impl Caller for PaymentCaller {
             let answer = Box::new(Command::Said { payment, ask, said: heard(said) });
             done(Heard { answer, healthy });
         });
-        self.gateway.submit(request(call), answer);
+        match job.trace.filter(|trace| trace.is_sampled()) {
+            Some(trace) => self.gateway.submit_traced(request(call), trace.to_string(), answer),
+            None => self.gateway.submit(request(call), answer),
+        }
     }
 
     fn timed_out(&self, job: &Job) -> Box<dyn Payload> {

@@ -81,6 +81,7 @@ pub struct Progress {
     pub(crate) floor: AtomicI64,
     pub(crate) parked: AtomicU64,
     pub(crate) left_out: AtomicU64,
+    pub(crate) repeats: AtomicU64,
     stopped: AtomicBool,
     /// How far it is behind.
     pub lag: Lag,
@@ -110,6 +111,11 @@ impl Progress {
 
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Events that came again since the start, and had no effect.
+    pub fn repeats(&self) -> u64 {
+        self.repeats.load(Ordering::Relaxed)
     }
 
     /// Events that were left out since the start, because nobody settled their key in time.

@@ -19,9 +19,11 @@
 //!    before: a full window makes no further calls that could fail. What is in flight stays with the publisher, which goes on trying, and nothing more is
 //!    handed over before the publisher says that it is there. Orders do not wait for any of it.
 //! 5. Time is a parameter of [`Relay::step`].
+//! 6. An event of a trace is published below a span of its own, which readers go on from.
 
 mod place;
 mod running;
+mod spans;
 mod watch;
 
 use std::collections::VecDeque;
@@ -30,12 +32,15 @@ use std::sync::atomic::Ordering;
 
 use jangbu_engine::books::{OUTBOX, SHARD};
 use jangbu_engine::breaker::{Breaker, BreakerRules, BreakerState, Permit};
+use jangbu_engine::clock::Clock;
 use jangbu_engine::port::{Backend, By, Fault, Read, Reader};
+use jangbu_engine::trace::{Tracer, Tracing};
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 
 pub use place::{Place, Reader as PlaceReader, Writer as PlaceWriter, store, stored};
 pub use running::{Bell, Running};
+use spans::Publication;
 pub use watch::Watch;
 
 use crate::events::{Record, Row};
@@ -164,8 +169,8 @@ pub struct Relay {
     watch: Arc<Watch>,
     /// Everything up to it is acknowledged; none: not known yet.
     done: Option<i64>,
-    /// Events behind it in their order: when each was committed, and whether it is acknowledged.
-    pending: VecDeque<(Time, bool)>,
+    /// Events behind it in their order.
+    pending: VecDeque<Pending>,
     /// The last events, read and not handed over; the rest of `pending` is in flight.
     queue: VecDeque<Item>,
     flights: VecDeque<Flight>,
@@ -177,6 +182,17 @@ pub struct Relay {
     /// Nothing is tried before it.
     rest_until: Time,
     pause: Span,
+    tracer: Option<(Arc<dyn Tracer>, Arc<dyn Clock>)>,
+}
+
+/// An event that was read and is not done.
+#[derive(Debug)]
+struct Pending {
+    /// When it was committed.
+    at: Time,
+    acked: bool,
+    /// Its publication, if it is traced.
+    span: Option<Box<Publication>>,
 }
 
 impl std::fmt::Debug for Relay {
@@ -214,7 +230,15 @@ impl Relay {
             prepared: false,
             rest_until: Time(i64::MIN),
             pause: rules.shortest,
+            tracer: None,
         }
+    }
+
+    /// The same with a tracer, whose spans begin by this clock: an event may be younger than the step
+    /// that reads it.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracing, clock: Arc<dyn Clock>) -> Self {
+        Self { tracer: tracer.map(|tracer| (tracer, clock)), ..self }
     }
 
     /// For whoever watches it.
@@ -303,15 +327,17 @@ impl Relay {
     fn settle(&mut self, now: Time) {
         let first = self.done.unwrap_or(0) + 1;
         let (pending, watch, heard) = (&mut self.pending, &self.watch, &mut self.heard);
-        let mut failed = None;
+        let (mut failed, tracer) = (None, self.tracer.as_ref().map(|(tracer, _)| tracer));
         self.publisher.acks(&mut |ack| match ack.result {
             Ok(()) => {
                 *heard = now;
                 let at = usize::try_from(ack.seq - first).ok();
-                if let Some((at, acked @ false)) = at.and_then(|at| pending.get_mut(at)) {
-                    *acked = true;
-                    watch.progress.lag.observe(ack.at, std::iter::once(*at));
+                let event = at.and_then(|at| pending.get_mut(at)).filter(|event| !event.acked);
+                if let Some(event) = event {
+                    event.acked = true;
+                    watch.progress.lag.observe(ack.at, std::iter::once(event.at));
                     watch.acked.fetch_add(1, Ordering::Relaxed);
+                    spans::over(tracer, event, ack.at, false);
                 }
             }
             Err(why) => failed = Some(why),
@@ -325,7 +351,7 @@ impl Relay {
     /// Moves the place over what is acknowledged, and tells the breaker of flights that are over.
     fn advance(&mut self, now: Time) {
         let handed = self.pending.len() - self.queue.len();
-        let acked = self.pending.iter().take(handed).take_while(|(_, acked)| *acked).count();
+        let acked = self.pending.iter().take(handed).take_while(|event| event.acked).count();
         if acked == 0 {
             return;
         }
@@ -361,6 +387,11 @@ impl Relay {
             if let Some(permit) = flight.permit {
                 self.breaker.record(now, permit, false, now - flight.since);
             }
+        }
+        let tracer = self.tracer.as_ref().map(|(tracer, _)| tracer);
+        for event in &mut self.pending {
+            // Who has read one of them goes on below its span.
+            spans::over(tracer, event, now, true);
         }
         self.pending.clear();
         self.queue.clear();
@@ -419,7 +450,11 @@ impl Relay {
             return Err(Fault::Fatal(format!("the outbox has a gap between {last} and {found}")));
         }
         let full = items.len() == most as usize;
-        self.pending.extend(items.iter().map(|item| (item.at, item.record.is_none())));
+        self.pending.extend(items.iter().map(|item| Pending {
+            at: item.at,
+            acked: item.record.is_none(),
+            span: None,
+        }));
         self.queue.extend(items);
         Ok(full)
     }
@@ -427,6 +462,7 @@ impl Relay {
     /// Hands over what was read.
     fn hand_over(&mut self, now: Time) {
         let (mut sent, mut internal) = (0_u64, 0_u64);
+        self.begin_spans();
         while self.hand_over_next() {
             match self.queue.pop_front() {
                 Some(Item { record: Some(_), .. }) => sent += 1,

@@ -5,13 +5,16 @@
 //! |---|---|
 //! | rate limits | each process counts alone: a caller gets the limit once per process |
 //! | sold-out marks | each process finds out by itself, with one refused order a second and SKU |
+//! | rankings of best-sellers | each process ranks the rows itself, once a second |
 //! | values (see [`cache`](crate::cache)) | each process reads them itself |
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_kernel::SkuId;
 
+use crate::bestseller::{Best, Head, Window};
 use crate::cache::Soon;
 
 /// A leaky bucket (GCRA): `burst` at once, then `per_second`.
@@ -64,6 +67,12 @@ pub trait Shared: Send + Sync + Debug {
     fn close(&self, sku: SkuId, age: Duration);
     /// There is some of these SKUs again.
     fn open(&self, skus: &[SkuId]);
+    /// The first products of a ranking up to a day, if somebody made it less than a second ago.
+    fn ranking(&self, _window: Window, _to: i64) -> Soon<Option<Head>> {
+        Box::pin(std::future::ready(None))
+    }
+    /// Such a ranking was made from the rows just now.
+    fn ranked(&self, _window: Window, _to: i64, _best: Arc<[Best]>) {}
     /// Tells `heard` from now on what others have closed.
     fn listen(&self, heard: Heard);
     /// How the connection is.

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::live::{Live, Scripts, run_of};
 use super::pending::Telling;
-use super::{Core, Errand};
+use super::{Core, Errand, best};
 
 /// Connecting, with everything that belongs to it, takes no longer.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -232,6 +232,12 @@ impl Keeper {
                 let mut open = cmd("ZREM");
                 open.arg(core.closed()).arg(skus.iter().map(|sku| sku.0).collect::<Vec<_>>());
                 open
+            }
+            Errand::Ranked(window, to, ranking) => {
+                let mut ranked = cmd("EVALSHA");
+                ranked.arg(&live.scripts.best).arg(1).arg(core.best(window, to));
+                best::keep(&ranking, &mut ranked);
+                ranked
             }
         };
         let _ = live.ask::<i64>(core, &question, PATIENCE).await;

@@ -26,17 +26,25 @@ pub(super) struct Scripts {
     pass: String,
     pub(super) close: String,
     pub(super) closed: String,
+    pub(super) best: String,
 }
 
 impl Scripts {
     pub(super) async fn load(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut load = pipe();
-        for script in [scripts::TELL, scripts::PUT, scripts::PASS, scripts::CLOSE, scripts::CLOSED]
-        {
+        let all = [
+            scripts::TELL,
+            scripts::PUT,
+            scripts::PASS,
+            scripts::CLOSE,
+            scripts::CLOSED,
+            scripts::BEST,
+        ];
+        for script in all {
             load.cmd("SCRIPT").arg("LOAD").arg(script);
         }
-        let (tell, put, pass, close, closed) = load.query_async(connection).await?;
-        Ok(Self { tell, put, pass, close, closed })
+        let (tell, put, pass, close, closed, best) = load.query_async(connection).await?;
+        Ok(Self { tell, put, pass, close, closed, best })
     }
 }
 
@@ -104,7 +112,11 @@ impl Live {
     }
 
     /// The same of several questions at once.
-    async fn ask_all<T: FromRedisValue>(&self, core: &Core, questions: &Pipeline) -> Option<T> {
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        core: &Core,
+        questions: &Pipeline,
+    ) -> Option<T> {
         let mut connection = self.connection.clone();
         let answers = questions.query_async(&mut connection);
         let answers = tokio::time::timeout(core.settings.patience, answers);

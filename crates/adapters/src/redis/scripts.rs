@@ -7,6 +7,7 @@
 //! | `…:mark:<group>` | the last change of a group |
 //! | `…:value:<name>` | generation and number of a value, and its bytes |
 //! | `…:limit:<limit>:<whom>` | when a bucket is empty again, in microseconds of this server |
+//! | `…:best:<window>:<day>` | a ranking of products up to a day, for a second |
 //! | `…:closed` | SKUs that are sold out, by the millisecond of this server until which that is believed |
 //!
 //! The clock is the server's: machines need not agree about the time.
@@ -92,4 +93,13 @@ local from = '(' .. string.format('%d', now)
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], from, '+inf', 'WITHSCORES', 'LIMIT', 0, 2000)
 for i = 2, #found, 2 do found[i] = found[i] - now end
 return found
+";
+
+/// A ranking, whole, instead of what is there. Key: the sorted set. Arguments: for how many ms it is good,
+/// then score and member of each.
+pub(super) const BEST: &str = "
+redis.call('DEL', KEYS[1])
+for i = 2, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
 ";

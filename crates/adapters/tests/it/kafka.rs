@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use jangbu_adapters::kafka::{Producer, Settings, Source};
+use jangbu_adapters::kafka::{Producer, Settings};
 use jangbu_cluster::Kafka;
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::clock::SystemClock;
-use jangbu_engine::port::{Backend, By, Fault, Mode, Read, Store, WritePlan};
+use jangbu_engine::port::{Backend, By, Mode, Read, WritePlan};
 use jangbu_engine::role::{Role, Standing};
 use jangbu_kernel::time::Span;
-use jangbu_services::consumer;
 use jangbu_services::consumer::Running as Projecting;
 use jangbu_services::events::{DEAD, Fact, PUBLISHED, Record, Row, Taken};
 use jangbu_services::projections::Projections;
-use jangbu_services::relay::{Bell, Place, Publisher, Relay, Rules, Running};
+use jangbu_services::relay::{Bell, Place, Publisher, Relay, Rules, Running, store};
 use jangbu_store::Memory;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -96,8 +95,14 @@ pub(crate) struct AtWork {
 
 impl AtWork {
     pub(crate) fn start(truth: &Memory, settings: Settings) -> Self {
+        Self::start_behind(truth, settings, 0)
+    }
+
+    /// A relay that has published everything up to `place`.
+    pub(crate) fn start_behind(truth: &Memory, settings: Settings, place: i64) -> Self {
         let clock = Arc::new(SystemClock);
         let derived: Arc<dyn Backend> = Arc::new(Memory::new());
+        store(&*derived, place).unwrap();
         let projections = Projections::follow(truth, Arc::clone(&derived), clock.clone()).unwrap();
         let place = Arc::new(Place::of(derived, projections.handle()));
         let publisher = Box::new(Producer::new(settings, clock.clone()));
@@ -283,84 +288,10 @@ fn settings_that_kafka_refuses_and_a_broker_that_is_not_there_are_told() {
         properties: [("compression.type".to_owned(), "pigeon".to_owned())].into(),
         ..Settings::at("127.0.0.1:1")
     };
+    assert!(!format!("{wrong:?}").contains("pigeon"), "a password may be among them");
     let told = Producer::new(wrong, Arc::new(SystemClock)).prepare().unwrap_err();
     assert!(told.contains("the settings of Kafka"), "{told}");
     let away = Settings::at("127.0.0.1:1");
     let told = Producer::new(away, Arc::new(SystemClock)).prepare().unwrap_err();
     assert!(told.contains("Kafka is away"), "{told}");
-}
-
-/// Writes down which events it takes in.
-struct Counter(Arc<Mutex<Vec<i64>>>);
-
-impl consumer::Consumer for Counter {
-    fn number(&self) -> i64 {
-        consumer::BESTSELLER
-    }
-
-    fn wants(&self, topic: &str) -> bool {
-        topic == "order.completed"
-    }
-
-    fn load(&mut self, _store: &mut dyn Store) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn take(&mut self, event: &consumer::Delivered, _plan: &mut WritePlan) -> Result<i64, Fault> {
-        assert!(Fact::decode(&event.payload).is_ok() && event.correlation.is_some());
-        self.0.lock().unwrap().push(event.seq);
-        Ok(0)
-    }
-
-    fn finish(&mut self, _work: &mut consumer::Work<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-/// A consumer of a topic that works until it has stood still for a second.
-fn consume(
-    derived: &Arc<dyn Backend>,
-    settings: &Settings,
-    group: &str,
-    seen: &Arc<Mutex<Vec<i64>>>,
-) {
-    let source = Source::new(settings, group, |topic| topic == "order.completed").unwrap();
-    let member = consumer::Member {
-        consumer: Box::new(Counter(Arc::clone(seen))),
-        source: Some(Box::new(source)),
-    };
-    let terms = consumer::Terms::alone(Arc::new(SystemClock), None);
-    let truth = Memory::new();
-    let running = consumer::Running::start(&truth, Arc::clone(derived), terms, vec![member]);
-    let running = running.unwrap();
-    let (mut last, mut still) = (usize::MAX, 0);
-    // Joining a group takes the broker a moment.
-    while still < 40 {
-        let count = seen.lock().unwrap().len();
-        still = if count == last && count > 0 { still + 1 } else { 0 };
-        last = count;
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    running.stop().unwrap();
-}
-
-/// The same group goes on behind what it has taken in; another one reads the topic from its
-/// beginning, into the same rows, and nothing of it has an effect.
-#[test]
-fn a_whole_topic_again_has_no_effect() {
-    let shared = kafka();
-    let (truth, settings) = (Memory::new(), settings(&shared.kafka, "replay."));
-    let last = commit(&truth, 1..201);
-    let work = AtWork::start(&truth, settings.clone());
-    work.await_kept(last);
-    work.stop();
-    let derived: Arc<dyn Backend> = Arc::new(Memory::new());
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    for group in ["replay-1", "replay-1", "replay-2"] {
-        consume(&derived, &settings, group, &seen);
-        let mut once = seen.lock().unwrap().clone();
-        once.sort_unstable();
-        let wanted: Vec<i64> = (1..=200).map(|order| 3 * order).collect();
-        assert_eq!(once, wanted, "{group}");
-    }
 }

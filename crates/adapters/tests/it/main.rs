@@ -8,5 +8,7 @@ mod kafka;
 mod mail;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "kafka")]
+mod topics;
 #[cfg(feature = "webhook")]
 mod webhook;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use jangbu_adapters::redis::{Nodes, Redis, Settings};
 use jangbu_cluster::{Redis as Server, Sentinels};
 use jangbu_engine::clock::{Clock as _, SystemClock};
-use jangbu_kernel::SkuId;
 use jangbu_kernel::time::Span;
+use jangbu_kernel::{ProductId, SkuId};
+use jangbu_services::bestseller::{Best, REFRESH, Window};
 use jangbu_services::cache::{Cache, Group, Key, Value};
 use jangbu_services::shared::{Bucket, Shared, Verdict};
 use parking_lot::Mutex;
@@ -334,4 +335,53 @@ fn a_promoted_replica_is_found_by_the_sentinels() {
     put(&redis, 6, "tee");
     servers.start_again(killed).unwrap();
     assert_eq!(now(redis.pass(bucket(1))), Some(Verdict::Passes));
+}
+
+fn ranked(units: i64) -> Arc<[Best]> {
+    let best = |product: i64, units: i64| Best {
+        product: ProductId(product),
+        units,
+        skus: vec![(SkuId(10 * product), units)],
+    };
+    // Ties are in the order of age, however many digits an id has.
+    [best(9, units), best(2, 3), best(10, 3)].into()
+}
+
+#[test]
+fn a_ranking_is_shared_for_a_second_and_comes_again_after_a_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path()).unwrap();
+    let (one, two) = (joined(&server, 1), joined(&server, 1));
+    let (window, to) = (Window::Week, 20_000);
+    let heard = |redis: &Redis| now(redis.ranking(window, to));
+    let share = |units: i64| {
+        let mut head = None;
+        until("a ranking", || {
+            one.ranked(window, to, ranked(units));
+            head = heard(&two).filter(|head| head.best == *ranked(units));
+            head.is_some()
+        });
+        head.unwrap()
+    };
+    let head = share(7);
+    assert!(head.whole && head.age < REFRESH, "{head:?}");
+    assert_eq!(now(two.ranking(Window::Day, to)), None, "another window");
+    assert_eq!(now(two.ranking(window, to + 1)), None, "another day");
+    // The next one stands in the place of it as a whole.
+    let head = share(4);
+    assert_eq!(head.best.len(), 3);
+    until("its end", || heard(&two).is_none());
+    share(5);
+    server.kill();
+    until("the loss", || heard(&two).is_none());
+    server.start_again().unwrap();
+    until("both", || one.is_joined() && two.is_joined());
+    share(6);
+    let many: Arc<[Best]> = (1..=1_500)
+        .map(|n| Best { product: ProductId(n), units: 2_000 - n, skus: Vec::new() })
+        .collect();
+    until("a long one", || {
+        one.ranked(window, to, Arc::clone(&many));
+        heard(&two).is_some_and(|head| head.best == many[..200] && !head.whole)
+    });
 }

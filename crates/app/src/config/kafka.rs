@@ -15,6 +15,8 @@ pub(crate) struct Kafka {
     pub partitions: i32,
     pub replication: i32,
     pub silence_ms: u32,
+    pub consume: bool,
+    pub group: String,
     pub properties: BTreeMap<String, String>,
 }
 
@@ -26,13 +28,18 @@ impl Kafka {
         );
         ensure!((1..=1_000).contains(&self.partitions), "kafka.partitions must be 1 to 1000");
         ensure!((1..=100).contains(&self.replication), "kafka.replication must be 1 to 100");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         ensure!(
-            self.topics_prefix.len() <= 100
-                && self
-                    .topics_prefix
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+            self.topics_prefix.len() <= 100 && self.topics_prefix.bytes().all(plain),
             "kafka.topics_prefix may have letters, digits, '.', '_' and '-'"
+        );
+        ensure!(
+            (1..=100).contains(&self.group.len()) && self.group.bytes().all(plain),
+            "kafka.group may have letters, digits, '.', '_' and '-', and must not be empty"
+        );
+        ensure!(
+            !self.consume || !self.bootstrap.is_empty(),
+            "kafka.consume reads what is published: set kafka.bootstrap"
         );
         ensure!(
             (100..=600_000).contains(&self.silence_ms),

@@ -98,6 +98,8 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("KAFKA__REPLICATION", "0", "kafka.replication"),
         ("KAFKA__TOPICS_PREFIX", "shop 1", "kafka.topics_prefix"),
         ("KAFKA__SILENCE_MS", "0", "kafka.silence_ms"),
+        ("KAFKA__CONSUME", "true", "kafka.bootstrap"),
+        ("KAFKA__GROUP", "", "kafka.group"),
         ("GATEWAY__RATES__DECLINE", "2.0", "rates.decline"),
         ("GATEWAY__URL", "gateway:7075", "gateway.url"),
         ("GATEWAY__WEBHOOKS", "0.0.0.0:0", "gateway.webhooks"),

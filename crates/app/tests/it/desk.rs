@@ -5,7 +5,11 @@ use serde_json::Value;
 use crate::server::{Server, jangbu, prove};
 
 /// Runs a command against `server`: exit code, standard output, standard error.
-fn desk(server: &Server, data: &std::path::Path, args: &[&str]) -> (i32, String, String) {
+pub(crate) fn desk(
+    server: &Server,
+    data: &std::path::Path,
+    args: &[&str],
+) -> (i32, String, String) {
     let key = data.join("keys/operator.key");
     let fixed = ["--server", &server.url, "--key", key.to_str().unwrap()];
     let all: Vec<&str> = args.iter().copied().chain(fixed).collect();

@@ -16,7 +16,11 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
-        let mut command = jangbu(&["gateway", "--listen", listen, "--data"], &[]);
+        Self::start_with(data, listen, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = jangbu(&["gateway", "--listen", listen, "--data"], settings);
         let mut child = command.arg(data).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -35,7 +35,7 @@ fn await_health(server: &Server, wanted: &str) {
 }
 
 /// Sells `count` units, one order each.
-fn sell(server: &Server, sku: &str, round: &str, count: usize) {
+pub(crate) fn sell(server: &Server, sku: &str, round: &str, count: usize) {
     for n in 0..count {
         let reply = server.order(&format!("{round}-{n}"), sku, 1, "tok_ok").unwrap();
         assert_eq!(
@@ -47,7 +47,7 @@ fn sell(server: &Server, sku: &str, round: &str, count: usize) {
 }
 
 /// Waits until everything that the outbox has is published.
-fn await_drained(server: &Server) {
+pub(crate) fn await_drained(server: &Server) {
     while server.metric("jangbu_relay_seq ") < server.metric("jangbu_outbox_seq ") {
         std::thread::sleep(Duration::from_millis(20));
     }

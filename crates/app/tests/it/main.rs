@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod backup;
+mod bestseller;
 #[cfg(feature = "kafka")]
 mod brokers;
 mod catalog;
@@ -26,5 +27,7 @@ mod pair;
 mod relocate;
 mod secrets;
 mod server;
+#[cfg(feature = "kafka")]
+mod topics;
 mod traces;
 mod ways;

@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use crate::server::{Server, prove};
 
 /// A port of loopback at which nobody listens.
-fn dead() -> SocketAddr {
+pub(crate) fn dead() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Takes mails, or calls, at an address, as long as the test runs.
-fn listen(at: SocketAddr, talk: fn(TcpStream) -> Option<String>) -> Arc<Mutex<Vec<String>>> {
+pub(crate) fn listen(
+    at: SocketAddr,
+    talk: fn(TcpStream) -> Option<String>,
+) -> Arc<Mutex<Vec<String>>> {
     let listener = TcpListener::bind(at).unwrap();
     let taken = Arc::<Mutex<Vec<String>>>::default();
     let seen = Arc::clone(&taken);
@@ -51,7 +54,7 @@ fn relay(mut stream: TcpStream) -> Option<String> {
 }
 
 /// A hook: takes one call.
-fn hook(mut stream: TcpStream) -> Option<String> {
+pub(crate) fn hook(mut stream: TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let mut part = [0; 4_096];
     while !bytes.ends_with(b"}") {
@@ -84,7 +87,7 @@ fn buy(server: &Server, user: &str, key: &str, sku: &str) -> Value {
 }
 
 /// Looks until it is as it should be.
-fn until<T>(what: &str, look: impl Fn() -> T, good: impl Fn(&T) -> bool) -> T {
+pub(crate) fn until<T>(what: &str, look: impl Fn() -> T, good: impl Fn(&T) -> bool) -> T {
     for _ in 0..3_000 {
         let seen = look();
         if good(&seen) {
@@ -164,7 +167,7 @@ fn a_dead_mail_server_touches_no_order() {
 }
 
 /// What follows `name` on its line.
-fn part(text: &str, name: &str) -> Option<String> {
+pub(crate) fn part(text: &str, name: &str) -> Option<String> {
     let rest = text.split(name).nth(1)?;
     rest.split("\r\n").next().map(str::to_owned)
 }

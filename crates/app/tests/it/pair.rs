@@ -246,3 +246,42 @@ fn no_request_fails_when_either_of_two_processes_is_stopped_and_who_comes_back_f
         two
     });
 }
+
+/// An operator's request: status and body.
+fn operate(server: &Server, data: &Path, method: &str, path: &str, body: &str) -> String {
+    let key = std::fs::read_to_string(data.join("keys/operator.key")).unwrap();
+    let bearer = format!("Bearer {}", key.trim());
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    server.raw(method, path, &headers, body)
+}
+
+/// What only the process can do that has the consumers is refused by the other one, and not noted.
+#[test]
+fn a_follower_notes_nothing_that_only_the_owner_of_the_consumers_can_do() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let url = jangbu_cluster::shared::postgres().database("desk").unwrap();
+    let (here, there) = (dir.path().join("one"), dir.path().join("two"));
+    let Pair { one, two } = open(dir.path(), &[("STORE__URL", &url)]);
+    let text = r#"{"subject":"Thank you","body":"Thank you","reason":"shorter"}"#;
+    let template = "/api/v1/notifications/templates/completed/en";
+    let reason = r#"{"reason":"repaired"}"#;
+    let key = "/api/v1/dlq/bestseller/ord_0000000000001";
+    for (method, path, body) in [
+        ("PUT", template.to_owned(), text),
+        ("POST", "/api/v1/notifications/64/retry".to_owned(), reason),
+        ("POST", format!("{key}/replay"), reason),
+        ("POST", format!("{key}/discard"), reason),
+        ("GET", format!("{key}/dry-run"), ""),
+    ] {
+        let refused = operate(&two, &there, method, &path, body);
+        assert!(refused.starts_with("503") && refused.contains("NOT_OWNER"), "{path}: {refused}");
+    }
+    let changed = operate(&one, &here, "PUT", template, text);
+    assert!(changed.starts_with("200"), "{changed}");
+    let shown = operate(&two, &there, "GET", "/api/v1/notifications/templates", "");
+    assert!(shown.contains("\"subject\":\"Thank you\""), "a follower reads it: {shown}");
+    let lines = one.get("/api/v1/audit?limit=100").body.to_string();
+    assert_eq!(lines.matches("notification.template").count(), 1, "{lines}");
+    assert!(!lines.contains("notification.retry") && !lines.contains("dlq."), "{lines}");
+    assert!(two.stop().success() && one.stop().success());
+}

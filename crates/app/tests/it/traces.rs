@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::collector::Collector;
 use crate::server::{Server, prove};
 
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-const ABOVE: &str = "b7ad6b7169203331";
+pub(crate) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(crate) const ABOVE: &str = "b7ad6b7169203331";
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in bytes {
         write!(text, "{byte:02x}").unwrap();
@@ -28,7 +28,13 @@ fn key(data: &Path, name: &str) -> String {
 }
 
 /// Orders one of `sku` with these headers besides the usual ones: the whole answer.
-fn order(server: &Server, data: &Path, sku: &str, token: &str, more: &[(&str, &str)]) -> String {
+pub(crate) fn order(
+    server: &Server,
+    data: &Path,
+    sku: &str,
+    token: &str,
+    more: &[(&str, &str)],
+) -> String {
     let bearer = key(data, "client.key");
     let mut headers = vec![("authorization", &*bearer), ("content-type", "application/json")];
     headers.extend_from_slice(more);
@@ -55,11 +61,11 @@ fn events(data: &Path) -> BTreeMap<String, usize> {
 }
 
 /// Spans by their name, in the order of their begin.
-struct Tree(BTreeMap<String, Vec<Span>>);
+pub(crate) struct Tree(pub(crate) BTreeMap<String, Vec<Span>>);
 
 impl Tree {
     /// All are of one trace, each below one that is there; one is below the span that came.
-    fn of(mut spans: Vec<Span>) -> Self {
+    pub(crate) fn of(mut spans: Vec<Span>) -> Self {
         spans.sort_by_key(|span| span.start_time_unix_nano);
         let starts: BTreeMap<_, _> =
             spans.iter().map(|span| (hex(&span.span_id), span.start_time_unix_nano)).collect();
@@ -83,11 +89,11 @@ impl Tree {
         Self(named)
     }
 
-    fn ids(&self, name: &str) -> Vec<String> {
+    pub(crate) fn ids(&self, name: &str) -> Vec<String> {
         self.0.get(name).into_iter().flatten().map(|span| hex(&span.span_id)).collect()
     }
 
-    fn parents(&self, name: &str) -> Vec<String> {
+    pub(crate) fn parents(&self, name: &str) -> Vec<String> {
         self.0.get(name).into_iter().flatten().map(|span| hex(&span.parent_span_id)).collect()
     }
 }

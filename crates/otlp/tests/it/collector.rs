@@ -22,7 +22,11 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, spans) = channel();
         std::thread::spawn(move || {
-            listener.incoming().for_each(|stream| take(stream.unwrap(), &tell));
+            for stream in listener.incoming() {
+                let tell = tell.clone();
+                // Each process that exports keeps a connection.
+                std::thread::spawn(move || take(stream.unwrap(), &tell));
+            }
         });
         Self { url, spans }
     }

@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode, header::HeaderValue};
 use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use super::{
-    REQUESTS, RemoteError, WEBHOOK,
+    REQUESTS, RemoteError, TRACE, WEBHOOK,
     hall::{self, Answer, Asked, Desk},
     pool::{Failure, Pool},
     runtime,
@@ -23,8 +23,8 @@ use crate::{
 /// Connections at a time, each with one request.
 const MOST: usize = 4_096;
 
-/// A request and the way back.
-type Letter = (Request, Done);
+/// A request, its `traceparent` and the way back.
+type Letter = (Request, Option<String>, Done);
 
 /// A gateway in another process. All requests share one thread, each has a connection while it is
 /// under way. Dropping it breaks the connections; what was under way is not answered.
@@ -68,8 +68,18 @@ impl Gateway for Remote {
     }
 
     fn submit(&self, request: Request, done: Done) {
-        if let Err(unsent) = self.letters.send((request, done)) {
-            let (_, done) = unsent.0;
+        self.send((request, None, done));
+    }
+
+    fn submit_traced(&self, request: Request, traceparent: String, done: Done) {
+        self.send((request, Some(traceparent), done));
+    }
+}
+
+impl Remote {
+    fn send(&self, letter: Letter) {
+        if let Err(unsent) = self.letters.send(letter) {
+            let (.., done) = unsent.0;
             done(Said::NotSent { why: "the gateway's connections are gone".into() });
         }
     }
@@ -105,21 +115,22 @@ async fn post(mut inbox: mpsc::UnboundedReceiver<Letter>, way: Arc<Way>) {
         tokio::select! {
             Some(_) = under_way.join_next() => {}
             letter = inbox.recv() => {
-                let Some((request, done)) = letter else { return };
+                let Some((request, trace, done)) = letter else { return };
                 let way = Arc::clone(&way);
-                under_way.spawn(async move { done(way.ask(&request).await) });
+                under_way.spawn(async move { done(way.ask(&request, trace).await) });
             }
         }
     }
 }
 
 impl Way {
-    async fn ask(&self, request: &Request) -> Said {
+    async fn ask(&self, request: &Request, trace: Option<String>) -> Said {
         let Ok(body) = serde_json::to_vec(request) else {
             return Said::NotSent { why: "the request cannot be written".into() };
         };
-        let header = self.news.as_ref().map(|news| (WEBHOOK, news));
-        match self.pool.post(REQUESTS, header, body).await {
+        let trace = trace.and_then(|trace| HeaderValue::from_str(&trace).ok());
+        let headers = [(WEBHOOK, self.news.as_ref()), (TRACE, trace.as_ref())];
+        match self.pool.post(REQUESTS, &headers, body).await {
             Ok((StatusCode::OK, body)) => serde_json::from_slice(&body)
                 .unwrap_or_else(|_| Said::Unknown { why: "the answer is not understood".into() }),
             Ok((status, _)) => Said::Unknown { why: format!("the answer is {status}").into() },

@@ -56,13 +56,15 @@ impl Pool {
     pub(super) async fn post(
         &self,
         path: &str,
-        header: Option<(&'static str, &HeaderValue)>,
+        headers: &[(&'static str, Option<&HeaderValue>)],
         body: Vec<u8>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         let mut request = Request::builder().method(Method::POST).uri(path);
         request = request.header(HOST, &self.host).header(CONTENT_LENGTH, body.len());
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
+        for (name, value) in headers {
+            if let Some(value) = value {
+                request = request.header(*name, *value);
+            }
         }
         let request = request.body(Full::new(body.into()));
         let request = request.map_err(|_| Failure::NotSent("no request can be made of it"))?;

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    REQUESTS, RemoteError, TRIES, WEBHOOK,
+    REQUESTS, RemoteError, TRACE, TRIES, Traced, WEBHOOK,
     hall::{self, Answer, Asked, Desk},
     pool::{Pool, pause},
     runtime,
@@ -49,6 +49,16 @@ impl fmt::Debug for Server {
 impl Server {
     /// Opens the log, and answers at `listen` (port 0: any that is free).
     pub fn start(listen: SocketAddr, log: &Path, config: SimConfig) -> Result<Self, RemoteError> {
+        Self::start_traced(listen, log, config, None)
+    }
+
+    /// As [`start`](Self::start), with somebody who hears of traced requests.
+    pub fn start_traced(
+        listen: SocketAddr,
+        log: &Path,
+        config: SimConfig,
+        traced: Option<Traced>,
+    ) -> Result<Self, RemoteError> {
         let runtime = runtime("psp-server")?;
         let listener = runtime.block_on(TcpListener::bind(listen));
         let address = listener.as_ref().map_or(Ok(listen), TcpListener::local_addr);
@@ -58,7 +68,7 @@ impl Server {
         // The gateway is gone when nobody listens, and with it its news.
         let on_webhook: OnWebhook = Arc::new(move |webhook| drop(tell.send(webhook)));
         let simulator = Simulator::start(log, config, Some(on_webhook))?;
-        let counter = Arc::new(Counter { simulator, listener: Mutex::default() });
+        let counter = Arc::new(Counter { simulator, listener: Mutex::default(), traced });
         runtime.spawn(hall::open(listener, Arc::clone(&counter)));
         runtime.spawn(spread(news, Arc::clone(&counter)));
         Ok(Self { address, counter, runtime: Some(runtime) })
@@ -97,6 +107,7 @@ struct Listener {
 struct Counter {
     simulator: Simulator,
     listener: Mutex<Option<Listener>>,
+    traced: Option<Traced>,
 }
 
 impl Desk for Counter {
@@ -119,13 +130,19 @@ impl Counter {
         if let Some(said) = asked.headers.get(WEBHOOK) {
             self.note(asked.peer, said.as_bytes());
         }
+        let trace = asked.headers.get(TRACE).and_then(|trace| trace.to_str().ok());
+        let span = self.traced.as_ref().zip(trace).and_then(|(traced, trace)| traced(trace));
         let (tell, told) = oneshot::channel();
         // Who hung up hears nothing.
         self.simulator.submit(request, Box::new(move |said| drop(tell.send(said))));
-        match told.await {
+        let answer = match told.await {
             Ok(said) => json(&said),
             Err(_) => Answer::Silence,
+        };
+        if let Some(over) = span {
+            over();
         }
+        answer
     }
 
     /// Remembers where news is heard: `PORT/SECRET` at the address of who asks.
@@ -165,7 +182,7 @@ async fn tell(webhook: Webhook, counter: Arc<Counter>) {
         // Who wants to know may be another process by now.
         let listener = counter.listener.lock().clone();
         if let Some(Listener { pool, path, .. }) = listener {
-            let heard = pool.post(&path, None, body.clone()).await;
+            let heard = pool.post(&path, &[], body.clone()).await;
             if heard.is_ok_and(|(status, _)| status.is_success()) {
                 return;
             }

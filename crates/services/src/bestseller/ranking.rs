@@ -1,6 +1,7 @@
-//! Rankings, as a reader makes them from the rows of days.
+//! Rankings, as a reader makes them from the rows of days, or is told by another process that has just
+//! made them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jangbu_domain::catalog::model::Product;
@@ -13,8 +14,8 @@ use super::{SOLD, SOLD_MARK, day};
 use crate::projections::shelf::SHELF;
 use crate::queries::Queries;
 
-/// Rankings are made anew at most so often.
-const REFRESH: Span = Span(1_000_000);
+/// Rankings are made anew at most so often, and are never older.
+pub const REFRESH: Span = Span(1_000_000);
 
 /// Products of a ranking that are looked at together, to see which are on sale.
 const CHUNK: usize = 200;
@@ -73,6 +74,19 @@ pub struct Ranking {
     pub to: i64,
     /// The best products that are on sale, and their names.
     pub items: Vec<(Best, Box<str>)>,
+    /// All products, if they were ranked for this answer: others may want to know.
+    pub fresh: Option<Arc<[Best]>>,
+}
+
+/// The first products of a ranking that another process has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The best first.
+    pub best: Vec<Best>,
+    /// Whether there are no others.
+    pub whole: bool,
+    /// How long ago it was made.
+    pub age: Span,
 }
 
 /// A day as it was read: how often it had changed, and product, SKU, units.
@@ -94,6 +108,15 @@ struct Made {
     to: i64,
     at: Time,
     best: Arc<[Best]>,
+    /// Whether there are no others.
+    whole: bool,
+}
+
+impl Made {
+    fn is_good(&self, to: i64, now: Time) -> bool {
+        let age = now - self.at;
+        self.to == to && age >= Span(0) && age < REFRESH
+    }
 }
 
 impl Queries {
@@ -106,23 +129,13 @@ impl Queries {
         now: Time,
     ) -> Result<Ranking, Fault> {
         let to = day(now);
-        let ranking = self.ranking(window, now)?;
         let within = category.map(|root| self.subtree(root)).transpose()?;
-        let mut found: Vec<Best> = Vec::with_capacity(limit);
-        for chunk in ranking.chunks(CHUNK) {
-            let by = By::Keys(chunk.iter().map(|best| [best.product.0, 0, 0]).collect());
-            let mut listed = BTreeMap::new();
-            self.derived.read(&[Read { table: &SHELF, by }], &mut |_, row| {
-                listed.insert(row.int(0), (row.int(1) == 1, row.int(3)));
-            })?;
-            let wanted = |best: &&Best| {
-                let on = listed.get(&best.product.0).filter(|(published, _)| *published);
-                on.is_some_and(|(_, at)| within.as_ref().is_none_or(|set| set.contains(at)))
-            };
-            found.extend(chunk.iter().filter(wanted).take(limit - found.len()).cloned());
-            if found.len() == limit {
-                break;
-            }
+        let (ranking, whole) = self.ranking(window, now);
+        let (mut found, mut fresh) = (self.on_sale(&ranking, within.as_ref(), limit)?, None);
+        if found.len() < limit && !whole {
+            let ranking = self.rank(window, now)?;
+            found = self.on_sale(&ranking, within.as_ref(), limit)?;
+            fresh = Some(ranking);
         }
         let by = By::Keys(found.iter().map(|best| [best.product.0, 0, 0]).collect());
         let products = self.many::<Product>(Read { table: &crate::catalog::PRODUCT, by })?;
@@ -132,24 +145,69 @@ impl Queries {
             (best, name)
         };
         let items = found.into_iter().map(named).collect();
-        Ok(Ranking { from: to + 1 - window.days(), to, items })
+        Ok(Ranking { from: to + 1 - window.days(), to, items, fresh })
+    }
+
+    /// The first products of a ranking that are on sale, in these categories.
+    fn on_sale(
+        &self,
+        ranking: &[Best],
+        within: Option<&BTreeSet<i64>>,
+        limit: usize,
+    ) -> Result<Vec<Best>, Fault> {
+        let mut found: Vec<Best> = Vec::with_capacity(limit);
+        for chunk in ranking.chunks(CHUNK) {
+            let by = By::Keys(chunk.iter().map(|best| [best.product.0, 0, 0]).collect());
+            let mut listed = BTreeMap::new();
+            self.derived.read(&[Read { table: &SHELF, by }], &mut |_, row| {
+                listed.insert(row.int(0), (row.int(1) == 1, row.int(3)));
+            })?;
+            let wanted = |best: &&Best| {
+                let on = listed.get(&best.product.0).filter(|(published, _)| *published);
+                on.is_some_and(|(_, at)| within.is_none_or(|set| set.contains(at)))
+            };
+            found.extend(chunk.iter().filter(wanted).take(limit - found.len()).cloned());
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a ranking would have to be made, or asked of others.
+    pub fn lacks_ranking(&self, window: Window, now: Time) -> bool {
+        let inner = self.sold.0.lock();
+        let made = inner.rankings.get(&window);
+        made.is_none_or(|made| !made.is_good(day(now), now))
+    }
+
+    /// Remembers a ranking that another process has made.
+    pub fn learn_ranking(&self, window: Window, now: Time, head: Head) {
+        let Head { best, whole, age } = head;
+        let made = Made { to: day(now), at: Time(now.0 - age.0), best: best.into(), whole };
+        self.sold.0.lock().rankings.insert(window, made);
+    }
+
+    /// What is known of a ranking: its first products, and whether there are no others.
+    fn ranking(&self, window: Window, now: Time) -> (Arc<[Best]>, bool) {
+        let inner = self.sold.0.lock();
+        let made = inner.rankings.get(&window).filter(|made| made.is_good(day(now), now));
+        made.map_or_else(Default::default, |made| (Arc::clone(&made.best), made.whole))
     }
 
     /// All products that were sold within a window, the best first; ties by age.
-    fn ranking(&self, window: Window, now: Time) -> Result<Arc<[Best]>, Fault> {
+    fn rank(&self, window: Window, now: Time) -> Result<Arc<[Best]>, Fault> {
         let to = day(now);
         let mut inner = self.sold.0.lock();
-        let made = inner.rankings.get(&window).filter(|made| {
-            let age = now - made.at;
-            made.to == to && age >= Span(0) && age < REFRESH
-        });
+        // Who has waited for the lock may find what it wants.
+        let made = inner.rankings.get(&window).filter(|made| made.whole && made.is_good(to, now));
         if let Some(made) = made {
             return Ok(Arc::clone(&made.best));
         }
         self.refresh(&mut inner.days, to)?;
         let days = inner.days.range(to + 1 - window.days()..=to);
         let best: Arc<[Best]> = rank(days.flat_map(|(_, (_, rows))| rows.iter().copied())).into();
-        let made = Made { to, at: now, best: Arc::clone(&best) };
+        let made = Made { to, at: now, best: Arc::clone(&best), whole: true };
         inner.rankings.insert(window, made);
         Ok(best)
     }

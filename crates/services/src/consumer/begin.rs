@@ -7,7 +7,7 @@
 use jangbu_engine::books::SHARD;
 use jangbu_engine::port::{Backend, By, Fault, Mode, Read, Reader, Store, WritePlan};
 
-use super::{BESTSELLER, CONSUMERS, OFFSET, PROJECTIONS, commit, name, place_id};
+use super::{BESTSELLER, CONSUMERS, INBOX, OFFSET, PROJECTIONS, commit, name, place_id};
 use crate::bestseller;
 
 /// Brings the consumers that are going to run, but not the projections, to where they can follow the
@@ -29,20 +29,19 @@ pub fn begin(truth: &dyn Backend, derived: &dyn Backend, running: &[i64]) -> Res
 type Places = Vec<(i64, i64)>;
 
 fn settle(consumer: i64, truth: &mut dyn Reader, store: &mut dyn Store) -> Result<(), Fault> {
-    let (mut events, mut trimmed) = (0, 0);
+    let (mut events, mut trimmed, log) = (0, 0, place_id(consumer, 0));
     let read = [Read { table: &SHARD, by: By::Keys(vec![[0; 3]]) }];
     truth.read(&read, &mut |_, row| (events, trimmed) = (row.int(2), row.int(6)))?;
-    // With another source than the embedded log it does not matter what is trimmed there.
-    let log = place_id(consumer, 0);
-    let follows = |(id, seq): &(i64, i64)| *id != log || *seq >= trimmed;
-    if places(consumer, store)?.iter().any(follows) {
+    if places(consumer, store)?.iter().any(|(id, seq)| *id == log && *seq >= trimmed) {
         return Ok(());
     }
     if consumer == BESTSELLER {
         bestseller::from_rows(truth, store)?;
     }
     let mut plan = WritePlan::default();
+    // Where it stands in topics stays true: what comes from there again is known.
     plan.row(&OFFSET, Mode::Upsert).int(log).int(events);
+    empty(consumer, store, &mut plan)?;
     let mut tx = store.begin()?;
     tx.write(&plan)?;
     commit(tx)?;
@@ -55,12 +54,22 @@ fn forget(consumer: i64, store: &mut dyn Store) -> Result<(), Fault> {
     for (id, _) in places(consumer, store)? {
         plan.row(&OFFSET, Mode::Delete).int(id);
     }
+    empty(consumer, store, &mut plan)?;
     if plan.is_empty() {
         return Ok(());
     }
     let mut tx = store.begin()?;
     tx.write(&plan)?;
     commit(tx)
+}
+
+/// Its inbox is of no use any more.
+fn empty(consumer: i64, store: &mut dyn Store, plan: &mut WritePlan) -> Result<(), Fault> {
+    let (from, to) = ([consumer, i64::MIN, 0], [consumer, i64::MAX, 0]);
+    let by = By::Range { from, to, descending: false, limit: u32::MAX };
+    store.begin()?.read(&[Read { table: &INBOX, by }], &mut |_, row| {
+        plan.row(&INBOX, Mode::Delete).int(consumer).int(row.int(1));
+    })
 }
 
 fn places(consumer: i64, store: &mut dyn Store) -> Result<Places, Fault> {

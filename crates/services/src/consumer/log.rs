@@ -45,13 +45,8 @@ impl Tail {
         {
             return Ok(Arc::clone(events));
         }
-        let mut events = Vec::new();
-        let (from, to) = ([after + 1, 0, 0], [i64::MAX; 3]);
-        let by = By::Range { from, to, descending: false, limit: most };
         let unwanted = &self.unwanted;
-        self.truth.read(&[Read { table: &OUTBOX, by }], &mut |_, row| {
-            events.push(delivered(row, |topic| !unwanted.contains(&topic)));
-        })?;
+        let events = read(&mut *self.truth, after, most, |topic| !unwanted.contains(&topic))?;
         let events: Arc<[Delivered]> = events.into();
         self.seen = Some((after, most, Arc::clone(&events)));
         Ok(events)
@@ -78,12 +73,28 @@ impl Source for Log {
     }
 
     fn taken(&mut self, place: &[(i32, i64)]) {
-        self.after = place.iter().map(|(_, seq)| *seq).max().unwrap_or(0);
+        let own = place.iter().find(|(stream, _)| *stream == 0);
+        self.after = own.map_or(0, |(_, seq)| *seq);
     }
 
-    fn holds(&self) -> bool {
+    fn is_log(&self) -> bool {
         true
     }
+}
+
+/// Events of the outbox behind one of them, with the payloads of topics that somebody `wants`.
+pub(super) fn read(
+    truth: &mut dyn Reader,
+    after: i64,
+    most: u32,
+    wants: impl Fn(&str) -> bool,
+) -> Result<Vec<Delivered>, Fault> {
+    let mut events = Vec::new();
+    let (from, to) = ([after + 1, 0, 0], [i64::MAX; 3]);
+    let by = By::Range { from, to, descending: false, limit: most };
+    truth
+        .read(&[Read { table: &OUTBOX, by }], &mut |_, row| events.push(delivered(row, &wants)))?;
+    Ok(events)
 }
 
 /// One event of the outbox.
@@ -101,7 +112,8 @@ fn delivered(row: &dyn Fields, wants: impl Fn(&str) -> bool) -> Delivered {
     // Names that are known need no copy.
     let known = names().find(|known| *known == topic);
     Delivered {
-        partition: 0,
+        stream: 0,
+        offset: row.int(0),
         seq: row.int(0),
         at: Time(row.int(2)),
         topic: known.map_or_else(|| Cow::Owned(topic.to_owned()), Cow::Borrowed),

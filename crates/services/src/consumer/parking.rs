@@ -153,11 +153,11 @@ impl Runner {
         self.plan.clear();
         self.write_parked(&parked);
         self.list(event);
-        self.pass(event);
+        let passed = self.pass(event);
         let mut tx = store.begin()?;
         tx.write(&self.plan)?;
         commit(tx)?;
-        self.passed(event);
+        self.passed(passed);
         self.parked.insert(key, parked);
         self.count_parked();
         Ok(())

@@ -8,14 +8,14 @@ use std::time::Duration;
 use jangbu_engine::books::SHARD;
 use jangbu_engine::chore::Portion;
 use jangbu_engine::clock::Clock;
-use jangbu_engine::port::{By, Fault, Mode, Read, Reader, Store, WritePlan};
+use jangbu_engine::port::{By, Fault, Read, Reader, Store, WritePlan};
 use jangbu_engine::trace::Tracing;
 use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 
+use super::inbox::{Batch, Inbox};
 use super::parked::Parked;
-use super::tables::{OFFSET, partition, place_id};
-use super::{Consumer, Delivered, Source, Work, commit, name};
+use super::{Consumer, Delivered, Source, Work, commit, log, name};
 use crate::lag::Progress;
 
 /// Events in one transaction.
@@ -32,6 +32,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// Who reads topics looks so often how far everything is taken in when nothing comes.
+const LOOK: Span = Span(1_000_000);
+
+/// Who reads topics takes an event from the outbox that has not come for so long.
+pub const OVERDUE: Span = Span(600_000_000);
 
 /// Events under a parked key that a slice takes in or leaves out.
 const EVENTS: Portion = Portion::new(16, 1, 500);
@@ -54,7 +60,11 @@ pub(super) struct Runner {
     pub(super) progress: Arc<Progress>,
     /// When a parked key that nobody settles is given up.
     pub(super) patience: Option<Span>,
-    place: BTreeMap<i32, i64>,
+    inbox: Inbox,
+    /// When it last looked how far everything is taken in.
+    looked: Option<Time>,
+    /// When the first event happened that is to come, as it was then.
+    missing: Option<Time>,
     /// Keys that wait for an operator.
     pub(super) parked: BTreeMap<i64, Parked>,
     /// Whether all this is what the store has: not at first, and not after a fault.
@@ -84,7 +94,9 @@ impl Runner {
             clock,
             progress: Arc::default(),
             patience,
-            place: BTreeMap::new(),
+            inbox: Inbox::default(),
+            looked: None,
+            missing: None,
             parked: BTreeMap::new(),
             known: false,
             plan: WritePlan::default(),
@@ -137,35 +149,25 @@ impl Runner {
         if !self.known {
             return;
         }
-        let seq = self.place.values().copied().max().unwrap_or(0);
-        let held = if self.source.holds() { seq } else { i64::MAX };
+        let seq = self.inbox.low();
         let parked = self.parked.values().map(|parked| parked.seq - 1).min();
-        let floor = parked.map_or(held, |parked| parked.min(held));
+        let floor = parked.map_or(seq, |parked| parked.min(seq));
         self.progress.seq.store(seq, Ordering::Relaxed);
         self.progress.floor.store(floor, Ordering::Relaxed);
     }
 
     /// Reads where the store stands. An outbox that has been trimmed beyond it cannot be followed.
     pub(super) fn load(&mut self, store: &mut dyn Store) -> Result<(), Fault> {
-        let consumer = self.number();
-        let (from, to) = ([place_id(consumer, 0), 0, 0], [place_id(consumer, i32::MAX), 0, 0]);
-        let by = By::Range { from, to, descending: false, limit: u32::MAX };
-        let place = &mut self.place;
-        place.clear();
-        store.begin()?.read(&[Read { table: &OFFSET, by }], &mut |_, row| {
-            place.insert(partition(row.int(0)), row.int(1));
-        })?;
+        self.inbox = Inbox::load(self.number(), store)?;
+        (self.looked, self.missing) = (None, None);
         self.consumer.load(store)?;
-        if self.source.holds() {
-            self.check_head()?;
-        }
-        let place: Vec<(i32, i64)> = self.place.iter().map(|(at, seq)| (*at, *seq)).collect();
-        self.source.taken(&place);
+        self.check_head()?;
+        self.source.taken(&self.inbox.places());
         self.load_parked(store)
     }
 
     fn check_head(&mut self) -> Result<(), Fault> {
-        let (mut trimmed, seq) = (0, self.place.get(&0).copied().unwrap_or(0));
+        let (mut trimmed, seq) = (0, self.inbox.low());
         let read = [Read { table: &SHARD, by: By::Keys(vec![[0; 3]]) }];
         self.truth.read(&read, &mut |_, row| trimmed = row.int(6))?;
         if trimmed <= seq {
@@ -182,7 +184,10 @@ impl Runner {
         if !std::mem::take(&mut self.known) {
             self.load(store)?;
         }
-        let events = self.source.next(BATCH)?;
+        let events = match self.overdue()? {
+            Some(events) => events,
+            None => self.source.next(BATCH)?,
+        };
         let taken = self.absorb(store, &events)?;
         self.known = true;
         Ok(taken)
@@ -207,16 +212,14 @@ impl Runner {
     ) -> Result<Taken, Fault> {
         let (begun, mut traced) = (self.now(), Vec::new());
         self.plan.clear();
-        let (mut rows, mut count, mut place) = (0, 0, self.place.clone());
-        // Up to here the embedded log has given everything, whatever the source is now.
-        let before = self.place.get(&0).copied().unwrap_or(0);
+        let (mut rows, mut count, mut times) = (0, 0, Vec::new());
+        let mut batch = self.inbox.begin();
         for event in events {
             count += 1;
-            let at = place.entry(event.partition).or_insert(0);
-            if event.seq <= before.max(*at) {
+            if !batch.admit(&self.inbox, event) {
                 continue;
             }
-            *at = event.seq;
+            times.push(event.at);
             if self.consumer.wants(&event.topic) && !self.waits(event) {
                 rows += self
                     .consumer
@@ -228,53 +231,82 @@ impl Runner {
                 break;
             }
         }
-        let moved = self.moved(&place);
-        if !moved.is_empty() {
-            self.write(store, &moved)?;
-            self.place = place;
-            let taken = events[..count].iter().map(|event| event.at);
+        self.follow(&mut batch, begun)?;
+        let repeats = batch.repeats();
+        if self.write(store, &batch)? {
+            self.inbox.add(batch);
             let now = self.now();
-            self.progress.lag.observe(now, taken);
+            self.progress.lag.observe(now, times.into_iter());
             self.tell(&traced, (begun, now));
         }
+        self.progress.repeats.fetch_add(repeats, Ordering::Relaxed);
         if count > 0 {
-            self.source.taken(&self.place.iter().map(|(at, seq)| (*at, *seq)).collect::<Vec<_>>());
+            self.source.taken(&self.inbox.places());
         }
         let full = count < events.len() || count >= BATCH as usize;
         let weight = count.max(usize::try_from(rows).unwrap_or(0));
         Ok(Taken { weight, full })
     }
 
-    /// The places that differ from the stored ones.
-    fn moved(&self, place: &BTreeMap<i32, i64>) -> Vec<(i32, i64)> {
-        let differs = |(at, seq): &(&i32, &i64)| self.place.get(at) != Some(seq);
-        place.iter().filter(differs).map(|(at, seq)| (*at, *seq)).collect()
+    /// Looks how far everything is taken in. The embedded log says that by itself.
+    fn follow(&mut self, batch: &mut Batch, now: Time) -> Result<(), Fault> {
+        let due = self.looked.is_none_or(|at| now < at || now - at >= LOOK);
+        if self.source.is_log() || !(due || batch.is_fresh(&self.inbox)) {
+            return Ok(());
+        }
+        self.looked = Some(now);
+        self.inbox.follow(batch, &*self.consumer, &mut *self.truth)?;
+        self.missing = batch.missing();
+        Ok(())
     }
 
-    /// Ends a batch: the rest of its rows, and its places.
-    fn write(&mut self, store: &mut dyn Store, moved: &[(i32, i64)]) -> Result<(), Fault> {
+    /// The next events of the outbox, if its first one should have come from a topic long ago.
+    fn overdue(&mut self) -> Result<Option<Arc<[Delivered]>>, Fault> {
+        let (now, consumer) = (self.now(), &*self.consumer);
+        let Some(at) = self.missing.take().filter(|at| now - *at >= OVERDUE) else {
+            return Ok(None);
+        };
+        let wants = |topic: &str| consumer.wants(topic);
+        let mut events = log::read(&mut *self.truth, self.inbox.low(), BATCH, wants)?;
+        events.retain(|event| now - event.at >= OVERDUE);
+        let (consumer, count) = (name(self.number()), events.len());
+        tracing::warn!(consumer, count, %at, "events that do not come are taken from the outbox");
+        Ok(Some(events.into()))
+    }
+
+    /// Ends a batch: the rest of its rows, and that they are taken in. Says whether there was anything.
+    fn write(&mut self, store: &mut dyn Store, batch: &Batch) -> Result<bool, Fault> {
+        let number = self.number();
+        if !self.inbox.write(number, batch, &mut self.plan) {
+            return Ok(false);
+        }
         let mut tx = store.begin()?;
         let (truth, plan) = (&mut *self.truth, &mut self.plan);
         self.consumer.finish(&mut Work { truth, tx: &mut *tx, plan })?;
-        for (at, seq) in moved {
-            let id = place_id(self.consumer.number(), *at);
-            self.plan.row(&OFFSET, Mode::Upsert).int(id).int(*seq);
-        }
         self.plan.sort();
         tx.write(&self.plan)?;
-        commit(tx)
+        commit(tx)?;
+        Ok(true)
     }
 
-    /// The place of one event that was parked instead of taken in.
-    pub(super) fn pass(&mut self, event: &Delivered) {
-        let id = place_id(self.number(), event.partition);
-        self.plan.row(&OFFSET, Mode::Upsert).int(id).int(event.seq);
+    /// Puts into the plan that one event was parked instead of taken in.
+    pub(super) fn pass(&mut self, event: &Delivered) -> Batch {
+        let mut batch = self.inbox.begin();
+        batch.admit(&self.inbox, event);
+        self.inbox.write(self.number(), &batch, &mut self.plan);
+        batch
     }
 
     /// That it is stored.
-    pub(super) fn passed(&mut self, event: &Delivered) {
-        self.place.insert(event.partition, event.seq);
-        self.source.taken(&self.place.iter().map(|(at, seq)| (*at, *seq)).collect::<Vec<_>>());
+    pub(super) fn passed(&mut self, batch: Batch) {
+        self.inbox.add(batch);
+        self.source.taken(&self.inbox.places());
+    }
+
+    /// The consumer is at work in another process.
+    pub(super) fn stand_by(&mut self) {
+        self.known = false;
+        self.source.rest();
     }
 
     pub(super) fn now(&self) -> Time {

@@ -186,12 +186,12 @@ fn run(
 ) -> Result<(), Fault> {
     let mut rest = Duration::ZERO;
     loop {
+        // Another process may move on meanwhile.
+        crew.runners.iter_mut().for_each(Runner::stand_by);
         if !waits(asked, &crew.standing, rest) {
             return crew.failed;
         }
         rest = AGAIN;
-        // Another process may have moved on meanwhile.
-        crew.runners.iter_mut().for_each(|runner| runner.known = false);
         let mut ended = Ok(false);
         let opened = derived.with(&mut |store| ended = follow(&mut crew, tail, store, asked));
         match opened.and(ended) {

@@ -4,12 +4,25 @@ use jangbu_engine::port::{Col, Table};
 
 use super::PROJECTIONS;
 
-/// The last event that a consumer has taken in, of each partition: see [`place_id`].
+/// Where a consumer stands in each stream that it reads, see [`place_id`]: of stream 0, the event up to which
+/// everything is taken in, whatever gave it; of another one, the position of the last event that it gave.
 pub static OFFSET: Table = Table {
     rank: 1,
     name: "offset",
     key: &["id"],
     cols: &[Col::int("seq")],
+    versioned: false,
+    due: false,
+    lists: &[],
+    hot: false,
+};
+
+/// Events above that place which are taken in all the same: topics give events of different keys in any order.
+pub static INBOX: Table = Table {
+    rank: 9,
+    name: "inbox",
+    key: &["consumer", "seq"],
+    cols: &[Col::int("stream")],
     versioned: false,
     due: false,
     lists: &[],
@@ -47,13 +60,13 @@ pub static PARKED_EVENT: Table = Table {
     hot: false,
 };
 
-/// The key of a place: consumer and partition in one number. The projections' place on the embedded
+/// The key of a place: consumer and stream in one number. The projections' place on the embedded
 /// log is row 0, as it was when they were the only consumer.
-pub const fn place_id(consumer: i64, partition: i32) -> i64 {
-    ((consumer - PROJECTIONS) << 32) | partition as i64
+pub const fn place_id(consumer: i64, stream: i32) -> i64 {
+    ((consumer - PROJECTIONS) << 32) | stream as i64
 }
 
-/// The partition behind the key of a place.
-pub(super) fn partition(id: i64) -> i32 {
+/// The stream behind the key of a place.
+pub(super) fn stream(id: i64) -> i32 {
     i32::try_from(id & 0xffff_ffff).unwrap_or(i32::MAX)
 }

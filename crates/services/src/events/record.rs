@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use jangbu_engine::port::Fields;
-use jangbu_kernel::Time;
+use jangbu_kernel::{OrderId, Time};
 
 use super::body::Document;
 use super::topics::{DEAD, Topic};
@@ -168,6 +168,35 @@ pub struct Taken {
     pub version: i64,
     /// The fact, compact.
     pub payload: Vec<u8>,
+}
+
+/// A dead letter that was read: which event it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buried {
+    /// The number of the event.
+    pub seq: i64,
+    /// When it was committed.
+    pub at: Time,
+    /// The topic that it belongs to.
+    pub topic: String,
+    /// Its aggregate, if that can be told.
+    pub key: Option<i64>,
+}
+
+impl Buried {
+    /// From the value of a record of [`DEAD`]. What it says is in the outbox.
+    pub fn read(value: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(value).ok()?;
+        let text = |name: &str| value.get(name)?.as_str();
+        let key = text("key")?;
+        let order = || OrderId::parse(key).map(|order| order.0);
+        Some(Self {
+            seq: text("eventId")?.parse().ok()?,
+            at: Time::parse(text("at")?)?,
+            topic: text("topic")?.to_owned(),
+            key: key.parse().ok().or_else(order),
+        })
+    }
 }
 
 /// A value that is no event, and why.

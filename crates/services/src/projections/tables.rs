@@ -3,7 +3,7 @@
 use jangbu_engine::port::{Col, Table};
 use jangbu_store::Migration;
 
-use crate::consumer::{OFFSET, PARKED, PARKED_EVENT};
+use crate::consumer::{INBOX, OFFSET, PARKED, PARKED_EVENT};
 
 /// Orders by user.
 pub static USER_ORDER: Table = Table {
@@ -99,6 +99,7 @@ pub const TABLES: &[&Table] = &[
     &ACCOUNT_TAIL,
     &PARKED,
     &PARKED_EVENT,
+    &INBOX,
     &POINT_HISTORY,
     &COUPON_OF_USER,
     &crate::bestseller::SOLD,

@@ -1,19 +1,26 @@
 //! Promises of every consumer, shown with one that only writes down what it was given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use jangbu_engine::books::OUTBOX;
 use jangbu_engine::clock::Clock;
-use jangbu_engine::port::{Fault, Store, WritePlan};
+use jangbu_engine::port::{Backend, By, Fault, Read, Store, WritePlan};
 use jangbu_kernel::Time;
+use jangbu_kernel::time::Span;
 use jangbu_services::consumer::{
-    BESTSELLER, Consumer, Delivered, Member, Running, Settled, Source, TRIES, Terms, Verb, Work,
+    BESTSELLER, Consumer, Delivered, INBOX, Member, OVERDUE, Running, Settled, Source, TRIES,
+    Terms, Verb, Work,
 };
+use jangbu_services::events::{Row, Topic};
 use jangbu_services::projections::{Keep, Projections};
-use jangbu_store::{Memory, On};
+use jangbu_store::{Memory, On, dump};
 use parking_lot::Mutex;
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::Index;
 
 use crate::parking::{healthy, orders, queries, sold};
 use crate::rig::{Bench, Hand, START};
@@ -42,7 +49,7 @@ impl Consumer for Witness {
     }
 
     fn wants(&self, topic: &str) -> bool {
-        topic.starts_with("order.")
+        topic.starts_with("order.") && Topic::of(topic).is_some()
     }
 
     fn load(&mut self, _store: &mut dyn Store) -> Result<(), Fault> {
@@ -92,7 +99,7 @@ fn not_yet_11(event: &Delivered) -> Result<(), Fault> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several witnesses, others of which refuse")]
-fn any(_: &Delivered) -> Result<(), Fault> {
+fn all_of_them(_: &Delivered) -> Result<(), Fault> {
     Ok(())
 }
 
@@ -185,8 +192,9 @@ impl Source for Again {
 fn a_whole_topic_that_comes_again_has_one_effect() {
     let bench = sold();
     let derived = Memory::new();
-    let event = |partition, seq, key| Delivered {
-        partition,
+    let event = |stream, offset, seq, key| Delivered {
+        stream,
+        offset,
         seq,
         at: Time(START),
         topic: "order.completed".into(),
@@ -196,8 +204,13 @@ fn a_whole_topic_that_comes_again_has_one_effect() {
         trace: None,
         payload: Vec::new(),
     };
-    let events =
-        vec![event(1, 4, 10), event(2, 3, 11), event(1, 4, 10), event(1, 9, 12), event(2, 5, 11)];
+    let events = vec![
+        event(1, 7, 4, 10),
+        event(2, 2, 3, 11),
+        event(1, 8, 4, 10),
+        event(1, 9, 9, 12),
+        event(2, 3, 5, 11),
+    ];
     let wanted = [(10, 4), (11, 3), (12, 9), (11, 5)];
     for fault in [None, Some(Fault::Transient("busy".to_owned()))] {
         let derived = if fault.is_some() { Memory::new() } else { derived.clone() };
@@ -206,11 +219,9 @@ fn a_whole_topic_that_comes_again_has_one_effect() {
         }
         for _ in 0..2 {
             let source = Again { events: events.clone(), rounds: 4 };
-            let (member, seen) = witness(any, Some(Box::new(source)));
+            let (member, seen) = witness(all_of_them, Some(Box::new(source)));
             let running = start(&bench, &derived, vec![member]);
-            let handle = running.handle();
             running.stop().unwrap();
-            assert_eq!(handle.floor(), i64::MAX, "it needs nothing of the outbox");
             let taken = seen.lock().taken.clone();
             if taken.is_empty() {
                 continue; // the second time: all of it was there
@@ -219,4 +230,117 @@ fn a_whole_topic_that_comes_again_has_one_effect() {
             assert_eq!(first, wanted);
         }
     }
+}
+
+/// The events of the shop that the witness wants, as topics give them: each topic has two partitions.
+fn published(bench: &Bench) -> Vec<Delivered> {
+    let (mut found, mut ends) = (Vec::new(), BTreeMap::new());
+    let (from, to) = ([1, 0, 0], [i64::MAX; 3]);
+    let by = By::Range { from, to, descending: false, limit: u32::MAX };
+    let mut reader = bench.memory.reader().unwrap();
+    reader
+        .read(&[Read { table: &OUTBOX, by }], &mut |_, row| {
+            let row = Row::of(row);
+            let Some(topic) = Topic::of(row.topic).filter(|t| t.name.starts_with("order.")) else {
+                return;
+            };
+            let stream = topic.stream(i32::from(row.key % 2 == 0)).unwrap();
+            let end: &mut i64 = ends.entry(stream).or_default();
+            *end += 1;
+            found.push(Delivered {
+                stream,
+                offset: *end,
+                seq: row.seq,
+                at: row.at,
+                topic: topic.name.into(),
+                key: row.key,
+                version: row.version,
+                correlation: None,
+                trace: None,
+                payload: row.payload.to_vec(),
+            });
+        })
+        .unwrap();
+    found
+}
+
+/// Follows the log, or what topics give, to the end; what was taken in, and up to where everything is.
+fn consume(bench: &Bench, derived: &Memory, given: Option<Vec<Delivered>>) -> (Vec<i64>, i64) {
+    let source = given.map(|events| Box::new(Again { events, rounds: 2 }) as Box<dyn Source>);
+    let (member, seen) = witness(all_of_them, source);
+    let running = start(bench, derived, vec![member]);
+    let handle = running.handle();
+    running.stop().unwrap();
+    let seqs = seen.lock().taken.iter().map(|(_, seq)| *seq).collect();
+    (seqs, handle.floor())
+}
+
+proptest! {
+    #![proptest_config(crate::rig::cases(64))]
+
+    /// The log and topics take turns at any event, topics leave out, repeat and mix what they give.
+    #[test]
+    fn whichever_source_gives_an_event_and_however_often_it_has_one_effect(
+        turns in vec(proptest::option::of(vec(any::<Index>(), 0..40)), 0..6),
+    ) {
+        let (bench, derived) = (sold(), Memory::new());
+        let all = published(&bench);
+        let (mut taken, mut before) = (Vec::new(), 0);
+        for turn in turns {
+            let given = turn.map(|picks| picks.iter().map(|pick| pick.get(&all).clone()).collect());
+            let (seqs, floor) = consume(&bench, &derived, given);
+            taken.extend(seqs);
+            let missing = all.iter().map(|event| event.seq).find(|seq| !taken.contains(seq));
+            prop_assert!(floor >= before && missing.is_none_or(|seq| floor < seq), "what is missing is kept");
+            before = floor;
+        }
+        let (seqs, floor) = consume(&bench, &derived, None);
+        taken.extend(seqs);
+        taken.sort_unstable();
+        prop_assert_eq!(&taken, &all.iter().map(|event| event.seq).collect::<Vec<_>>());
+        let (again, _) = consume(&bench, &derived, Some(all.clone()));
+        prop_assert!(again.is_empty() && floor >= *taken.last().unwrap());
+    }
+}
+
+#[test]
+fn an_outbox_is_needed_no_more_when_topics_have_given_all_of_it_in_any_order() {
+    let (bench, derived) = (sold(), Memory::new());
+    let (all, log) = (published(&bench), Memory::new());
+    let (_, end) = consume(&bench, &log, None);
+    let (odd, even) = all.iter().rev().cloned().partition(|event| event.seq % 2 == 1);
+    let (first, floor) = consume(&bench, &derived, Some(odd));
+    assert!(floor < all.iter().map(|event| event.seq).filter(|seq| seq % 2 == 0).min().unwrap());
+    let (second, floor) = consume(&bench, &derived, Some(even));
+    assert_eq!((first.len() + second.len(), floor), (all.len(), end));
+    let inbox = [&INBOX];
+    let left = dump(&mut *derived.reader().unwrap(), &inbox).unwrap();
+    assert!(left.is_empty(), "what the place covers needs no row: {left:?}");
+}
+
+#[test]
+fn an_event_that_no_topic_gives_is_taken_from_the_outbox_in_the_end() {
+    let (bench, derived) = (sold(), Memory::new());
+    let all = published(&bench);
+    let later = |after: Span, given: Vec<Delivered>| {
+        let source = Box::new(Again { events: given, rounds: 2 });
+        let (member, seen) = witness(all_of_them, Some(source));
+        let last = all.iter().map(|event| event.at).max().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(Hand::at(last.0 + after.0));
+        let terms = Terms::alone(clock, None);
+        let derived = Arc::new(derived.clone());
+        let running = Running::start(&bench.memory, derived, terms, vec![member]).unwrap();
+        let handle = running.handle();
+        (running, handle, seen)
+    };
+    let some: Vec<_> = all.iter().skip(2).step_by(2).cloned().collect();
+    let (running, _, seen) = later(Span(0), some.clone());
+    running.stop().unwrap();
+    assert_eq!(seen.lock().taken.len(), some.len(), "the others may still come");
+    let (running, handle, seen) = later(OVERDUE, Vec::new());
+    while handle.floor() < all.last().unwrap().seq {
+        std::thread::yield_now();
+    }
+    running.stop().unwrap();
+    assert_eq!(seen.lock().taken.len(), all.len() - some.len());
 }
