@@ -70,7 +70,8 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
         CategoryId::parse(text).ok_or_else(bad)
     });
     let (category, now) = (category.transpose()?, api.shop.now());
-    let found = api.read(move |queries| queries.bestsellers(window, category, limit, now)).await?;
+    let found =
+        api.view(call, move |queries| queries.bestsellers(window, category, limit, now)).await?;
     let Ranking { from, to, items } = &found;
     Ok(Reply::ok(&RankingOut {
         window: window.name(),

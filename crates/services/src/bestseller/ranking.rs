@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::{SOLD, SOLD_MARK, day};
 use crate::projections::shelf::SHELF;
-use crate::queries::Queries;
+use crate::queries::View;
 
 /// Rankings are made anew at most so often.
 const REFRESH: Span = Span(1_000_000);
@@ -96,7 +96,7 @@ struct Made {
     best: Arc<[Best]>,
 }
 
-impl Queries {
+impl View {
     /// The products that sell best at `now`: on sale, in this category or below it.
     pub fn bestsellers(
         &self,
