@@ -94,7 +94,8 @@ async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let text = |name| query.get(name).map(str::to_owned);
     let filter =
         AuditFilter { who: text("who"), operation: text("operation"), resource: text("resource") };
-    let (lines, next) = api.read(move |queries| queries.audit_log(&filter, before, limit)).await?;
+    let (lines, next) =
+        api.view(call, move |queries| queries.audit_log(&filter, before, limit)).await?;
     Ok(Reply::ok(&Page {
         items: lines.iter().map(LineOut::of).collect(),
         next_cursor: next.map(|id| id.to_string()),

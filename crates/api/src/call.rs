@@ -11,6 +11,7 @@ use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE}
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
+use jangbu_engine::position::Position;
 use jangbu_kernel::{Envelope, Trace};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use crate::codes::Own;
 use crate::problem::Problem;
 use crate::reply::CORRELATION;
 use crate::route::Route;
-use crate::{Api, Settings, catalog, explain, idempotency, journal};
+use crate::{Api, Settings, catalog, explain, idempotency, journal, view};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -48,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) respond_async: bool,
     /// A person looks at the answer.
     pub(crate) html: bool,
+    /// What a read must not be older than.
+    pub(crate) after: Option<Position>,
     permit: Mutex<Option<Permit>>,
     key: Box<str>,
     reason: Box<str>,
@@ -95,6 +98,8 @@ impl Call {
         if matches!(caller.role, Role::Merchant | Role::Customer | Role::Client) {
             api.limits.key(&caller.name).await?;
         }
+        let after = view::brought(route, &parts.headers)?;
+        api.reach(after).await?;
         let params = if route.path.contains('{') { params(&mut parts).await? } else { Vec::new() };
         let call = Self {
             name: route.name,
@@ -105,6 +110,7 @@ impl Call {
             started,
             respond_async: wants_async(&parts.headers),
             html: route.method == "GET" && wants_html(&parts.headers),
+            after,
             permit: Mutex::new(Some(permit)),
             key,
             reason: reason(parts.headers.get(REASON))?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_engine::mailbox::Why;
 use jangbu_engine::role::Role;
+use jangbu_services::queries::Usage;
 use serde::Serialize;
 
 use crate::Api;
@@ -118,7 +119,11 @@ fn parts(api: &Api) -> Vec<Part> {
         };
         Part { name: "kafka", status: word(watch.is_up()), reason }
     });
-    kafka.into_iter().collect()
+    let replica = |replica: Usage| {
+        let reason = replica.sight.away;
+        Part { name: "replica", status: word(reason.is_none()), reason }
+    };
+    kafka.into_iter().chain(api.views.replicas().map(replica)).collect()
 }
 
 fn word(up: bool) -> &'static str {

@@ -245,7 +245,7 @@ impl<'a> JournalOut<'a> {
 
 async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = id(JournalId::parse, JournalId::PREFIX, call.param(), || "id".into())?;
-    let found = api.read(move |queries| queries.journal(id)).await?;
+    let found = api.view_found(call, move |queries| queries.journal(id)).await?;
     let unknown = || Problem::of(Own::JournalUnknown, format!("there is no journal {id}"));
     let found = found.ok_or_else(unknown)?;
     let damaged = || Problem::of(Own::Internal, "an account is gone; run `jangbu prove`");

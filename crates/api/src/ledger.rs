@@ -85,7 +85,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/api/v1/ledger/trial-balance",
         "ledger.trial",
-        |api, _| Box::pin(async move { trial(&api).await }),
+        |api, call| Box::pin(async move { trial(&api, &call).await }),
         doc(
             "Debits and credits of every account, in one snapshot",
             &[],
@@ -147,7 +147,7 @@ async fn accounts(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let limit = query.limit()?;
     let after = query.cursor(|text| jangbu_kernel::id::decode(text).map(AccountId))?;
-    let found = api.read(move |queries| queries.accounts(after, limit + 1)).await?;
+    let found = api.view(call, move |queries| queries.accounts(after, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     let cursor = |id: i64| {
@@ -170,7 +170,7 @@ async fn find(
     let currency = crate::money::currency(query.required("currency")?, &"currency")?;
     let code = call.param();
     let id = AccountId::of(code, currency);
-    let found = api.read(move |queries| queries.account(id)).await?;
+    let found = api.view_found(call, move |queries| queries.account(id)).await?;
     let account = found.filter(|account| &*account.code == code && account.currency == currency);
     let unknown =
         || Problem::coded("ACCOUNT_UNKNOWN", "there is no account of this code in this currency");
@@ -231,7 +231,7 @@ async fn entries(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let (limit, before) = (query.limit()?, query.cursor(place)?);
     let (id, account) = find(api, call, &query).await?;
-    let found = api.read(move |queries| queries.entries(id, before, limit + 1)).await?;
+    let found = api.view(call, move |queries| queries.entries(id, before, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     Ok(Reply::ok(&Page {
@@ -267,7 +267,7 @@ async fn balance(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let balance = match at {
         None => account.balance(),
         Some(at) => {
-            normal(api.read(move |queries| queries.balance_at(id, at)).await?, account.kind)
+            normal(api.view(call, move |queries| queries.balance_at(id, at)).await?, account.kind)
         }
     };
     Ok(Reply::ok(&BalanceOut {
@@ -298,8 +298,8 @@ struct TotalOut {
 }
 
 /// One read, hence one snapshot: pages could see a posting half.
-async fn trial(api: &Arc<Api>) -> Result<Reply, Problem> {
-    let mut found = api.read(|queries| queries.accounts(None, u32::MAX)).await?;
+async fn trial(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
+    let mut found = api.view(call, |queries| queries.accounts(None, u32::MAX)).await?;
     found.sort_by(|(_, a), (_, b)| (a.currency, &a.code).cmp(&(b.currency, &b.code)));
     let mut totals: Vec<TotalOut> = Vec::new();
     for (_, account) in &found {

@@ -15,6 +15,7 @@
 //! | `auth`, `idempotency`, `gate` | who asks; the same request twice; sold out a moment ago |
 //! | `net`, `limits`, `admission` | connections; rates by key, user and address; who is let in |
 //! | `ask`, `wait` | a command and its commit; an order and its end |
+//! | `view` | reads that may be a moment old, or must not be older than a write |
 //! | `trace`, `log` | the trace of a request; its line of the log |
 //! | `catalog`, `inventory`, `order`, `payment`, `ledger`, `journal` | one domain each; what operators book |
 //! | `user` | users: register, log in, change |
@@ -76,18 +77,19 @@ mod serve;
 mod text;
 mod trace;
 mod user;
+mod view;
 mod wait;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jangbu_engine::port::{Backend, Fault};
+use jangbu_engine::port::{Backend, Fault, Replica};
 use jangbu_kernel::Time;
 use jangbu_services::backup::Backups;
 use jangbu_services::cache::{Front, Invalidation};
 use jangbu_services::consumer::Handle;
 use jangbu_services::notification::Tally;
-use jangbu_services::queries::Queries;
+use jangbu_services::queries::{Queries, Views};
 use jangbu_services::relay::Watch;
 use jangbu_services::sealing::Sealing;
 use jangbu_services::shared::Shared;
@@ -105,7 +107,6 @@ pub use serve::router;
 
 use admission::Admission;
 use auth::{Directory, Door, Passwords, Sessions};
-use codes::Own;
 use gate::Gate;
 use limits::Limits;
 use log::Log;
@@ -170,6 +171,8 @@ pub struct Parts {
     pub shop: Arc<Shop>,
     /// Answers reads.
     pub queries: Arc<Queries>,
+    /// Answer those that may be a moment old.
+    pub replicas: Vec<Arc<dyn Replica>>,
     /// The shop's store, for the sold-out gate: it must not refuse a request that came before.
     pub truth: Arc<dyn Backend>,
     /// Who may call.
@@ -204,6 +207,7 @@ impl std::fmt::Debug for Parts {
 pub struct Api {
     shop: Arc<Shop>,
     queries: Arc<Queries>,
+    views: Arc<Views>,
     keys: Keys,
     sessions: Arc<Sessions>,
     directory: Arc<Directory>,
@@ -241,7 +245,8 @@ impl Api {
     /// The interface of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { shop, queries, truth, keys, sealing, settings, consumer, .. } = parts;
-        let Parts { relay, post, prove, backups, front, shared, .. } = parts;
+        let Parts { relay, post, prove, backups, front, shared, replicas, .. } = parts;
+        let views = Arc::new(Views::new(Arc::clone(&queries), replicas));
         let sessions = sessions(&shop, &queries, &keys);
         let directory = Directory::follow(&shop, &queries, &sealing);
         let gate = Arc::new(Gate::new(settings.gate, truth, shared.clone()));
@@ -260,6 +265,7 @@ impl Api {
             connections: net::Seen::default(),
             shop,
             queries,
+            views,
             keys,
             settings,
             consumer,
@@ -306,7 +312,7 @@ impl Api {
         }
     }
 
-    /// Reads on a thread that may block.
+    /// Reads the store itself, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Queries) -> Result<T, Fault> + Send + 'static,
@@ -314,11 +320,8 @@ impl Api {
         let queries = Arc::clone(&self.queries);
         match tokio::task::spawn_blocking(move || read(&queries)).await {
             Ok(Ok(found)) => Ok(found),
-            Ok(Err(fault)) => {
-                let problem = Problem::of(Own::ReadFailed, "nothing was changed; try again");
-                Err(problem.because(fault))
-            }
-            Err(_) => Err(Problem::of(Own::Internal, "a row cannot be read; run `jangbu prove`")),
+            Ok(Err(fault)) => Err(view::failed(fault)),
+            Err(_) => Err(view::damaged()),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `/metrics` in Prometheus text.
 
 mod kept;
-
 mod link;
 mod page;
+mod views;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use jangbu_engine::breaker::BreakerState;
 use jangbu_engine::counters::Snapshot;
 use jangbu_engine::executor::ExecutorStats;
 use jangbu_engine::keep::Kept;
+use jangbu_engine::position::Position;
 use jangbu_engine::trace::SpanCounts;
 use jangbu_services::backup::Counted;
 use jangbu_services::consumer::{self, Handle};
@@ -70,13 +71,13 @@ impl Counts {
 
 pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> {
     // What cannot be read is left out: a missing series is honest, a zero is not.
-    let read = |queries: &Queries| Ok((queries.progress().ok(), queries.projected().ok()));
-    let (progress, projected) = api.read(read).await?;
+    let read = |queries: &Queries| Ok((queries.position().ok(), queries.projected().ok()));
+    let (position, projected) = api.read(read).await?;
     let mut page = Page::default();
     engine(&mut page, &sum(&api.shop.counters()));
     page.gauge("jangbu_mailbox_waiting", "Commands that wait.", api.shop.waiting() as u64);
-    if let Some((events, _)) = progress {
-        page.gauge("jangbu_outbox_seq", "Number of the last event.", events.unsigned_abs());
+    if let Some(Position { event, .. }) = position {
+        page.gauge("jangbu_outbox_seq", "Number of the last event.", event.unsigned_abs());
     }
     if let Some(seq) = projected {
         page.family("jangbu_projection_seq", "gauge", "Last event that a projection has taken in.");
@@ -100,6 +101,7 @@ pub(crate) async fn get(api: &Arc<Api>, _call: &Call) -> Result<Reply, Problem> 
     connections(&mut page, &api.connections);
     admission(&mut page, &api.admission);
     kept::page(&mut page, api);
+    views::page(&mut page, api);
     page.family("jangbu_rate_limited_total", "counter", "Requests beyond a rate limit.");
     for (name, refused) in api.limits.refused() {
         page.line(&format!("jangbu_rate_limited_total{{limit=\"{name}\"}}"), refused);

@@ -8,6 +8,7 @@ use crate::codes::{Own, row_of};
 use crate::reply::Reply;
 use crate::route::{self, Class, Doc, Route};
 use crate::schemas;
+use crate::view::reads_after;
 
 pub(crate) const ROUTES: &[Route] = &[Route {
     method: "GET",
@@ -160,6 +161,9 @@ fn parameters_of(route: &Route) -> Value {
     if matches!(route.name, "order.place" | "order.confirm" | "order.cancel" | "order.refund") {
         found.push(json!({ "$ref": "#/components/parameters/Prefer" }));
     }
+    if reads_after(route) {
+        found.push(json!({ "$ref": "#/components/parameters/ReadAfter" }));
+    }
     found.push(json!({ "$ref": "#/components/parameters/CorrelationId" }));
     found.push(json!({ "$ref": "#/components/parameters/TraceParent" }));
     Value::Array(found)
@@ -236,6 +240,9 @@ fn states(route: &Route) -> Value {
     json!({ "type": "string", "enum": known })
 }
 
+/// A commit and an event.
+const POSITION: &str = "^[0-9]{1,18}\\.[0-9]{1,18}$";
+
 fn parameters() -> Value {
     json!({
         "IdempotencyKey": {
@@ -243,6 +250,11 @@ fn parameters() -> Value {
             "description": "Names this request. The same key and body again has one effect.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
             "example": "6f1c1f0e-7d0b-4a55-9a5e-2f1f6c6f0a11",
+        },
+        "ReadAfter": {
+            "name": "Jangbu-Read-After", "in": "header", "required": false,
+            "description": "The Jangbu-Position of an earlier answer: what is read is not from before it.",
+            "schema": { "type": "string", "pattern": POSITION },
         },
         "CorrelationId": {
             "name": "X-Correlation-ID", "in": "header", "required": false,
@@ -306,6 +318,9 @@ fn headers(route: &Route, status: u16) -> Value {
     if route.keyed && route.name.starts_with("order.") || route.may_be_keyed() {
         headers["Server-Timing"] = text("accept: first commit; settle: the outcome; milliseconds");
     }
+    if route.method != "GET" {
+        headers["Jangbu-Position"] = text("For Jangbu-Read-After of a read that must see this");
+    }
     if status == 202 {
         headers["Location"] = text("Where to look again");
         headers["Preference-Applied"] = text("`respond-async` when that was asked");
@@ -341,6 +356,9 @@ pub(crate) fn codes(route: &Route) -> Vec<&'static str> {
         own.extend([Own::Stopping, Own::Unanswered]);
     } else if route.role > Role::Anybody && route.method == "GET" || route.name == "metrics" {
         own.push(Own::ReadFailed);
+    }
+    if reads_after(route) {
+        own.extend([Own::PositionInvalid, Own::PositionAhead, Own::ReadBehind]);
     }
     if route.class() != Class::Vital {
         own.extend([Own::RateLimited, Own::Shed]);

@@ -18,6 +18,7 @@ use crate::problem::Problem;
 use crate::reply::{Reply, respond};
 use crate::route::{self, Class, Route};
 use crate::trace::Context;
+use crate::view;
 
 /// All endpoints of `api`.
 pub fn router(api: Arc<Api>) -> Router {
@@ -91,7 +92,11 @@ async fn serve(api: Arc<Api>, at: usize, route: &'static Route, request: Request
     if let Err(problem) = &mut result {
         problem.compatible = route.is_compatible();
     }
-    answer(&api, about, trace, result)
+    let mut response = answer(&api, about, trace, result);
+    if route.method != "GET" {
+        view::mark(&api, response.headers_mut());
+    }
+    response
 }
 
 fn no_route(api: &Api, own: Own, request: &Request) -> Response {

@@ -19,6 +19,7 @@ use jangbu_domain::order::command::Reply;
 use jangbu_domain::order::model::{Order, Outcome};
 use jangbu_kernel::{Envelope, OrderId};
 use jangbu_services::hub::Ticket;
+use jangbu_services::queries::Queries;
 use tokio::sync::oneshot;
 
 use crate::Api;
@@ -122,7 +123,10 @@ async fn settle(
         if !std::mem::replace(&mut known, false) {
             watch = Watch::new(api, followed.id);
             let id = followed.id;
-            let now = api.read(move |queries| queries.order(id)).await?;
+            let read = move |queries: &Queries| Ok((queries.order(id)?, queries.position()?));
+            let (now, at) = api.read(read).await?;
+            // No signal told of it, so no position did.
+            api.shop.seen_at(at);
             if let Some(now) = now.filter(enough) {
                 *followed.order = now;
                 followed.timing.settle = Some(call.started.elapsed());

@@ -73,6 +73,8 @@ pub(crate) struct Store {
     pub url: String,
     pub schema: String,
     pub lease_ms: u64,
+    pub replicas: Vec<String>,
+    pub replica_lag_ms: u64,
     pub cache_kib: u32,
     pub max_pages: u32,
 }
@@ -82,6 +84,12 @@ impl Store {
         ensure!(self.cache_kib >= 1_000, "store.cache_kib must be at least 1000");
         let sound = (1_000..=60_000).contains(&self.lease_ms);
         ensure!(sound, "store.lease_ms must be 1000 to 60000");
+        let sound = (100..=60_000).contains(&self.replica_lag_ms);
+        ensure!(sound, "store.replica_lag_ms must be 100 to 60000");
+        ensure!(
+            self.replicas.is_empty() || !self.url.is_empty(),
+            "store.replicas follow a PostgreSQL, and store.url names none"
+        );
         Ok(())
     }
 }
@@ -281,6 +289,13 @@ impl Config {
         ensure!(self.backup.to != Path::new(""), "backup.to must name a directory");
         self.link.check()?;
         self.cache.check()?;
+        // What is known of a change must outlive the slowest replica.
+        let life = self.cache.limits().life.0;
+        let lag = i64::try_from(self.store.replica_lag_ms * 1_000).unwrap_or(i64::MAX);
+        ensure!(
+            self.store.replicas.is_empty() || lag <= life,
+            "store.replica_lag_ms must be at most cache.life"
+        );
         self.redis.check()?;
         self.notification.check()?;
         self.kafka.check()?;

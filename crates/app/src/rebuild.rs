@@ -48,7 +48,7 @@ pub(crate) fn fill(truth: &Arc<dyn Backend>, derived: &Arc<dyn Backend>) -> Resu
     let trimmed = refill(&**truth, &**derived)?;
     consumer::begin(&**truth, &**derived, &[BESTSELLER])?;
     let queries = Queries::new(Arc::clone(truth), Arc::clone(derived));
-    let (events, _) = queries.progress()?;
+    let events = queries.number()?;
     let clock = Arc::new(SystemClock);
     let projections = Projections::follow(&**truth, Arc::clone(derived), clock)?;
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {pos}/{len} events")

@@ -134,6 +134,7 @@ impl House {
         let stores = Stores::of(dir, config)?;
         // Lists can be asked for as soon as the server is ready: their tables must be there.
         rebuild::catch_up(dir, &stores, &consumers::running(config))?;
+        let replicas = stores.replicas(config)?;
         let Stores { truth, derived, .. } = stores;
         let webhooks = Hearer::default();
         let gateway = gateway::open(dir, config, &webhooks)?;
@@ -179,6 +180,7 @@ impl House {
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries,
+            replicas,
             sealing: Arc::clone(&sealing),
             truth: Arc::clone(&truth),
             keys,

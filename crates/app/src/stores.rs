@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use jangbu_engine::port::Backend;
+use jangbu_engine::port::{Backend, Replica};
 use jangbu_services::projections;
 use jangbu_services::registry::{MIGRATIONS, TABLES};
 use jangbu_store::{DataDir, Durability, Mark, Options, Postgres, PostgresOptions, Sqlite};
@@ -29,8 +29,8 @@ const PATIENCE_DERIVED: Duration = Duration::from_secs(10);
 pub(crate) struct Stores {
     pub(crate) truth: Arc<dyn Backend>,
     pub(crate) derived: Arc<dyn Backend>,
-    /// The schema of the projections, if they are not a file.
-    schema: Option<Postgres>,
+    /// Their schemas, if they are not files.
+    schemas: Option<[Postgres; 2]>,
 }
 
 impl Stores {
@@ -39,7 +39,7 @@ impl Stores {
         if config.store.url.is_empty() {
             here(dir)?;
             let (truth, derived) = (Arc::new(truth(dir, config)), Arc::new(derived(dir)));
-            return Ok(Self { truth, derived, schema: None });
+            return Ok(Self { truth, derived, schemas: None });
         }
         let name = name(dir)?;
         let lease = Duration::from_millis(config.store.lease_ms);
@@ -55,14 +55,22 @@ impl Stores {
         let truth = open(&config.store.schema, (TABLES, MIGRATIONS), true)?;
         let schema = format!("{}{DERIVED}", config.store.schema);
         let derived = open(&schema, (projections::TABLES, projections::MIGRATIONS), false)?;
-        let schema = Some(derived.clone());
-        Ok(Self { truth: Arc::new(truth), derived: Arc::new(derived), schema })
+        let schemas = Some([truth.clone(), derived.clone()]);
+        Ok(Self { truth: Arc::new(truth), derived: Arc::new(derived), schemas })
+    }
+
+    /// The replicas that the settings name, which are looked at from now on.
+    pub(crate) fn replicas(&self, config: &Config) -> Result<Vec<Arc<dyn Replica>>> {
+        let Some([truth, derived]) = &self.schemas else { return Ok(Vec::new()) };
+        let most = Duration::from_millis(config.store.replica_lag_ms);
+        let found = truth.replicas(derived, &config.store.replicas, most);
+        found.map_err(|fault| Usage(fault.into()).into())
     }
 
     /// Removes the projections, which can be made anew.
     pub(crate) fn remove_derived(&self, dir: &DataDir) -> Result<()> {
-        match &self.schema {
-            Some(schema) => Ok(schema.remove()?),
+        match &self.schemas {
+            Some([_, derived]) => Ok(derived.remove()?),
             None => remove_derived(dir),
         }
     }

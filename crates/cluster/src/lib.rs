@@ -6,6 +6,7 @@
 //! | [`postgres`] | a primary, standbys | `postgresql-15` or newer by apt, or `JANGBU_POSTGRES_BIN` |
 //! | [`kafka`] | one or more brokers, no `ZooKeeper` | jars in `.tools/kafka/lib` |
 //! | [`redis`] | one server, or a master with replica and sentinels | `redis-server`, `redis-sentinel` |
+//! | [`pgbouncer`] | a pooler in front of a PostgreSQL | `pgbouncer` |
 //! | [`toxiproxy`] | a proxy whose connections can be cut, slowed and held | `.tools/bin/toxiproxy-server` |
 //! | [`wire`] | a proxy that loses single answers | this crate |
 //! | [`service`] | any other program that says when it is ready | – |
@@ -29,6 +30,7 @@ mod error;
 mod guard;
 mod identity;
 pub mod kafka;
+pub mod pgbouncer;
 mod port;
 pub mod postgres;
 mod programs;
@@ -42,6 +44,7 @@ pub mod wire;
 pub use error::{Error, Result};
 pub use identity::Identity;
 pub use kafka::Kafka;
+pub use pgbouncer::PgBouncer;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use redis::{Redis, Sentinels};

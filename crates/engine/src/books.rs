@@ -19,6 +19,7 @@ use siphasher::sip::SipHasher24;
 use crate::keep::KEYS;
 pub use crate::poison::POISON;
 use crate::port::{Fields, Mode, WritePlan};
+use crate::position::Position;
 use crate::unit::Sink;
 
 pub(crate) use open::Opening;
@@ -130,6 +131,11 @@ impl Books {
     /// The number of the last commit that happened.
     pub fn last_commit(&self) -> i64 {
         self.before.commits
+    }
+
+    /// How far the commits that happened have come.
+    pub fn position(&self) -> Position {
+        Position { commit: self.before.commits, event: self.before.events }
     }
 
     /// The commit happened.

@@ -356,6 +356,7 @@ impl Cell {
         }
         if let Some(books) = &mut self.books {
             books.committed();
+            self.counters.reached.raise(books.position());
         }
         self.sink.clear();
         self.plan.clear();

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::position::Reached;
+
 /// Upper bounds of the batch-size buckets.
 const BUCKETS: [u64; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512];
 
@@ -11,6 +13,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: AtomicU64,)+
+            /// How far the cell has come, whoever owns it.
+            pub reached: Reached,
             sizes: [AtomicU64; BUCKETS.len() + 1],
         }
 

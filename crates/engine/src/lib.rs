@@ -18,6 +18,7 @@
 //! | [`executor`] | calls to the outside: bulkhead, deadline, every answer brought back |
 //! | [`breaker`] | when not to call at all |
 //! | [`counters`] | what the loop has done, phase by phase |
+//! | [`position`] | how far a cell has come, for who reads after a write |
 //! | [`mod@trace`] | spans of traced commands: the port, and the bounded queue behind it |
 //! | [`clock`] | the only adapter to the machine's clock |
 
@@ -36,6 +37,7 @@ pub mod mailbox;
 pub mod owner;
 pub mod poison;
 pub mod port;
+pub mod position;
 pub mod role;
 pub mod trace;
 pub mod unit;

@@ -8,6 +8,7 @@
 //! A store is not `Send`: it is built on the thread that owns it ([`Backend::with`]) and holds its
 //! statements for that thread's life.
 
+mod replica;
 mod walk;
 
 use std::fmt::Debug;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use jangbu_kernel::Time;
 
+pub use replica::{Replica, Sight};
 pub use walk::{Datum, Index, Span, Walk};
 
 /// What a column holds.

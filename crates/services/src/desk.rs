@@ -5,7 +5,7 @@ use jangbu_engine::poison::{Item, OPEN, POISON, State};
 use jangbu_engine::port::{By, Fault, Fields, Read};
 use jangbu_kernel::Time;
 
-use crate::queries::Queries;
+use crate::queries::{Queries, View};
 
 /// A line of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,9 @@ impl Queries {
         }
         Ok((found, Some(after)))
     }
+}
 
+impl View {
     /// Lines of the audit log before number `before`, newest first.
     pub fn audit_log(
         &self,

@@ -30,6 +30,7 @@ use jangbu_engine::keep::{Floor, Keep, Keeper, Kept};
 use jangbu_engine::mailbox::{Limits, Mailbox, Waiter, Why};
 use jangbu_engine::owner::Owner;
 use jangbu_engine::port::{Backend, Fault};
+use jangbu_engine::position::Position;
 use jangbu_engine::role::{Role, Standing};
 use jangbu_engine::trace::Tracing;
 use jangbu_kernel::{Envelope, Mint, UnitId};
@@ -312,6 +313,17 @@ impl Shop {
     /// The counters of each cell.
     pub fn counters(&self) -> Vec<Snapshot> {
         self.counters.iter().map(|counters| counters.snapshot()).collect()
+    }
+
+    /// How far the first cell has come: its commits that are answered from here on are of this position or
+    /// an earlier one.
+    pub fn position(&self) -> Position {
+        self.counters.first().map(|counters| counters.reached.get()).unwrap_or_default()
+    }
+
+    /// Somebody has read that the store is at `at`.
+    pub fn seen_at(&self, at: Position) {
+        self.counters.iter().take(1).for_each(|counters| counters.reached.raise(at));
     }
 
     /// What the executor of gateway calls has done.

@@ -8,7 +8,7 @@ use jangbu_domain::catalog::command::{Command, Reply as Answer, UNIT};
 use jangbu_engine::port::Fault;
 use jangbu_kernel::CategoryId;
 use jangbu_services::cache::Group;
-use jangbu_services::queries::Queries;
+use jangbu_services::queries::View;
 use serde::{Deserialize, Serialize};
 
 use super::{category_id, kept};
@@ -96,7 +96,7 @@ pub(super) async fn rename(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = category_id(call.param(), "id")?;
     let unknown = || Problem::coded("CATEGORY_UNKNOWN", format!("there is no category {id}"));
-    Ok(Reply::written(kept::category(api, id).await?.ok_or_else(unknown)?))
+    Ok(Reply::written(kept::category(api, call.needs(), id).await?.ok_or_else(unknown)?))
 }
 
 #[derive(Serialize)]
@@ -107,8 +107,8 @@ struct Page<'a> {
 }
 
 /// The body of a page.
-fn page(queries: &Queries, after: Option<CategoryId>, limit: u32) -> Result<Vec<u8>, Fault> {
-    let found = queries.categories(after, limit + 1)?;
+fn page(view: &View, after: Option<CategoryId>, limit: u32) -> Result<Vec<u8>, Fault> {
+    let found = view.categories(after, limit + 1)?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     Ok(json(&Page {
@@ -120,10 +120,10 @@ fn page(queries: &Queries, after: Option<CategoryId>, limit: u32) -> Result<Vec<
 pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let (limit, after) = (query.limit()?, query.cursor(CategoryId::parse)?);
-    let read = move |queries: &Queries| page(queries, after, limit);
+    let read = move |view: &View| page(view, after, limit);
     let body = match after {
-        None => kept::categories(api, limit, read).await?,
-        Some(_) => api.read(read).await?.into(),
+        None => kept::categories(api, call.needs(), limit, read).await?,
+        Some(_) => api.view(call, read).await?.into(),
     };
     Ok(Reply::written(body))
 }

@@ -8,7 +8,7 @@ use jangbu_domain::catalog::model::{Product, Sku, State};
 use jangbu_domain::catalog::option;
 use jangbu_engine::port::Fault;
 use jangbu_kernel::{CategoryId, ProductId};
-use jangbu_services::queries::Queries;
+use jangbu_services::queries::View;
 use serde::Serialize;
 
 use super::sheet::{COLUMNS, write};
@@ -28,12 +28,12 @@ struct Page {
 pub(super) async fn export(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let (limit, after) = (query.limit()?, query.cursor(ProductId::parse)?);
-    let page = api.read(move |queries| page(queries, after, limit)).await?;
+    let page = api.view(call, move |view| page(view, after, limit)).await?;
     Ok(Reply::ok(&page))
 }
 
-fn page(queries: &Queries, after: Option<ProductId>, limit: u32) -> Result<Page, Fault> {
-    let mut found = queries.products(after, limit + 1)?;
+fn page(view: &View, after: Option<ProductId>, limit: u32) -> Result<Page, Fault> {
+    let mut found = view.products(after, limit + 1)?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let (mut csv, mut skus, mut paths) = (String::new(), 0, BTreeMap::new());
@@ -42,14 +42,14 @@ fn page(queries: &Queries, after: Option<ProductId>, limit: u32) -> Result<Page,
     }
     for (product, of) in &found {
         skus += of.len();
-        rows(queries, product, of, (&mut paths, &mut csv))?;
+        rows(view, product, of, (&mut paths, &mut csv))?;
     }
     let last = found.last().filter(|_| more);
     Ok(Page { csv, skus, next_cursor: last.map(|(product, _)| product.id.to_string()) })
 }
 
 fn rows(
-    queries: &Queries,
+    view: &View,
     product: &Product,
     skus: &[Sku],
     (paths, csv): (&mut BTreeMap<CategoryId, String>, &mut String),
@@ -58,14 +58,14 @@ fn rows(
         None => String::new(),
         Some(id) => match paths.get(&id) {
             Some(path) => path.clone(),
-            None => paths.entry(id).or_insert(path(queries, id)?).clone(),
+            None => paths.entry(id).or_insert(path(view, id)?).clone(),
         },
     };
     let published = if product.state == State::Published { "true" } else { "false" };
     for (at, sku) in skus.iter().enumerate() {
         let values = product.options.iter().zip(option::values(product, at));
         let options: Vec<_> = values.map(|(o, value)| format!("{}={value}", o.name)).collect();
-        let stock = queries.stock(sku.id)?.map_or(0, |stock| stock.available);
+        let stock = view.stock(sku.id)?.map_or(0, |stock| stock.available);
         write(
             &[
                 &product.merchant,
@@ -88,10 +88,10 @@ fn rows(
 }
 
 /// The codes from a root to a category.
-fn path(queries: &Queries, id: CategoryId) -> Result<String, Fault> {
+fn path(view: &View, id: CategoryId) -> Result<String, Fault> {
     let (mut codes, mut next) = (Vec::new(), Some(id));
     while let Some(id) = next {
-        let Some(category) = queries.category(id)? else { break };
+        let Some(category) = view.category(id)? else { break };
         codes.push(category.code.to_string());
         next = category.parent;
     }

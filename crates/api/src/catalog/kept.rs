@@ -15,10 +15,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jangbu_domain::catalog::model::{Product, Sku, State};
 use jangbu_engine::port::Fault;
+use jangbu_engine::position::Position;
 use jangbu_kernel::{CategoryId, ProductId};
 use jangbu_services::cache::{Group, Key, Loaded};
-use jangbu_services::queries::Queries;
 use jangbu_services::queries::shelf::{Sort, Wish};
+use jangbu_services::queries::{Needs, View};
 
 use super::ProductOut;
 use super::categories::CategoryOut;
@@ -55,21 +56,30 @@ fn list_key(wish: &Wish) -> Option<Key> {
 /// What is kept under `key`, or what `load` reads; none: it is not there.
 async fn kept(
     api: &Api,
+    needs: Needs,
     key: &Key,
-    load: impl FnOnce(&Queries) -> Result<Loaded, Fault> + Send + 'static,
+    load: impl Fn(&View) -> Result<Loaded, Fault> + Send + Sync + 'static,
 ) -> Result<Option<Bytes>, Problem> {
-    let found = api.front.read(key, || api.read(load)).await?;
+    let load = |event: i64| {
+        let reached = Position { event, ..needs.reached };
+        api.look(Needs { reached, ..needs }, load, |loaded| loaded.bytes.is_some())
+    };
+    let found = api.front.read(key, needs.projected, load).await?;
     Ok(found.map(Bytes::from_owner))
 }
 
 /// The body of a product, and whether it is on sale.
-pub(super) async fn product(api: &Api, id: ProductId) -> Result<Option<(bool, Bytes)>, Problem> {
-    let load = move |queries: &Queries| {
-        let number = queries.number()?;
-        let found = queries.product(id)?;
+pub(super) async fn product(
+    api: &Api,
+    needs: Needs,
+    id: ProductId,
+) -> Result<Option<(bool, Bytes)>, Problem> {
+    let load = move |view: &View| {
+        let number = view.number()?;
+        let found = view.product(id)?;
         Ok(Loaded { number, bytes: found.map(|(product, skus)| product_body(&product, &skus)) })
     };
-    let found = kept(api, &product_key(id), load).await?;
+    let found = kept(api, needs, &product_key(id), load).await?;
     Ok(found.map(|bytes| (bytes.first() == Some(&ON_SALE), bytes.slice(1..))))
 }
 
@@ -79,59 +89,65 @@ fn product_body(product: &Product, skus: &[Sku]) -> Vec<u8> {
 }
 
 /// The body of a list.
-pub(super) async fn list(api: &Api, wish: Wish) -> Result<Bytes, Problem> {
+pub(super) async fn list(api: &Api, needs: Needs, wish: Wish) -> Result<Bytes, Problem> {
     let Some(key) = list_key(&wish) else {
-        return Ok(api.read(move |queries| list_body(queries, &wish)).await?.into());
+        let read = move |view: &View| list_body(view, &wish);
+        return Ok(api.look(needs, read, |_| true).await?.into());
     };
-    let load = move |queries: &Queries| {
+    let load = move |view: &View| {
         // The rows that it shows are of this event or later, whatever the projector does meanwhile.
-        let number = queries.projected()?;
-        Ok(Loaded { number, bytes: Some(list_body(queries, &wish)?) })
+        let number = view.projected()?;
+        Ok(Loaded { number, bytes: Some(list_body(view, &wish)?) })
     };
-    Ok(kept(api, &key, load).await?.unwrap_or_default())
+    Ok(kept(api, needs, &key, load).await?.unwrap_or_default())
 }
 
-fn list_body(queries: &Queries, wish: &Wish) -> Result<Vec<u8>, Fault> {
-    let listed = queries.shelf(wish)?;
+fn list_body(view: &View, wish: &Wish) -> Result<Vec<u8>, Fault> {
+    let listed = view.shelf(wish)?;
     Ok(json_into(Vec::new(), &Page::of(wish.sort, &listed)))
 }
 
 /// The body of a category.
-pub(super) async fn category(api: &Api, id: CategoryId) -> Result<Option<Bytes>, Problem> {
-    let load = move |queries: &Queries| {
-        let number = queries.number()?;
-        let found = queries.category(id)?;
+pub(super) async fn category(
+    api: &Api,
+    needs: Needs,
+    id: CategoryId,
+) -> Result<Option<Bytes>, Problem> {
+    let load = move |view: &View| {
+        let number = view.number()?;
+        let found = view.category(id)?;
         let body = found.map(|category| json_into(Vec::new(), &CategoryOut::of(id, &category)));
         Ok(Loaded { number, bytes: body })
     };
-    kept(api, &key(Group::Categories, &format!("category/{}", id.0)), load).await
+    kept(api, needs, &key(Group::Categories, &format!("category/{}", id.0)), load).await
 }
 
 /// The body of the first page of categories, which `make` makes.
 pub(super) async fn categories(
     api: &Api,
+    needs: Needs,
     limit: u32,
-    make: impl FnOnce(&Queries) -> Result<Vec<u8>, Fault> + Send + 'static,
+    make: impl Fn(&View) -> Result<Vec<u8>, Fault> + Send + Sync + 'static,
 ) -> Result<Bytes, Problem> {
-    let load = move |queries: &Queries| {
-        let number = queries.number()?;
-        Ok(Loaded { number, bytes: Some(make(queries)?) })
+    let load = move |view: &View| {
+        let number = view.number()?;
+        Ok(Loaded { number, bytes: Some(make(view)?) })
     };
     let key = key(Group::Categories, &format!("categories/{limit}"));
-    Ok(kept(api, &key, load).await?.unwrap_or_default())
+    Ok(kept(api, needs, &key, load).await?.unwrap_or_default())
 }
 
 /// Who has changed these groups reads the change from now on.
 pub(super) async fn written(api: &Arc<Api>, groups: &[Group]) {
     // If it cannot be read the tail tells, a moment later.
-    if let Ok(number) = api.read(Queries::number).await {
+    if let Ok(number) = api.read(|queries| queries.number()).await {
         api.front.written(groups, number);
     }
 }
 
 /// The same of everything.
 pub(super) async fn all_written(api: &Arc<Api>) {
-    if let Ok(number) = api.read(Queries::number).await {
+    if let Ok(number) = api.read(|queries| queries.number()).await {
         api.front.all_written(number);
     }
 }

@@ -22,7 +22,7 @@ pub(super) const FILTERS: [&str; 8] =
 
 pub(super) async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let id = product_id(call)?;
-    let found = kept::product(api, id).await?;
+    let found = kept::product(api, call.needs(), id).await?;
     // A customer sees what is on sale.
     let found = found.filter(|(on_sale, _)| *on_sale || call.caller.role != Role::Customer);
     let (_, body) = found.ok_or_else(|| make::unknown(id))?;
@@ -51,10 +51,10 @@ pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> 
     let query = call.query()?;
     let filtered = FILTERS.iter().any(|name| query.get(name).is_some());
     if filtered || call.caller.role == Role::Customer {
-        return Ok(Reply::written(kept::list(api, wish(call, &query)?).await?));
+        return Ok(Reply::written(kept::list(api, call.needs(), wish(call, &query)?).await?));
     }
     let (limit, after) = (query.limit()?, query.cursor(ProductId::parse)?);
-    let found = api.read(move |queries| queries.products(after, limit + 1)).await?;
+    let found = api.view(call, move |queries| queries.products(after, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     Ok(Reply::ok(&Page {

@@ -99,11 +99,11 @@ pub(super) async fn history(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
     let sku = sku_id(call.param(), || "id".into())?;
     let before = query.cursor(|text| text.parse::<i64>().ok().filter(|no| *no > 0))?;
     let limit = query.limit()?;
-    let found = api.read(move |queries| queries.sku(sku)).await?;
+    let found = api.view_found(call, move |queries| queries.sku(sku)).await?;
     let unknown = || Problem::coded("SKU_UNKNOWN", format!("there is no SKU {sku}"));
     let row = found.ok_or_else(unknown)?;
     let before = before.unwrap_or(i64::MAX);
-    let prices = api.read(move |queries| queries.prices(sku, before, limit + 1)).await?;
+    let prices = api.view(call, move |queries| queries.prices(sku, before, limit + 1)).await?;
     let page = prices.len().min(limit as usize);
     let last = prices[..page].last().filter(|_| prices.len() > page);
     let currency = row.price.currency;

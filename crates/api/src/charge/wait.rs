@@ -8,6 +8,7 @@ use jangbu_domain::payment::model::{Payment, RefundState, State};
 use jangbu_domain::point::command as point;
 use jangbu_kernel::{Envelope, PaymentId, RefundId, Time};
 use jangbu_services::payment::Settled;
+use jangbu_services::queries::Queries;
 
 use crate::Api;
 use crate::ask::unanswered;
@@ -166,6 +167,9 @@ async fn answered(
 
 /// The row of a payment that is there.
 pub(super) async fn find(api: &Api, id: PaymentId) -> Result<Box<Payment>, Problem> {
-    let found = api.read(move |queries| queries.payment(id)).await?;
+    let read = move |queries: &Queries| Ok((queries.payment(id)?, queries.position()?));
+    let (found, at) = api.read(read).await?;
+    // No signal told of it, so no position did.
+    api.shop.seen_at(at);
     found.map(Box::new).ok_or_else(|| super::told::unknown(id))
 }

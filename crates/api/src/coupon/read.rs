@@ -188,7 +188,7 @@ pub(super) async fn campaign(api: &Arc<Api>, call: &Call) -> Result<Reply, Probl
 pub(super) async fn campaigns(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let query = call.query()?;
     let (limit, after) = (query.limit()?, query.cursor(CampaignId::parse)?);
-    let found = api.read(move |queries| queries.campaigns(after, limit + 1)).await?;
+    let found = api.view(call, move |queries| queries.campaigns(after, limit + 1)).await?;
     let now = api.shop.now();
     Ok(Reply::ok(&page(&found, limit, |id, row| CampaignOut::of(id, row, now))))
 }
@@ -219,6 +219,6 @@ pub(super) async fn coupons(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
     let wrong = || query.bad("state", "must be FREE, USED, EXPIRED or REVOKED".to_owned());
     let state = query.get("state").map(|name| known(name).ok_or_else(wrong)).transpose()?;
     let (limit, before) = (query.limit()?, query.cursor(CouponId::parse)?);
-    let found = api.read(move |q| q.coupons_of((user, state), before, limit + 1)).await?;
+    let found = api.view(call, move |q| q.coupons_of((user, state), before, limit + 1)).await?;
     Ok(Reply::ok(&page(&found, limit, CouponOut::of)))
 }

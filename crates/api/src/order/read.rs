@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_domain::order::model::Order;
 use jangbu_kernel::{OrderId, UserId};
+use jangbu_services::queries::View;
 use serde::Serialize;
 
 use super::order_id;
@@ -59,7 +60,7 @@ pub(super) async fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> 
     let query = call.query()?;
     let user = user_asked(call, &query)?;
     let (limit, before) = (query.limit()?, query.cursor(OrderId::parse)?);
-    let found = api.read(move |queries| queries.orders_of(user, before, limit + 1)).await?;
+    let found = api.view(call, move |queries| queries.orders_of(user, before, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     Ok(Reply::ok(&Page {
@@ -88,7 +89,9 @@ struct MomentOut {
 pub(super) async fn timeline(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     let order_id = order_id(call)?;
     let order = find(api, call, order_id).await?;
-    let moments = api.read(move |queries| queries.timeline(order_id)).await?;
+    // What no replica has yet is there all the same: the order was found.
+    let read = move |view: &View| view.timeline(order_id);
+    let moments = api.look(call.needs(), read, |moments| !moments.is_empty()).await?;
     let moment = |m: jangbu_services::queries::Moment| MomentOut {
         at: At(m.at),
         event: m.event,

@@ -128,7 +128,8 @@ pub(super) async fn history(api: &Arc<Api>, call: &Call) -> Result<Reply, Proble
     let user = user(call)?;
     let query = call.query()?;
     let (limit, before) = (query.limit()?, query.cursor(decode)?);
-    let found = api.read(move |queries| queries.point_history(user, before, limit + 1)).await?;
+    let found =
+        api.view(call, move |queries| queries.point_history(user, before, limit + 1)).await?;
     let page = found.len().min(limit as usize);
     let last = found[..page].last().filter(|_| found.len() > page);
     let items = found[..page].iter().map(MovementOut::from).collect();

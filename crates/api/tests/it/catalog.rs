@@ -77,7 +77,7 @@ async fn prices_have_a_past_and_a_future() {
 
 /// Names of a list, once the shelf has everything.
 async fn names(world: &World, query: &str) -> Vec<String> {
-    while world.queries.projected().unwrap() < world.queries.progress().unwrap().0 {
+    while world.queries.projected().unwrap() < world.queries.number().unwrap() {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let (mut found, mut cursor) = (Vec::new(), String::new());

@@ -31,6 +31,7 @@ mod orders;
 mod overload;
 mod perks;
 mod points;
+mod positions;
 mod schema;
 mod server;
 mod sessions;

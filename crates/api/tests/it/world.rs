@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request};
 use jangbu_api::{Api, Keys, MerchantKey, Parts, Settings, router, session_token};
 use jangbu_engine::books::SHARD;
 use jangbu_engine::clock::{Clock, SystemClock};
-use jangbu_engine::port::{Backend, Mode, Table, WritePlan};
+use jangbu_engine::port::{Backend, Mode, Replica, Table, WritePlan};
 use jangbu_kernel::time::Span;
 use jangbu_kernel::{Secret, UserId};
 use jangbu_psp::simulator::Latency;
@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) gateway: Arc<Simulator>,
     pub(crate) dir: TempDir,
     pub(crate) queries: Arc<Queries>,
-    stores: [Arc<dyn Backend>; 2],
+    pub(crate) stores: [Arc<dyn Backend>; 2],
     projections: Running,
     _tail: Tail,
 }
@@ -111,7 +111,7 @@ fn sealing() -> Arc<Sealing> {
     Arc::new(Sealing::new(&[(1, key)], &index, counted).unwrap())
 }
 
-fn in_memory() -> Memory {
+pub(crate) fn in_memory() -> Memory {
     let memory = Memory::new();
     memory
         .with(&mut |store| {
@@ -229,6 +229,7 @@ impl World {
         let api = Api::new(Parts {
             shop: Arc::clone(&shop),
             queries: Arc::clone(&queries),
+            replicas: Vec::new(),
             truth,
             keys: keys(),
             sealing: sealing(),
@@ -260,10 +261,16 @@ impl World {
 
     /// The interface that a server which starts now has.
     pub(crate) fn again(&self) -> Router {
-        let [truth, derived] = self.stores.clone();
+        self.over(Arc::clone(&self.stores[1]), Vec::new())
+    }
+
+    /// An interface of this shop that reads its lists from `derived`, and what may be old from replicas.
+    pub(crate) fn over(&self, derived: Arc<dyn Backend>, of: Vec<Arc<dyn Replica>>) -> Router {
+        let truth = Arc::clone(&self.stores[0]);
         router(Api::new(Parts {
             shop: Arc::clone(&self.shop),
             queries: Arc::new(Queries::new(Arc::clone(&truth), derived)),
+            replicas: of,
             truth,
             keys: keys(),
             sealing: sealing(),

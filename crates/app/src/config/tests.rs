@@ -54,6 +54,17 @@ fn unsigned_payments_are_for_loopback_whatever_else_is_allowed() {
 }
 
 #[test]
+fn a_replica_is_not_behind_for_longer_than_a_change_is_known() {
+    let url = ("STORE__URL", "postgres://here/shop");
+    let replicas = ("STORE__REPLICAS", "['postgres://there/shop']");
+    let (lag, life) = (("STORE__REPLICA_LAG_MS", "3000"), ("CACHE__LIFE", "2s"));
+    assert_eq!(with(&[url, replicas]).unwrap().store.replicas, ["postgres://there/shop"]);
+    let error = format!("{:#}", with(&[url, replicas, lag, life]).unwrap_err());
+    assert!(error.contains("store.replica_lag_ms"), "{error}");
+    assert!(with(&[url, lag, life]).is_ok(), "without replicas nobody is behind");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_name() {
     let refusal = |path, value| format!("{:#}", with(&[(path, value)]).unwrap_err());
     for (path, value, named) in [
@@ -84,6 +95,8 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("BACKUP__TO", "", "backup.to"),
         ("LINK__LISTEN", "0.0.0.0:7071", "link.secret"),
         ("LINK__SECRET", "short", "link.secret"),
+        ("STORE__REPLICAS", "['postgres://there/shop']", "store.url"),
+        ("STORE__REPLICA_LAG_MS", "99", "store.replica_lag_ms"),
         ("CACHE__LIFE", "0s", "cache.life"),
         ("CACHE__LIFE", "2d", "cache.life"),
         ("REDIS__URL", "http://localhost", "redis.url"),

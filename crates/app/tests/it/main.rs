@@ -24,7 +24,9 @@ mod load;
 mod notification;
 mod outages;
 mod pair;
+mod pooled;
 mod relocate;
+mod replicas;
 mod secrets;
 mod server;
 #[cfg(feature = "kafka")]

@@ -29,8 +29,8 @@ impl std::ops::Deref for Server {
 #[derive(Debug)]
 pub(crate) struct Shop {
     pub url: String,
-    client: String,
-    operator: String,
+    pub client: String,
+    pub operator: String,
     agent: ureq::Agent,
 }
 

@@ -55,7 +55,9 @@ impl Cell {
             None => opening.take(read, row),
             Some((unit, first)) => units[unit].opening(read - first, row),
         })?;
-        self.books = Some(opening.books()?);
+        let books = opening.books()?;
+        self.counters.reached.set(books.position());
+        self.books = Some(books);
         for unit in &mut self.units {
             unit.opened();
         }

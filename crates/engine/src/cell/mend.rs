@@ -160,7 +160,11 @@ impl Cell {
         let committed = tx.commit();
         self.turns.committing.0 += (self.mailbox.now() - begun).0;
         match committed {
-            Ok(()) => self.books().committed(),
+            Ok(()) => {
+                self.books().committed();
+                let position = self.books().position();
+                self.counters.reached.raise(position);
+            }
             Err(CommitError::Failed(fault)) => return Err(fault),
             Err(CommitError::Unknown(why)) => {
                 self.forget();

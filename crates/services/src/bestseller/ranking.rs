@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::{SOLD, SOLD_MARK, day};
 use crate::projections::shelf::SHELF;
-use crate::queries::Queries;
+use crate::queries::View;
 
 /// Rankings are made anew at most so often, and are never older.
 pub const REFRESH: Span = Span(1_000_000);
@@ -119,7 +119,7 @@ impl Made {
     }
 }
 
-impl Queries {
+impl View {
     /// The products that sell best at `now`: on sale, in this category or below it.
     pub fn bestsellers(
         &self,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jangbu_engine::clock::Clock;
 use jangbu_kernel::time::Span;
@@ -79,6 +79,8 @@ pub struct Front {
     far: Option<Arc<dyn Cache>>,
     flights: Flights,
     tail: Arc<Place>,
+    /// Where the tail began: of changes before it nobody was told.
+    begun: AtomicI64,
     clock: Arc<dyn Clock>,
     limits: Limits,
     counts: Counts,
@@ -95,18 +97,26 @@ impl Front {
         let near = Near::new(limits.bytes, limits.life, Arc::clone(&clock));
         let far = far.filter(|_| limits.bytes > 0);
         let (flights, counts) = (Flights::default(), Counts::default());
-        Self { near, far, flights, tail, clock, limits, counts }
+        Self { near, far, flights, tail, begun: AtomicI64::new(0), clock, limits, counts }
     }
 
-    /// The answer named `key`: what is kept, or what `load` reads; none: there is none.
-    pub async fn read<L, F, E>(&self, key: &Key, load: L) -> Result<Option<Arc<[u8]>>, E>
+    /// The answer named `key`, with everything up to event `least` in it: what is kept, or what `load` reads;
+    /// none: there is none. `load` is told from which event on a state is good for it: a replica that is
+    /// behind a change that is known here must not bring back what was before it.
+    pub async fn read<L, F, E>(
+        &self,
+        key: &Key,
+        least: i64,
+        load: L,
+    ) -> Result<Option<Arc<[u8]>>, E>
     where
-        L: FnOnce() -> F,
+        L: FnOnce(i64) -> F,
         F: Future<Output = Result<Loaded, E>>,
     {
-        if self.limits.bytes == 0 || !self.tail.sees(self.clock.now()) {
+        let sees = self.tail.sees(self.clock.now()) && self.tail.seq() >= least;
+        if self.limits.bytes == 0 || !sees {
             count(&self.counts.blind);
-            return Ok(load().await?.bytes.map(Into::into));
+            return Ok(load(self.near.mark(key.group).max(least)).await?.bytes.map(Into::into));
         }
         let lead = loop {
             if let Some(value) = self.near.find(key) {
@@ -132,7 +142,8 @@ impl Front {
         }
         count(&self.counts.loads);
         let until = self.clock.now() + self.limits.life;
-        let Loaded { number, bytes } = load().await?;
+        let known = self.near.mark(key.group).max(self.begun.load(Ordering::Acquire));
+        let Loaded { number, bytes } = load(known.max(least)).await?;
         let bytes: Option<Arc<[u8]>> = bytes.map(Into::into);
         if let Some(bytes) = &bytes {
             self.put(key, &Value { number, until, bytes: Arc::clone(bytes) });
@@ -220,6 +231,9 @@ impl Follower for Invalidation {
     }
 
     fn reached(&mut self, place: i64) {
+        let begun = &self.front.begun;
+        // Told of each look; only the first one counts.
+        let _ = begun.compare_exchange(0, place, Ordering::AcqRel, Ordering::Relaxed);
         let changed: Vec<_> = std::mem::take(&mut self.changed).into_iter().collect();
         if !changed.is_empty() {
             self.front.near.raise(&changed);

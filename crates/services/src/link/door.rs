@@ -17,7 +17,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jangbu_engine::clock::Clock;
+use jangbu_engine::counters::Counters;
 use jangbu_engine::mailbox::{Answer, Mailbox, Received, Why};
+use jangbu_engine::position::Position;
 use jangbu_engine::trace::shown;
 use jangbu_engine::unit::Signal;
 use jangbu_kernel::UnitId;
@@ -43,6 +45,7 @@ pub(crate) struct Door {
     mailbox: Arc<Mailbox>,
     clock: Arc<dyn Clock>,
     stats: Arc<Stats>,
+    counters: Arc<Counters>,
     /// Open while the cell is this process': the slots of its followers.
     open: RwLock<Option<Mutex<Slots>>>,
     /// The slots of the last time that it was open.
@@ -51,9 +54,13 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(mailbox: Arc<Mailbox>, clock: Arc<dyn Clock>, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(
+        mailbox: Arc<Mailbox>,
+        clock: Arc<dyn Clock>,
+        (stats, counters): (Arc<Stats>, Arc<Counters>),
+    ) -> Self {
         let (open, before, lines) = (RwLock::default(), Mutex::default(), Mutex::default());
-        Self { mailbox, clock, stats, open, before, lines }
+        Self { mailbox, clock, stats, counters, open, before, lines }
     }
 
     /// The cell is this process' as of `epoch`.
@@ -104,7 +111,9 @@ impl Door {
         let slots = open.as_ref().ok_or(No::NotOwner)?;
         let slot = slots.lock().take(known).ok_or(No::Full)?;
         let Ok(stream) = stream.try_clone() else { return Err(No::Full) };
-        let line = Arc::new(Line { stream, slot, queue: Mutex::default(), filled: Condvar::new() });
+        let (queue, filled) = (Mutex::default(), Condvar::new());
+        let counters = Arc::clone(&self.counters);
+        let line = Arc::new(Line { stream, slot, counters, queue, filled });
         self.lines.lock().push(Arc::clone(&line));
         Ok((slot, line))
     }
@@ -185,6 +194,7 @@ impl FilterEnd for io::Result<()> {
 pub(crate) struct Line {
     stream: TcpStream,
     slot: u16,
+    counters: Arc<Counters>,
     queue: Mutex<Queue>,
     filled: Condvar,
 }
@@ -257,7 +267,10 @@ impl Line {
             drop(queue);
             let mut stream = &self.stream;
             if !signals.is_empty() || !answers.is_empty() {
-                frame::write(&mut stream, &Back::News { signals, answers })?;
+                // Read after what it goes with: it is of these commits, or of later ones.
+                let Position { commit, event } = self.counters.reached.get();
+                let position = (commit, event);
+                frame::write(&mut stream, &Back::News { signals, answers, position })?;
             } else if closing {
                 return Ok(());
             } else if !leaving {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jangbu_engine::counters::Counters;
 use jangbu_engine::mailbox::Mailbox;
 use jangbu_engine::owner::Deputy;
 use jangbu_engine::role::{Role, Standing};
@@ -29,6 +30,7 @@ pub(crate) struct Envoy {
     standing: Arc<Standing>,
     credentials: Credentials,
     stats: Arc<Stats>,
+    counters: Arc<Counters>,
     hub: Arc<Hub>,
     tell: Arc<Tell>,
     /// Of the first cell: its owner keeps the ids of all processes apart.
@@ -41,6 +43,7 @@ pub(crate) struct Post {
     pub(crate) cell: u16,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) tell: Arc<Tell>,
     pub(crate) mint: Arc<Mint>,
@@ -54,9 +57,10 @@ impl Envoy {
         sharing: &Sharing,
         clock: Arc<dyn jangbu_engine::clock::Clock>,
     ) -> (Self, Arc<Door>) {
-        let Post { cell, mailbox, standing, hub, tell, mint } = post;
+        let Post { cell, mailbox, standing, counters, hub, tell, mint } = post;
         let stats = Arc::clone(&bound.stats);
-        let door = Arc::new(Door::new(Arc::clone(&mailbox), clock, Arc::clone(&stats)));
+        let told = (Arc::clone(&stats), Arc::clone(&counters));
+        let door = Arc::new(Door::new(Arc::clone(&mailbox), clock, told));
         let slot = slot::stranger(&bound.address);
         let mint = Some(mint).filter(|_| cell == 0);
         if let Some(mint) = &mint {
@@ -64,7 +68,20 @@ impl Envoy {
         }
         let credentials = credentials(sharing);
         let open = Arc::clone(&door);
-        (Self { cell, door, mailbox, standing, credentials, stats, hub, tell, mint, slot }, open)
+        let envoy = Self {
+            cell,
+            door,
+            mailbox,
+            standing,
+            credentials,
+            stats,
+            counters,
+            hub,
+            tell,
+            mint,
+            slot,
+        };
+        (envoy, open)
     }
 
     fn has_slot(&mut self, slot: u16) {
@@ -110,8 +127,9 @@ impl Deputy for Envoy {
         // From here on signals come; what was signalled before is read.
         self.hub.again();
         self.standing.set(Role::Follower { owner: address.to_owned(), linked: true });
-        let (mailbox, stats) = (Arc::clone(&self.mailbox), Arc::clone(&self.stats));
-        let session = Session::new(stream, mailbox, stats, Arc::clone(&self.tell));
+        let mailbox = Arc::clone(&self.mailbox);
+        let counted = (Arc::clone(&self.stats), Arc::clone(&self.counters));
+        let session = Session::new(stream, mailbox, counted, Arc::clone(&self.tell));
         Arc::new(session).run(go_on)
     }
 }

@@ -21,7 +21,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jangbu_engine::clock::Stopwatch;
+use jangbu_engine::counters::Counters;
 use jangbu_engine::mailbox::{Answer, Item, Mailbox, Waiter, Why};
+use jangbu_engine::position::Position;
 use jangbu_engine::unit::Signal;
 use parking_lot::Mutex;
 
@@ -46,6 +48,7 @@ pub(super) struct Session {
     stream: TcpStream,
     mailbox: Arc<Mailbox>,
     stats: Arc<Stats>,
+    counters: Arc<Counters>,
     tell: Arc<Tell>,
     under_way: Mutex<BTreeMap<u64, Sent>>,
     next: AtomicU64,
@@ -72,13 +75,14 @@ impl Session {
     pub(super) fn new(
         stream: TcpStream,
         mailbox: Arc<Mailbox>,
-        stats: Arc<Stats>,
+        (stats, counters): (Arc<Stats>, Arc<Counters>),
         tell: Arc<Tell>,
     ) -> Self {
         Self {
             stream,
             mailbox,
             stats,
+            counters,
             tell,
             under_way: Mutex::default(),
             next: AtomicU64::new(0),
@@ -198,7 +202,9 @@ impl Session {
                 self.left.store(true, Ordering::Release);
                 self.end();
             }
-            Back::News { signals, answers } => {
+            Back::News { signals, answers, position: (commit, event) } => {
+                // Before anybody hears of these commits, who reads after them knows where they are.
+                self.counters.reached.raise(Position { commit, event });
                 let signals = signals.iter().filter_map(|bytes| signal::decode(bytes)).collect();
                 let answers = self.answered(answers);
                 (self.tell)(answers, signals);

@@ -31,6 +31,8 @@ pub(super) enum Back {
         signals: Vec<Arc<[u8]>>,
         /// By the number of the parcel.
         answers: Vec<(u64, Told)>,
+        /// How far the cell has come, with these commits or later ones: commit and event.
+        position: (i64, i64),
     },
     /// It owns the cell no more. What is still under way is sent back.
     Leaving,

@@ -13,7 +13,7 @@ use crate::ledger::ENTRY;
 use crate::point::{ACCOUNT as POINTS, CREDIT};
 use crate::projections::{ACCOUNT_ENTRY, ACCOUNT_TAIL};
 
-use super::{HIGHEST, LOWEST, Queries, range, reverse};
+use super::{HIGHEST, LOWEST, Queries, View, range, reverse};
 
 /// What caused an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,9 @@ impl Queries {
         })?;
         Ok(found)
     }
+}
 
+impl View {
     /// An account by its id.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
         self.one(id)

@@ -4,7 +4,7 @@ use jangbu_domain::coupon::model::{Campaign, Issue, IssueKey, State, UserCoupon}
 use jangbu_engine::port::{By, Fault, Read};
 use jangbu_kernel::{CampaignId, CouponId, UserId};
 
-use super::{HIGHEST, LOWEST, Queries, range, reverse};
+use super::{HIGHEST, LOWEST, Queries, View, range, reverse};
 use crate::bound::{Keyed, Stored};
 use crate::projections::COUPON_OF_USER;
 
@@ -12,6 +12,13 @@ use crate::projections::COUPON_OF_USER;
 const SOME: u32 = 200;
 
 impl Queries {
+    /// A coupon.
+    pub fn coupon(&self, id: CouponId) -> Result<Option<UserCoupon>, Fault> {
+        self.one(id)
+    }
+}
+
+impl View {
     /// A campaign.
     pub fn campaign(&self, id: CampaignId) -> Result<Option<Campaign>, Fault> {
         self.one(id)
@@ -25,11 +32,6 @@ impl Queries {
     ) -> Result<Vec<(CampaignId, Campaign)>, Fault> {
         let from = after.map_or(LOWEST, |id| [id.0 + 1, 0, 0]);
         self.many(range(Campaign::TABLE, from, HIGHEST, limit))
-    }
-
-    /// A coupon.
-    pub fn coupon(&self, id: CouponId) -> Result<Option<UserCoupon>, Fault> {
-        self.one(id)
     }
 
     /// Who got the positions of a campaign after `after`, in their order.

@@ -5,7 +5,7 @@ use jangbu_domain::point::model::{Account, Credit};
 use jangbu_engine::port::Fault;
 use jangbu_kernel::{Time, UserId};
 
-use super::{Queries, reverse};
+use super::{Queries, View, reverse};
 use crate::packed;
 use crate::projections::POINT_HISTORY;
 
@@ -38,7 +38,9 @@ impl Queries {
     pub fn point_credit(&self, id: i64) -> Result<Option<Credit>, Fault> {
         self.one(id)
     }
+}
 
+impl View {
     /// Movements of a user's points before number `before`, newest first.
     pub fn point_history(
         &self,

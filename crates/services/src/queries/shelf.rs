@@ -14,7 +14,7 @@ use jangbu_domain::catalog::model::{Price, PriceKey, Product, Sku};
 use jangbu_engine::port::{By, Datum, Fault, Fields, Index, Read, Span, Walk};
 use jangbu_kernel::{CategoryId, Currency, ProductId, SkuId};
 
-use super::{HIGHEST, LOWEST, Queries, range};
+use super::{HIGHEST, LOWEST, View, range};
 use crate::bound::Stored;
 use crate::projections::shelf::{
     ALL, ALL_NAME, ALL_PRICE, CATEGORY_AGE, CATEGORY_CHILD, CATEGORY_NAME, CATEGORY_PRICE,
@@ -101,7 +101,7 @@ struct Stream {
 
 /// The list at work.
 struct List<'q> {
-    queries: &'q Queries,
+    queries: &'q View,
     wish: &'q Wish,
     index: &'static Index,
     /// Whether the last column of the index is what the list is sorted by.
@@ -116,7 +116,7 @@ struct List<'q> {
     chunk: u32,
 }
 
-impl Queries {
+impl View {
     /// A page of products.
     pub fn shelf(&self, wish: &Wish) -> Result<Listed, Fault> {
         let mut list = List::new(self, wish)?;
@@ -192,7 +192,7 @@ impl Queries {
 }
 
 impl<'q> List<'q> {
-    fn new(queries: &'q Queries, wish: &'q Wish) -> Result<Self, Fault> {
+    fn new(queries: &'q View, wish: &'q Wish) -> Result<Self, Fault> {
         let subtree = wish.category.map(|root| queries.subtree(root)).transpose()?;
         let group = (wish.merchant.is_some(), wish.category.is_some());
         let index = match (group, wish.sort) {

@@ -46,7 +46,7 @@ impl Opening {
     pub(super) fn cell(&mut self, at: usize, plan: CellPlan, mailbox: Arc<Mailbox>) -> Opened {
         let CellPlan { units, backend } = plan;
         let (counters, standing): (Arc<Counters>, Arc<Standing>) = Default::default();
-        let shared = self.shared(at, &mailbox, &standing);
+        let shared = self.shared(at, &mailbox, (&standing, &counters));
         let door = shared.as_ref().and_then(|_| self.doors.last().cloned());
         let chores: Arc<Chores> = Arc::default();
         let make = {
@@ -78,7 +78,7 @@ impl Opening {
         &mut self,
         at: usize,
         mailbox: &Arc<Mailbox>,
-        standing: &Arc<Standing>,
+        (standing, counters): (&Arc<Standing>, &Arc<Counters>),
     ) -> Option<Shared> {
         let (bound, sharing) = self.sharing.as_ref()?;
         let (hub, deliver) = (Arc::clone(&self.hub), Arc::clone(&self.deliver));
@@ -86,6 +86,7 @@ impl Opening {
             cell: u16::try_from(at).unwrap_or(u16::MAX),
             mailbox: Arc::clone(mailbox),
             standing: Arc::clone(standing),
+            counters: Arc::clone(counters),
             hub: Arc::clone(&self.hub),
             tell: Arc::new(move |answers, signals| {
                 deliver(Delivery::from_owner(answers, signals, Arc::clone(&hub)));

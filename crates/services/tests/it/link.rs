@@ -102,6 +102,30 @@ fn a_key_is_one_request_whichever_process_it_comes_to() {
 }
 
 #[test]
+fn a_follower_knows_the_position_of_what_it_answers() {
+    let pair = Pair::open(Duration::from_secs(5));
+    let (one, two) = (&pair.one, &pair.two);
+    let lease: Arc<dyn Backend> = Arc::new(one.lease.clone());
+    let queries = jangbu_services::queries::Queries::new(Arc::clone(&lease), lease);
+    let mut last = two.shop.position();
+    for n in 0..20 {
+        let before = queries.position().unwrap();
+        let id = two.shop.mint();
+        let ended = two.watch(id);
+        assert!(two.run(order(id, n % 3)).is_done());
+        // An answer is of this commit or a later one, and so is a signal.
+        assert!(two.shop.position().commit > before.commit, "{n}");
+        ended.recv_timeout(PATIENCE).unwrap();
+        let settled = two.shop.position();
+        assert!(settled.commit > last.commit && settled.event > last.event, "{settled} {last}");
+        assert!(queries.position().unwrap().covers(settled), "nothing is told before it is there");
+        last = settled;
+    }
+    assert!(one.shop.position().covers(last));
+    pair.close(20);
+}
+
+#[test]
 fn ids_of_two_processes_never_meet() {
     let gateway: Arc<dyn Gateway> = Arc::new(Silent::default());
     let leases = Leases::new(memory(), Duration::from_mins(1));

@@ -43,3 +43,4 @@ mod stage;
 mod tail;
 mod timers;
 mod traces;
+mod views;

@@ -63,6 +63,7 @@ fn refused(code: &str, message: &str, detail: Option<&str>, what: &str) -> Fault
         "22" | "23" | "P0" => Fault::Item(said),
         // Connections, conflicts, resources, time-outs, shutdown and start.
         "08" | "25" | "40" | "53" | "55" | "57" => Fault::Transient(said),
+        "26" => Fault::Transient(format!("{said}; a PgBouncer in front must be in session mode")),
         "28" | "3D" | "42" | "3F" => Fault::Fatal(format!(
             "{said}; the user of store.url must exist, may log in, and owns the schema"
         )),

@@ -64,6 +64,27 @@ impl Hosts {
         Self { each: (0..count).map(|at| one(config, at)).collect(), last: Arc::default() }
     }
 
+    /// The same hosts, whether they take writes or not.
+    pub(super) fn any(mut self) -> Self {
+        for one in &mut self.each {
+            one.target_session_attrs(TargetSessionAttrs::Any);
+        }
+        self
+    }
+
+    /// Where they are.
+    pub(super) fn names(&self) -> String {
+        let name = |one: &Config| {
+            let host = match one.get_hosts().first() {
+                Some(Host::Tcp(name)) => name.clone(),
+                Some(Host::Unix(path)) => path.display().to_string(),
+                None => one.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+            };
+            format!("{host}:{}", one.get_ports().first().copied().unwrap_or(5432))
+        };
+        self.each.iter().map(name).collect::<Vec<_>>().join(",")
+    }
+
     /// The first host that lets us in. Each has its own time: one that is dead and does not say so, or is only
     /// a standby, keeps nobody from the next.
     async fn connect(&self) -> Result<Connected, Fault> {

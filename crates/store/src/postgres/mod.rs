@@ -6,6 +6,7 @@
 //! | `flight` · `text` · `param` · `shape` · `row` | statements that leave together, made from a table's const description; how values travel |
 //! | `lease` | who owns the cell: lease, epoch, and the fence that keeps a stale owner from writing |
 //! | `reader` | more connections, read-only, each call in one snapshot |
+//! | `replica` · `sight` | hot standbys for reads that can bear a delay, and what is known of each |
 //! | `migrate` · `translate` | the schema, step by step, from the one text that SQLite has too |
 //! | `bulk` · `moving` | whole tables in and out by COPY; what a move of a shop needs besides |
 //! | `link` · `socket` · `wire` · `fault` | a connection, how a flight travels on the owner's, and what an error means |
@@ -15,7 +16,7 @@
 //! happen. 3. The number of flights of a batch does not depend on its size. 4. Nothing waits for ever: connections,
 //! answers, locks and idle transactions have time-outs.
 //!
-//! The owner's connection must be its own: `PgBouncer` between them must be in session mode.
+//! Connections keep settings, prepared statements and locks: a `PgBouncer` between them must be in session mode.
 
 pub mod bulk;
 pub mod moving;
@@ -27,9 +28,11 @@ mod link;
 mod migrate;
 mod param;
 mod reader;
+mod replica;
 mod row;
 mod session;
 mod shape;
+mod sight;
 mod socket;
 mod text;
 mod translate;
@@ -42,7 +45,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jangbu_engine::port::{Backend, Fault, Reader, Store, Table, Tenure};
+use jangbu_engine::port::{Backend, Fault, Reader, Replica, Store, Table, Tenure};
 use parking_lot::Mutex;
 use tokio_postgres::{Config, config::SslMode};
 
@@ -119,7 +122,7 @@ impl Postgres {
         tables: &[&'static Table],
         migrations: &[Migration],
     ) -> Result<Self, Fault> {
-        let setup = setup(url, schema)?;
+        let setup = setup("store.url", url, schema)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| Fault::Fatal(format!("no random number: {e}")))?;
         let id = u128::from_be_bytes(id);
@@ -166,6 +169,35 @@ impl Postgres {
         let sql = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.setup.schema);
         *self.shared.claims.lock() = Claims::default();
         link.execute(&sql, "removing the schema")
+    }
+
+    /// The hot standbys of its server at `urls`, for reads that may be at most `most` behind; they show this schema,
+    /// and what `derived` has. From now on they are looked at, whether anybody reads or not.
+    pub fn replicas(
+        &self,
+        derived: &Self,
+        urls: &[String],
+        most: Duration,
+    ) -> Result<Vec<Arc<dyn Replica>>, Fault> {
+        if urls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = |url: &String| {
+            let of = |schema: &str| setup("store.replicas", url, schema);
+            Ok([of(&self.setup.schema)?, of(&derived.setup.schema)?])
+        };
+        let setups = urls.iter().map(named).collect::<Result<Vec<_>, Fault>>()?;
+        Ok(replica::follow(&self.io()?, &self.setup, setups, most))
+    }
+
+    /// The thread of the readers' I/O.
+    fn io(&self) -> Result<Arc<Io>, Fault> {
+        if self.shared.io.get().is_none() {
+            // Of two threads that come first, one has started it in vain.
+            drop(self.shared.io.set(Arc::new(Io::start()?)));
+        }
+        let io = self.shared.io.get().map(Arc::clone);
+        io.ok_or_else(|| Fault::Fatal("no thread for readers".to_owned()))
     }
 
     fn owner_setup(&self) -> Setup {
@@ -228,18 +260,19 @@ impl Postgres {
     }
 }
 
-fn setup(url: &str, schema: &str) -> Result<Setup, Fault> {
+/// How the server that setting `name` means is reached.
+fn setup(name: &str, url: &str, schema: &str) -> Result<Setup, Fault> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if schema.is_empty() || schema.len() > 40 || !schema.chars().all(plain) {
         let rule = "must be 1 to 40 of a-z, 0-9 and _";
         return Err(Fault::Fatal(format!("the schema {schema:?} {rule}: set store.schema")));
     }
     let config = Config::from_str(url).map_err(|error| {
-        Fault::Fatal(format!("store.url is not postgres://user@host:port/database: {error}"))
+        Fault::Fatal(format!("{name} is not postgres://user@host:port/database: {error}"))
     })?;
     if config.get_ssl_mode() == SslMode::Require {
-        let why = "store.url asks for TLS, which this program does not speak";
-        return Err(Fault::Fatal(format!("{why}: use a private network, or a local proxy")));
+        let why = "asks for TLS, which this program does not speak";
+        return Err(Fault::Fatal(format!("{name} {why}: use a private network, or a local proxy")));
     }
     let (hosts, name) = (Hosts::of(&config), format!("jangbu {schema}"));
     Ok(Setup { hosts, schema: schema.to_owned(), name, durable: true, patience: PATIENCE })
@@ -247,7 +280,7 @@ fn setup(url: &str, schema: &str) -> Result<Setup, Fault> {
 
 /// A connection for tools that work on whole tables.
 pub fn connect(url: &str, schema: &str) -> Result<Link, Fault> {
-    Link::open(&setup(url, schema)?)
+    Link::open(&setup("store.url", url, schema)?)
 }
 
 impl Backend for Postgres {
@@ -264,13 +297,7 @@ impl Backend for Postgres {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, Fault> {
-        if self.shared.io.get().is_none() {
-            // Of two threads that come first, one has started it in vain.
-            drop(self.shared.io.set(Arc::new(Io::start()?)));
-        }
-        let io = self.shared.io.get().map(Arc::clone);
-        let io = io.ok_or_else(|| Fault::Fatal("no thread for readers".to_owned()))?;
-        Ok(Box::new(PgReader::new(io, self.setup.clone())))
+        Ok(Box::new(PgReader::new(self.io()?, self.setup.clone())))
     }
 
     fn most_readers(&self) -> usize {

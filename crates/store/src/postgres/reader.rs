@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use jangbu_engine::port::{By, Datum, Each, Fault, Key, Read, ReadPlan, Reader, Span, Table, Walk};
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{runtime::Runtime, sync::watch::Receiver, time::timeout};
 use tokio_postgres::{
     Client, Error, Row, Statement,
     types::{ToSql, Type},
@@ -42,17 +43,45 @@ impl Io {
         runtime.map(Self).map_err(|error| Fault::Fatal(format!("no thread: {error}")))
     }
 
-    /// Runs `work` there and waits for it here.
+    /// Runs `work` there and waits for it here, until it is done or its server is `lost`.
     fn run<T: Send + 'static>(
         &self,
+        lost: Option<Lost>,
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<T, Fault> {
         let (tell, told) = sync_channel(1);
         self.0.spawn(async move {
-            let done = timeout(ANSWER, work).await;
-            let _ = tell.send(done.unwrap_or_else(|_| Err(away("reading", "no answer"))));
+            let work = async {
+                let done = timeout(ANSWER, work).await;
+                done.unwrap_or_else(|_| Err(away("reading", "no answer")))
+            };
+            let done = match lost {
+                None => work.await,
+                Some(lost) => unless(lost, work).await,
+            };
+            let _ = tell.send(done);
         });
         told.recv().unwrap_or_else(|_| Err(away("reading", "the connection is gone")))
+    }
+
+    /// Runs `work` there for as long as the thread lives.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(work);
+    }
+}
+
+/// Says that a server does not answer any more, so that nobody waits for it.
+pub(super) type Lost = Receiver<bool>;
+
+/// What comes of `work`, unless its server is lost.
+async fn unless<T>(
+    mut lost: Lost,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let lost = std::pin::pin!(lost.wait_for(|lost| *lost));
+    match select(std::pin::pin!(work), lost).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => Err(away("reading", "the replica does not answer")),
     }
 }
 
@@ -61,6 +90,8 @@ impl Io {
 pub(super) struct PgReader {
     io: Arc<Io>,
     setup: Setup,
+    /// Of a replica: that it is not waited for any more.
+    lost: Option<Lost>,
     session: Option<Session>,
 }
 
@@ -80,7 +111,12 @@ const PAGE: u32 = 10_000;
 
 impl PgReader {
     pub(super) fn new(io: Arc<Io>, setup: Setup) -> Self {
-        Self { io, setup, session: None }
+        Self { io, setup, lost: None, session: None }
+    }
+
+    /// The same on a server that may be lost, and then is not waited for.
+    pub(super) fn unless(self, lost: Lost) -> Self {
+        Self { lost: Some(lost), ..self }
     }
 
     /// Takes the connection, or makes one. After a fault it is not put back: it may be in the middle of
@@ -91,7 +127,7 @@ impl PgReader {
         }
         let setup = self.setup.clone();
         let driving = self.io.0.handle().clone();
-        self.io.run(async move {
+        self.io.run(self.lost.clone(), async move {
             let (client, driver, _) = setup.connect().await?;
             driving.spawn(driver);
             setup.settle(&client).await?;
@@ -107,7 +143,7 @@ impl PgReader {
         asks: Vec<Ask>,
         after: Option<&'static str>,
     ) -> Result<(Session, Vec<Found>), Fault> {
-        self.io.run(async move {
+        self.io.run(self.lost.clone(), async move {
             let what = asks.first().map_or_else(|| "reading".to_owned(), Ask::what);
             let wrap = |error: Error| fault_of(&error, &what);
             session.held.prepare(&session.client, &asks).await.map_err(wrap)?;
@@ -205,7 +241,7 @@ impl Reader for PgReader {
     fn walk(&mut self, walks: &[Walk], each: &mut Each<'_>) -> Result<(), Fault> {
         let mut session = self.session()?;
         let asks: Vec<_> = walks.iter().map(|walk| (text_of(walk), values(walk))).collect();
-        let (session, found) = self.io.run(async move {
+        let (session, found) = self.io.run(self.lost.clone(), async move {
             let wrap = |error: Error| fault_of(&error, "walking an index");
             let held = |text: &String| session.walks.contains_key(text);
             let missing: Vec<_> = asks.iter().filter(|(text, _)| !held(text)).collect();

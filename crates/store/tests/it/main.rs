@@ -7,6 +7,7 @@ mod dir;
 mod faults;
 mod hot;
 mod postgres;
+mod replicas;
 mod shop;
 mod sqlite;
 mod story;

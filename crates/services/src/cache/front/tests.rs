@@ -41,7 +41,7 @@ impl World {
     /// Reads the tee; the store has `text` as of event `number`.
     fn read(&self, number: i64, text: &str) -> String {
         let load = async || Ok::<_, ()>(loaded(number, text));
-        let found = match pin!(self.front.read(&tee(), load)).poll(&mut context()) {
+        let found = match pin!(self.front.read(&tee(), 0, |_| load())).poll(&mut context()) {
             Poll::Ready(found) => found.unwrap().unwrap(),
             Poll::Pending => panic!("it waits"),
         };
@@ -136,8 +136,8 @@ fn many_who_want_the_same_load_it_once() {
         })
     };
     let key = tee();
-    let mut leads = pin!(world.front.read(&key, || load("one", &first)));
-    let mut waits = pin!(world.front.read(&key, || load("two", &second)));
+    let mut leads = pin!(world.front.read(&key, 0, |_| load("one", &first)));
+    let mut waits = pin!(world.front.read(&key, 0, |_| load("two", &second)));
     assert!(leads.as_mut().poll(&mut context()).is_pending());
     assert!(waits.as_mut().poll(&mut context()).is_pending());
     let Poll::Ready(Ok(Some(one))) = leads.as_mut().poll(&mut context()) else { panic!() };
@@ -152,13 +152,53 @@ fn many_who_want_the_same_load_it_once() {
 fn who_hangs_up_leaves_the_load_to_the_next() {
     let world = World::new();
     let key = tee();
-    let never = || std::future::pending::<Result<Loaded, ()>>();
-    let mut gone = Box::pin(world.front.read(&key, never));
+    let never = |_| std::future::pending::<Result<Loaded, ()>>();
+    let mut gone = Box::pin(world.front.read(&key, 0, never));
     assert!(gone.as_mut().poll(&mut context()).is_pending());
     let load = async || Ok::<_, ()>(loaded(1, "tee"));
-    let mut waits = pin!(world.front.read(&key, load));
+    let mut waits = pin!(world.front.read(&key, 0, |_| load()));
     assert!(waits.as_mut().poll(&mut context()).is_pending());
     drop(gone);
     let Poll::Ready(Ok(Some(found))) = waits.as_mut().poll(&mut context()) else { panic!() };
     assert_eq!(&*found, b"tee");
+}
+
+#[test]
+fn a_load_is_told_which_states_are_too_old_for_it() {
+    let world = World::new();
+    world.place.reach(9, Time(0));
+    let told = |least: i64| {
+        let told = AtomicI64::new(-1);
+        let load = |from: i64| {
+            told.store(from, Ordering::Relaxed);
+            std::future::ready(Ok::<_, ()>(Loaded { number: 9, bytes: None }))
+        };
+        let read = pin!(world.front.read(&tee(), least, load)).poll(&mut context());
+        assert!(matches!(read, Poll::Ready(Ok(None))));
+        told.load(Ordering::Relaxed)
+    };
+    assert_eq!(told(0), 0);
+    Invalidation::new(Arc::clone(&world.front)).reached(5);
+    assert_eq!(told(0), 5, "of changes before the tail began nobody was told");
+    world.hear("product.changed", 2, 8);
+    assert_eq!(told(0), 5, "another product");
+    world.hear("product.changed", 1, 9);
+    assert_eq!(told(0), 9, "a change that is known");
+    assert_eq!(told(8), 9);
+}
+
+#[test]
+fn who_brings_a_position_gets_nothing_that_was_kept_before_it() {
+    let world = World::new();
+    assert_eq!(world.read(1, "kept"), "kept");
+    let read = |least: i64| {
+        let load = |_| std::future::ready(Ok::<_, ()>(loaded(7, "read")));
+        match pin!(world.front.read(&tee(), least, load)).poll(&mut context()) {
+            Poll::Ready(Ok(Some(found))) => String::from_utf8(found.to_vec()).unwrap(),
+            _ => panic!("it waits"),
+        }
+    };
+    assert_eq!(read(7), "read", "the tail has not come so far: who knows what has changed");
+    world.place.reach(7, Time(0));
+    assert_eq!(read(7), "kept", "it has, and nothing was said of the tee");
 }
