@@ -4,7 +4,7 @@
 //! | method | what happens |
 //! |---|---|
 //! | [`freeze`](Wire::freeze) | connections that stand say nothing any more, for ever; new ones are fine |
-//! | [`lose`](Wire::lose) | the next message that somebody sends does not arrive, or its answer does not; then the connection breaks |
+//! | [`lose`](Wire::lose) | the next thing that somebody says does not arrive, or the next answer of a kind does not; then the connection breaks |
 //!
 //! It runs in this process, on threads that block: two for each connection.
 
@@ -28,21 +28,19 @@ const PIECE: usize = 64 << 10;
 /// What gets lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
-    /// The message: the server never hears it.
+    /// What is said: the server never hears it.
     Question,
-    /// The answer: the server has heard the message, and has said so.
+    /// The answer: the server has done it.
     Answer,
 }
 
-/// Whose message is lost, and where its answer ends.
+/// Whose words are lost.
 #[derive(Debug, Clone, Copy)]
 pub struct Aim {
     /// What the connection has said of itself.
     pub who: &'static [u8],
-    /// The message.
-    pub question: &'static [u8],
-    /// The answer to it, one of these.
-    pub answers: &'static [&'static [u8]],
+    /// What the answer that is lost has in it.
+    pub answer: &'static [u8],
 }
 
 /// A way through this process. Dropped, it breaks all connections and takes no more.
@@ -99,7 +97,7 @@ impl Wire {
         self.shared.frozen.store(self.shared.next.load(Ordering::Acquire), Ordering::Release);
     }
 
-    /// The next message that it aims at is lost, or its answer is.
+    /// What is said next by whom it aims at is lost, or the next answer of that kind is.
     pub fn lose(&self, what: Lost) {
         *self.shared.wanted.lock() = Some(what);
     }
@@ -127,8 +125,8 @@ struct Way {
     number: u64,
     from: TcpStream,
     to: TcpStream,
-    /// Its answer is awaited, and will not be passed on.
-    swallow: Arc<AtomicBool>,
+    /// The connection is one of those that are aimed at.
+    known: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -148,16 +146,11 @@ impl Shared {
         server.set_nodelay(true)?;
         let number = self.next.fetch_add(1, Ordering::AcqRel);
         self.ends.lock().extend([client.try_clone()?, server.try_clone()?]);
-        let swallow = Arc::new(AtomicBool::new(false));
+        let known = Arc::new(AtomicBool::new(false));
         let way = |from: &TcpStream, to: &TcpStream| {
-            let (shared, swallow) = (Arc::clone(self), Arc::clone(&swallow));
-            Ok::<_, std::io::Error>(Way {
-                shared,
-                number,
-                from: from.try_clone()?,
-                to: to.try_clone()?,
-                swallow,
-            })
+            let (shared, known) = (Arc::clone(self), Arc::clone(&known));
+            let (from, to) = (from.try_clone()?, to.try_clone()?);
+            Ok::<_, std::io::Error>(Way { shared, number, from, to, known })
         };
         let (up, down) = (way(client, &server)?, way(&server, client)?);
         thread::spawn(move || up.run(Way::ask));
@@ -166,23 +159,17 @@ impl Shared {
     }
 }
 
-/// What is still to be recognised: the end of what came before, and what came now.
+/// Looks for words in what comes in pieces.
 #[derive(Default)]
-struct Seen {
-    bytes: Vec<u8>,
-    /// The connection is the one that is aimed at.
-    known: bool,
-}
+struct Seen(Vec<u8>);
 
 impl Seen {
-    fn add(&mut self, piece: &[u8], keep: usize) {
-        let begin = self.bytes.len().saturating_sub(keep);
-        self.bytes.drain(..begin);
-        self.bytes.extend_from_slice(piece);
-    }
-
-    fn has(&self, wanted: &[u8]) -> bool {
-        self.bytes.windows(wanted.len()).any(|window| window == wanted)
+    /// Whether the words end in this piece.
+    fn ends(&mut self, words: &[u8], piece: &[u8]) -> bool {
+        let begin = self.0.len().saturating_sub(words.len() - 1);
+        self.0.drain(..begin);
+        self.0.extend_from_slice(piece);
+        self.0.windows(words.len()).any(|window| window == words)
     }
 }
 
@@ -209,41 +196,23 @@ impl Way {
 
     /// From the client.
     fn ask(&self, seen: &mut Seen, piece: &[u8]) -> bool {
-        let aim = &self.shared.aim;
-        let longest = aim.who.len().max(aim.question.len());
-        seen.add(piece, longest.saturating_sub(1));
-        seen.known |= seen.has(aim.who);
-        if !seen.known || !seen.has(aim.question) {
-            return true;
+        if self.known.load(Ordering::Acquire) {
+            return !self.is_lost(Lost::Question);
         }
-        seen.bytes.clear();
-        match self.shared.wanted.lock().take() {
-            None => true,
-            Some(Lost::Answer) => {
-                self.swallow.store(true, Ordering::Release);
-                true
-            }
-            Some(Lost::Question) => {
-                self.shared.lost.fetch_add(1, Ordering::AcqRel);
-                false
-            }
-        }
+        self.known.store(seen.ends(self.shared.aim.who, piece), Ordering::Release);
+        true
     }
 
-    /// From the server: an answer that is to be lost is heard to its end, and not passed on.
+    /// From the server.
     fn answer(&self, seen: &mut Seen, piece: &[u8]) -> bool {
-        if !self.swallow.load(Ordering::Acquire) {
-            return true;
-        }
-        let aim = &self.shared.aim;
-        let mut from = &self.from;
-        let (mut more, mut count) = (vec![0; PIECE], piece.len());
-        seen.add(piece, 0);
-        while !aim.answers.iter().any(|answer| seen.has(answer)) && count > 0 {
-            count = from.read(&mut more).unwrap_or(0);
-            seen.add(&more[..count], PIECE);
-        }
-        self.shared.lost.fetch_add(1, Ordering::AcqRel);
-        false
+        let ends = seen.ends(self.shared.aim.answer, piece);
+        !(ends && self.known.load(Ordering::Acquire) && self.is_lost(Lost::Answer))
+    }
+
+    /// Whether this is what is to be lost.
+    fn is_lost(&self, what: Lost) -> bool {
+        let lost = self.shared.wanted.lock().take_if(|wanted| *wanted == what).is_some();
+        self.shared.lost.fetch_add(lost.into(), Ordering::AcqRel);
+        lost
     }
 }

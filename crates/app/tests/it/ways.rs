@@ -50,12 +50,8 @@ fn the_way_to_postgresql_is_cut_slowed_and_held_and_every_order_is_answered_hone
     drill.end();
 }
 
-/// A COMMIT of who owns the books, on its way or on its way back.
-const COMMIT: Aim = Aim {
-    who: b"jangbu owner of jangbu'",
-    question: b"Q\0\0\0\x0bCOMMIT\0",
-    answers: &[b"COMMIT\0", b"ROLLBACK\0"],
-};
+/// What PostgreSQL says to who owns the books when a COMMIT is done.
+const COMMIT: Aim = Aim { who: b"jangbu owner of jangbu'", answer: b"C\0\0\0\x0bCOMMIT\0" };
 
 /// How many commits are lost.
 const COMMITS: u64 = 20;
@@ -78,7 +74,8 @@ fn commits_whose_answers_are_lost_are_looked_up_and_silent_connections_are_given
     };
     let what = format!("the answers of {COMMITS} COMMITs are lost, with their connections");
     drill.outage(&what, || lose(Lost::Answer), || {});
-    let what = format!("{COMMITS} COMMITs do not arrive, and their connections break");
+    let what =
+        format!("{COMMITS} requests of the owner do not arrive, and their connections break");
     drill.outage(&what, || lose(Lost::Question), || {});
     let what = "all connections to PostgreSQL fall silent for ever; new ones are fine";
     drill.outage(what, || wire.freeze(), || {});

@@ -11,7 +11,7 @@ use jangbu_cluster::wire::{Aim, Lost, Wire};
 
 use crate::toxiproxy::echo;
 
-const AIM: Aim = Aim { who: b"it is me", question: b"commit", answers: &[b"commit"] };
+const AIM: Aim = Aim { who: b"it is me", answer: b"commit" };
 
 /// Says it, and hears as much.
 fn say(stream: &mut TcpStream, words: &str) -> std::io::Result<String> {

@@ -56,12 +56,8 @@ fn a_commit_whose_answer_does_not_come_is_unknown() {
         .unwrap();
 }
 
-/// A COMMIT of the owner's, on its way or on its way back.
-const COMMIT: Aim = Aim {
-    who: b"jangbu owner of shop'",
-    question: b"Q\0\0\0\x0bCOMMIT\0",
-    answers: &[b"COMMIT\0", b"ROLLBACK\0"],
-};
+/// What PostgreSQL says when the owner's COMMIT is done.
+const COMMIT: Aim = Aim { who: b"jangbu owner of shop'", answer: b"C\0\0\0\x0bCOMMIT\0" };
 
 /// A way to the server of `url`, and the address that leads over it.
 fn way_to(url: &str) -> (Wire, String) {
