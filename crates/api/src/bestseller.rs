@@ -76,9 +76,8 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
     {
         api.read(move |queries| Ok(queries.learn_ranking(window, now, head))).await?;
     }
-    let found = api
-        .view(call, move |queries| queries.bestsellers(window, category, limit, now))
-        .await?;
+    let found =
+        api.view(call, move |queries| queries.bestsellers(window, category, limit, now)).await?;
     let Ranking { from, to, items, fresh } = &found;
     if let (Some(shared), Some(best)) = (&api.shared, fresh) {
         shared.ranked(window, *to, Arc::clone(best));

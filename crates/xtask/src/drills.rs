@@ -15,8 +15,8 @@ const MODULES: [&str; 6] = ["crash::", "pair::", "outages::", "ways::", "kafka::
 
 /// What the rows have.
 const HEAD: &str = "\
-| what is done | offered | told an outcome | \"not now\" | sold meanwhile | longest pause | sells again after | \
-reads shown / not | lost | doubled | test |
+| what is done | offered | told | not told | sold meanwhile | longest pause | all well after | reads shown / not | lost | \
+doubled | test |
 |---|---|---|---|---|---|---|---|---|---|---|";
 
 /// Prints the table; false when a drill has failed.
