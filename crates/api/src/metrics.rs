@@ -212,6 +212,9 @@ fn consumers(page: &mut Page, handle: &Handle, relay: Option<&Watch>) {
     each("jangbu_consumer_left_out_total", "counter", help, Progress::left_out);
     let help = "Events that came again, and had no effect.";
     each("jangbu_consumer_repeats_total", "counter", help, Progress::repeats);
+    let help =
+        "Records of topics that are not of this outbox: another shop's, or from before a restore.";
+    each("jangbu_consumer_strangers_total", "counter", help, Progress::strangers);
     let help = "Whether a fault has stopped a consumer.";
     each("jangbu_consumer_stopped", "gauge", help, |progress| progress.is_stopped().into());
 }

@@ -82,6 +82,7 @@ pub struct Progress {
     pub(crate) parked: AtomicU64,
     pub(crate) left_out: AtomicU64,
     pub(crate) repeats: AtomicU64,
+    pub(crate) strangers: AtomicU64,
     stopped: AtomicBool,
     /// How far it is behind.
     pub lag: Lag,
@@ -116,6 +117,11 @@ impl Progress {
     /// Events that came again since the start, and had no effect.
     pub fn repeats(&self) -> u64 {
         self.repeats.load(Ordering::Relaxed)
+    }
+
+    /// Records of topics since the start that are not of this outbox, and had no effect.
+    pub fn strangers(&self) -> u64 {
+        self.strangers.load(Ordering::Relaxed)
     }
 
     /// Events that were left out since the start, because nobody settled their key in time.

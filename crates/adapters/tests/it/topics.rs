@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jangbu_adapters::kafka::{Settings, Source};
-use jangbu_engine::clock::SystemClock;
+use jangbu_engine::clock::{Clock, SystemClock};
 use jangbu_engine::port::{Backend, Fault, Store, WritePlan};
+use jangbu_kernel::Time;
 use jangbu_services::consumer;
 use jangbu_services::events::Fact;
 use jangbu_store::Memory;
@@ -42,6 +43,16 @@ impl consumer::Consumer for Counter {
     }
 }
 
+/// The time of the events: nothing is overdue.
+#[derive(Debug)]
+struct Then;
+
+impl Clock for Then {
+    fn now(&self) -> Time {
+        Time(1_795_000_000_000_000)
+    }
+}
+
 /// A consumer of a topic at work, as a member of `group`.
 fn consuming(
     (truth, derived): (&Memory, &Arc<dyn Backend>),
@@ -49,12 +60,21 @@ fn consuming(
     group: &str,
     seen: &Arc<Mutex<Vec<i64>>>,
 ) -> consumer::Running {
+    consuming_at(Arc::new(Then), (truth, derived), (settings, group), seen)
+}
+
+fn consuming_at(
+    clock: Arc<dyn Clock>,
+    (truth, derived): (&Memory, &Arc<dyn Backend>),
+    (settings, group): (&Settings, &str),
+    seen: &Arc<Mutex<Vec<i64>>>,
+) -> consumer::Running {
     let source = Source::new(settings, group, |topic| topic == "order.completed");
     let member = consumer::Member {
         consumer: Box::new(Counter(Arc::clone(seen))),
         source: Some(Box::new(source)),
     };
-    let terms = consumer::Terms::alone(Arc::new(SystemClock), None);
+    let terms = consumer::Terms::alone(clock, None);
     consumer::Running::start(truth, Arc::clone(derived), terms, vec![member]).unwrap()
 }
 
@@ -144,7 +164,7 @@ fn a_member_that_comes_and_goes_and_moves_offsets_changes_nothing() {
 }
 
 /// Topics were made anew, and have other events where the consumer stands: it misses some, and the outbox
-/// keeps what is missing for whoever reads it next.
+/// keeps what is missing until somebody looks there.
 #[test]
 fn what_topics_have_lost_is_taken_from_the_outbox() {
     let shared = kafka();
@@ -167,9 +187,10 @@ fn what_topics_have_lost_is_taken_from_the_outbox() {
     running.stop().unwrap();
     let missing = completed(330).into_iter().find(|seq| !seen.lock().unwrap().contains(seq));
     assert!(handle.floor() < missing.expect("the first of each partition are not read"));
-    let member = consumer::Member { consumer: Box::new(Counter(Arc::clone(&seen))), source: None };
-    let terms = consumer::Terms::alone(Arc::new(SystemClock), None);
-    let running = consumer::Running::start(&truth, derived, terms, vec![member]).unwrap();
+    // Long afterwards.
+    let clock = Arc::new(SystemClock);
+    let running = consuming_at(clock, (&truth, &derived), (&new, "lost"), &seen);
+    await_taken(&seen, 330);
     running.stop().unwrap();
     assert_eq!(once(&seen), completed(330));
 }

@@ -12,6 +12,9 @@
 //! of its effect. Behind them `low` follows the outbox: over events that nobody here wants, and over
 //! those that are noted, whose rows go. So the inbox has what is out of order now, and no more.
 //!
+//! What a topic says counts only if the outbox says the same of that number: after a restore numbers are given
+//! again, and another shop may use the same topics. Such a record is a stranger, and passed over.
+//!
 //! An event that does not come from a topic holds `low` back: the outbox keeps it and what is behind it, and
 //! whoever reads the embedded log next takes in exactly what is missing. After [`OVERDUE`](super::OVERDUE)
 //! the consumer itself looks there: topics that were emptied cost time, and no event.
@@ -19,7 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jangbu_engine::books::OUTBOX;
-use jangbu_engine::port::{By, Fault, Mode, Read, Reader, Store, WritePlan};
+use jangbu_engine::port::{By, Fault, Fields, Key, Mode, Read, Reader, Store, WritePlan};
 use jangbu_kernel::Time;
 
 use super::tables::{INBOX, OFFSET, place_id, stream};
@@ -40,6 +43,19 @@ pub(super) struct Inbox {
     places: BTreeMap<i32, i64>,
 }
 
+/// When events happened, their aggregates and their versions, by the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Ours(BTreeMap<i64, (Time, i64, i64)>);
+
+impl Ours {
+    fn has(&self, event: &Delivered) -> bool {
+        let Some((at, key, version)) = self.0.get(&event.seq) else { return false };
+        // One that cannot be read, or was buried, stands for the row of its number.
+        let unread = event.payload.is_empty() || event.key == -event.seq;
+        unread || (*at, *key, *version) == (event.at, event.key, event.version)
+    }
+}
+
 /// What a batch adds.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -48,6 +64,7 @@ pub(super) struct Batch {
     fresh: BTreeMap<i64, i32>,
     places: BTreeMap<i32, i64>,
     repeats: u64,
+    strangers: u64,
     /// When the first event happened that is to come, if that was looked at.
     missing: Option<Time>,
 }
@@ -89,6 +106,22 @@ impl Inbox {
         Batch { low: self.low, ..Batch::default() }
     }
 
+    /// What `truth` says of events that topics have given.
+    pub(super) fn ours(&self, events: &[Delivered], truth: &mut dyn Reader) -> Result<Ours, Fault> {
+        let mut found = Ours::default();
+        let new = events.iter().filter(|event| event.stream != 0 && !self.has(event.seq));
+        let mut keys: Vec<Key> = new.map(|event| [event.seq, 0, 0]).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        truth.read(&[Read { table: &OUTBOX, by: By::Keys(keys) }], &mut |_, row| {
+            found.0.insert(row.int(0), (Time(row.int(2)), row.int(4), row.int(5)));
+        })?;
+        Ok(found)
+    }
+
     /// Up to where everything is taken in after this batch: follows `truth` over what `consumer` does
     /// not want and what is taken in.
     pub(super) fn follow(
@@ -100,28 +133,15 @@ impl Inbox {
         // What is not published comes from no topic.
         let wants = |topic: &str| consumer.wants(topic) && Topic::of(topic).is_some();
         loop {
-            let (mut rows, mut done, mut low) = (0, false, batch.low);
-            let by = By::Range {
-                from: [low + 1, 0, 0],
-                to: [i64::MAX; 3],
-                descending: false,
-                limit: AHEAD,
-            };
+            let is_taken = |seq: &i64| self.above.contains(seq) || batch.fresh.contains_key(seq);
+            let mut look = Look { low: batch.low, rows: 0, first: None };
+            let (from, to) = ([batch.low + 1, 0, 0], [i64::MAX; 3]);
+            let by = By::Range { from, to, descending: false, limit: AHEAD };
             truth.read(&[Read { table: &OUTBOX, by }], &mut |_, row| {
-                let seq = row.int(0);
-                if done {
-                    return;
-                }
-                let taken = self.above.contains(&seq) || batch.fresh.contains_key(&seq);
-                done = seq != low + 1 || (!taken && wants(row.text(3)));
-                if done {
-                    batch.missing = Some(Time(row.int(2)));
-                } else {
-                    (low, rows) = (seq, rows + 1);
-                }
+                look.at(row, |seq, topic| is_taken(&seq) || !wants(topic));
             })?;
-            batch.low = low;
-            if done || rows < AHEAD {
+            (batch.low, batch.missing) = (look.low, look.first);
+            if look.first.is_some() || look.rows < AHEAD {
                 return Ok(());
             }
         }
@@ -156,16 +176,45 @@ impl Inbox {
     }
 }
 
+/// How far everything is taken in.
+struct Look {
+    low: i64,
+    /// Events that were looked over.
+    rows: u32,
+    /// When the first one happened that is to come.
+    first: Option<Time>,
+}
+
+impl Look {
+    /// Looks at the next event: whether it is `done`.
+    fn at(&mut self, row: &dyn Fields, done: impl Fn(i64, &str) -> bool) {
+        let seq = row.int(0);
+        if self.first.is_some() {
+            return;
+        }
+        if seq == self.low + 1 && done(seq, row.text(3)) {
+            (self.low, self.rows) = (seq, self.rows + 1);
+        } else {
+            self.first = Some(Time(row.int(2)));
+        }
+    }
+}
+
 impl Batch {
     /// Notes that an event was given; says whether it is new.
-    pub(super) fn admit(&mut self, inbox: &Inbox, event: &Delivered) -> bool {
+    pub(super) fn admit(&mut self, inbox: &Inbox, ours: &Ours, event: &Delivered) -> bool {
         let new = if event.stream == 0 {
             let new = event.seq > self.low && !inbox.has(event.seq);
             self.low = self.low.max(event.seq);
             new
         } else {
             self.places.insert(event.stream, event.offset);
-            !inbox.has(event.seq) && self.fresh.insert(event.seq, event.stream).is_none()
+            let known = inbox.has(event.seq);
+            if !known && !ours.has(event) {
+                self.strangers += 1;
+                return false;
+            }
+            !known && self.fresh.insert(event.seq, event.stream).is_none()
         };
         self.repeats += u64::from(!new);
         new
@@ -181,8 +230,8 @@ impl Batch {
         self.missing
     }
 
-    /// How many events were known.
-    pub(super) fn repeats(&self) -> u64 {
-        self.repeats
+    /// How many events were known, and how many are not of this outbox.
+    pub(super) fn passed_over(&self) -> (u64, u64) {
+        (self.repeats, self.strangers)
     }
 }

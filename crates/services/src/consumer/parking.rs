@@ -153,7 +153,7 @@ impl Runner {
         self.plan.clear();
         self.write_parked(&parked);
         self.list(event);
-        let passed = self.pass(event);
+        let passed = self.pass(event)?;
         let mut tx = store.begin()?;
         tx.write(&self.plan)?;
         commit(tx)?;

@@ -214,9 +214,10 @@ impl Runner {
         self.plan.clear();
         let (mut rows, mut count, mut times) = (0, 0, Vec::new());
         let mut batch = self.inbox.begin();
+        let ours = self.inbox.ours(events, &mut *self.truth)?;
         for event in events {
             count += 1;
-            if !batch.admit(&self.inbox, event) {
+            if !batch.admit(&self.inbox, &ours, event) {
                 continue;
             }
             times.push(event.at);
@@ -232,7 +233,7 @@ impl Runner {
             }
         }
         self.follow(&mut batch, begun)?;
-        let repeats = batch.repeats();
+        let (repeats, strangers) = batch.passed_over();
         if self.write(store, &batch)? {
             self.inbox.add(batch);
             let now = self.now();
@@ -240,6 +241,7 @@ impl Runner {
             self.tell(&traced, (begun, now));
         }
         self.progress.repeats.fetch_add(repeats, Ordering::Relaxed);
+        self.progress.strangers.fetch_add(strangers, Ordering::Relaxed);
         if count > 0 {
             self.source.taken(&self.inbox.places());
         }
@@ -290,11 +292,12 @@ impl Runner {
     }
 
     /// Puts into the plan that one event was parked instead of taken in.
-    pub(super) fn pass(&mut self, event: &Delivered) -> Batch {
+    pub(super) fn pass(&mut self, event: &Delivered) -> Result<Batch, Fault> {
         let mut batch = self.inbox.begin();
-        batch.admit(&self.inbox, event);
+        let ours = self.inbox.ours(std::slice::from_ref(event), &mut *self.truth)?;
+        batch.admit(&self.inbox, &ours, event);
         self.inbox.write(self.number(), &batch, &mut self.plan);
-        batch
+        Ok(batch)
     }
 
     /// That it is stored.

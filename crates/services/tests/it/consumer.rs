@@ -8,7 +8,6 @@ use std::time::Duration;
 use jangbu_engine::books::OUTBOX;
 use jangbu_engine::clock::Clock;
 use jangbu_engine::port::{Backend, By, Fault, Read, Store, WritePlan};
-use jangbu_kernel::Time;
 use jangbu_kernel::time::Span;
 use jangbu_services::consumer::{
     BESTSELLER, Consumer, Delivered, INBOX, Member, OVERDUE, Running, Settled, Source, TRIES,
@@ -192,26 +191,9 @@ impl Source for Again {
 fn a_whole_topic_that_comes_again_has_one_effect() {
     let bench = sold();
     let derived = Memory::new();
-    let event = |stream, offset, seq, key| Delivered {
-        stream,
-        offset,
-        seq,
-        at: Time(START),
-        topic: "order.completed".into(),
-        key,
-        version: 1,
-        correlation: None,
-        trace: None,
-        payload: Vec::new(),
-    };
-    let events = vec![
-        event(1, 7, 4, 10),
-        event(2, 2, 3, 11),
-        event(1, 8, 4, 10),
-        event(1, 9, 9, 12),
-        event(2, 3, 5, 11),
-    ];
-    let wanted = [(10, 4), (11, 3), (12, 9), (11, 5)];
+    let all = published(&bench);
+    let events: Vec<_> = [1, 0, 1, 3, 2].iter().map(|at: &usize| all[*at].clone()).collect();
+    let wanted = [1, 0, 3, 2].map(|at: usize| (all[at].key, all[at].seq));
     for fault in [None, Some(Fault::Transient("busy".to_owned()))] {
         let derived = if fault.is_some() { Memory::new() } else { derived.clone() };
         if let Some(fault) = fault {
@@ -298,7 +280,7 @@ proptest! {
         taken.extend(seqs);
         taken.sort_unstable();
         prop_assert_eq!(&taken, &all.iter().map(|event| event.seq).collect::<Vec<_>>());
-        let (again, _) = consume(&bench, &derived, Some(all.clone()));
+        let (again, _) = consume(&bench, &derived, Some(all));
         prop_assert!(again.is_empty() && floor >= *taken.last().unwrap());
     }
 }
@@ -343,4 +325,26 @@ fn an_event_that_no_topic_gives_is_taken_from_the_outbox_in_the_end() {
     }
     running.stop().unwrap();
     assert_eq!(seen.lock().taken.len(), all.len() - some.len());
+}
+
+#[test]
+fn what_another_shop_or_a_time_before_a_restore_says_has_no_effect() {
+    let (bench, derived) = (sold(), Memory::new());
+    let all = published(&bench);
+    let strange = |change: fn(&mut Delivered)| {
+        let mut events = all.clone();
+        events.iter_mut().for_each(change);
+        events
+    };
+    for events in [
+        strange(|event| event.at = event.at + Span(1)),
+        strange(|event| event.key += 1_000),
+        strange(|event| event.version += 1),
+        strange(|event| event.seq += 1_000_000),
+    ] {
+        let (taken, floor) = consume(&bench, &derived, Some(events));
+        assert!(taken.is_empty() && floor < all[0].seq, "{taken:?}");
+    }
+    let (taken, _) = consume(&bench, &derived, Some(all.clone()));
+    assert_eq!(taken.len(), all.len());
 }
