@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use jangbu_engine::port::{Backend, Fault, Mode, Reader, Replica, Sight};
 use jangbu_engine::position::Position;

@@ -52,24 +52,15 @@ impl Param {
         array.param()
     }
 
-    /// An array of rows of `table`. A row has the number of its columns, then each with its type and its length.
+    /// An array of rows of `table`.
     pub(super) fn rows<'v>(
         table: &Table,
         shape: &Shape,
         rows: impl Iterator<Item = Values<'v>>,
     ) -> Self {
         let places = shape.places(table);
-        let count = i32::try_from(places.len()).unwrap_or(i32::MAX).to_be_bytes();
         let mut array = Array::new(shape.row);
-        for values in rows {
-            array.element(|out| {
-                out.extend_from_slice(&count);
-                for (column, place) in shape.columns.iter().zip(&places) {
-                    out.extend_from_slice(&column.of.to_be_bytes());
-                    field(out, place.map_or(Value::Null, |at| values.get(at)));
-                }
-            });
-        }
+        rows.for_each(|values| array.element(|out| row(out, shape, &places, values)));
         array.param()
     }
 }
@@ -108,6 +99,16 @@ impl Array {
             self.out[12..16].copy_from_slice(&self.count.to_be_bytes());
         }
         Param(self.out)
+    }
+}
+
+/// A row: the number of its columns, then each with its type.
+fn row(out: &mut Vec<u8>, shape: &Shape, places: &[Option<usize>], values: Values<'_>) {
+    let count = i32::try_from(places.len()).unwrap_or(i32::MAX);
+    out.extend_from_slice(&count.to_be_bytes());
+    for (column, place) in shape.columns.iter().zip(places) {
+        out.extend_from_slice(&column.of.to_be_bytes());
+        field(out, place.map_or(Value::Null, |at| values.get(at)));
     }
 }
 

@@ -191,18 +191,7 @@ impl Wire {
         let (out, came) = (&self.out, &mut self.came);
         let (mut sending, mut hearing) = (self.stream.clone(), self.stream.clone());
         let send = async { sending.write_all(out).await };
-        let hear = async {
-            loop {
-                while let Some((tag, body)) = message(came)? {
-                    if let Some(in_transaction) = answers.take(tag, body)? {
-                        return Ok(in_transaction);
-                    }
-                }
-                if hearing.read_buf(came).await? == 0 {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
-                }
-            }
-        };
+        let hear = hear(&mut hearing, came, &mut answers);
         let heard = self.runtime.block_on(async { timeout(self.patience, both(send, hear)).await });
         let silent = |_| io::Error::other(format!("no answer in {:?}", self.patience));
         self.in_transaction = heard.map_err(silent)??;
@@ -210,6 +199,20 @@ impl Wire {
             self.held.remove(&key);
         }
         Ok(answers)
+    }
+}
+
+/// Hears the answers of a flight to their end: whether a transaction is open then.
+async fn hear(socket: &mut Socket, came: &mut BytesMut, answers: &mut Answers) -> io::Result<bool> {
+    loop {
+        while let Some((tag, body)) = message(came)? {
+            if let Some(in_transaction) = answers.take(tag, body)? {
+                return Ok(in_transaction);
+            }
+        }
+        if socket.read_buf(came).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
     }
 }
 
