@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jangbu_kernel::CategoryId;
 use jangbu_services::bestseller::{Best, Ranking, Window, day};
+use jangbu_services::queries::Queries;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -74,11 +75,14 @@ async fn get(api: &Arc<Api>, call: &Call) -> Result<Reply, Problem> {
         && api.read(move |queries| Ok(queries.lacks_ranking(window, now))).await?
         && let Some(head) = shared.ranking(window, day(now)).await
     {
-        api.read(move |queries| Ok(queries.learn_ranking(window, now, head))).await?;
+        let learn = move |queries: &Queries| {
+            queries.learn_ranking(window, now, head);
+            Ok(())
+        };
+        api.read(learn).await?;
     }
-    let found = api
-        .view(call, move |queries| queries.bestsellers(window, category, limit, now))
-        .await?;
+    let found =
+        api.view(call, move |queries| queries.bestsellers(window, category, limit, now)).await?;
     let Ranking { from, to, items, fresh } = &found;
     if let (Some(shared), Some(best)) = (&api.shared, fresh) {
         shared.ranked(window, *to, Arc::clone(best));
