@@ -488,6 +488,12 @@ pub trait Store {
     /// Begins the one transaction of a batch.
     fn begin(&mut self) -> Result<Box<dyn Tx + '_>, Fault>;
 
+    /// Reads what is committed now, outside of a transaction: for a look that leads to a transaction only if it finds
+    /// something.
+    fn peek(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
+        self.begin()?.read(plan, each)
+    }
+
     /// Called between two transactions: housekeeping that must not run inside one, such as the
     /// finishing pass of a checkpoint.
     fn between(&mut self) -> Result<(), Fault> {

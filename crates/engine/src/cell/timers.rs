@@ -38,11 +38,10 @@ impl Cell {
     pub(super) fn due(&mut self, store: &mut dyn Store, now: Time) -> Result<Vec<Envelope>, Fault> {
         self.quarantine.retain(|(_, _, until)| *until > now);
         let mut due = self.timers();
-        let mut tx = store.begin()?;
         while due.iter().any(|due| due.is_open) {
             let mut open: Vec<_> = due.iter_mut().filter(|due| due.is_open).collect();
             let reads: Vec<_> = open.iter().map(|due| due.read(now)).collect();
-            tx.read(&reads, &mut |at, row| {
+            store.peek(&reads, &mut |at, row| {
                 let (due, key) = (&mut open[at], row.int(0));
                 let next_at = due.table.position("next_at").unwrap_or_default();
                 due.rows += 1;
@@ -53,7 +52,6 @@ impl Cell {
                 self.turn_page(due);
             }
         }
-        drop(tx);
         let due = due.into_iter().flat_map(|Due { unit, table, keys, .. }| {
             keys.into_iter().map(move |key| (unit, table, key))
         });

@@ -56,6 +56,17 @@ impl<'p> Session<'p> {
         Ok(())
     }
 
+    /// Sees to it that the cell is still ours, and that a connection is there on which nothing is open.
+    fn ready(&mut self) -> Result<(), Fault> {
+        self.config.renew(self.epoch)?;
+        self.roll_back();
+        if self.wire.as_ref().is_none_or(Wire::is_over) {
+            self.wire = None;
+            self.connect()?;
+        }
+        Ok(())
+    }
+
     /// One flight. An error in it ends the transaction; one that ends the connection, the connection.
     fn fly(
         &mut self,
@@ -102,13 +113,16 @@ fn fault(broken: Broken) -> Fault {
 
 impl Store for Session<'_> {
     fn begin(&mut self) -> Result<Box<dyn Tx + '_>, Fault> {
-        self.config.renew(self.epoch)?;
-        self.roll_back();
-        if self.wire.as_ref().is_none_or(Wire::is_over) {
-            self.wire = None;
-            self.connect()?;
-        }
+        self.ready()?;
         Ok(Box::new(SessionTx { session: self, begun: false, writes: Vec::new() }))
+    }
+
+    fn peek(&mut self, plan: &ReadPlan, each: &mut Each<'_>) -> Result<(), Fault> {
+        self.ready()?;
+        let asks = Ask::reads(plan, u32::MAX);
+        let rows = self.fly(false, &asks, None).map_err(fault)?;
+        asks.iter().zip(&rows).for_each(|(ask, rows)| ask.deliver(rows, each));
+        Ok(())
     }
 
     fn between(&mut self) -> Result<(), Fault> {

@@ -50,8 +50,8 @@ fn the_round_trips_of_a_batch_do_not_depend_on_its_size() {
                 tx.commit().unwrap();
                 store.counters().round_trips - before
             };
-            // The first one prepares its statements.
-            trips(store, 1);
+            // The first one prepares its statements, and yet is no longer.
+            assert_eq!(trips(store, 1), 2);
             assert_eq!([2, 16, 256].map(|n| trips(store, n)), [2, 2, 2]);
         })
         .unwrap();
@@ -67,6 +67,21 @@ fn a_transaction_that_only_writes_is_one_round_trip() {
             commit(store, insert(&[item(2, "second"), item(3, "third")])).unwrap();
             assert_eq!(store.counters().round_trips - before, 1);
             assert_eq!(store.ids(&by_ids(&[1, 2, 3])).len(), 3);
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_look_is_one_round_trip_and_leaves_nothing_open() {
+    let url = fresh("look");
+    shop(&url)
+        .with(&mut |store| {
+            commit(store, insert(&[item(1, "first")])).unwrap();
+            let before = store.counters().round_trips;
+            let mut found = Vec::new();
+            store.peek(&[by_ids(&[1, 2])], &mut |_, row| found.push(row.int(0))).unwrap();
+            store.between().unwrap();
+            assert_eq!((found, store.counters().round_trips - before), (vec![1], 1));
         })
         .unwrap();
 }
