@@ -119,12 +119,12 @@ fn sizes() -> [(&'static str, String); 7] {
     let quarter = (kib.unwrap_or(1 << 20) / 4 / 1024).clamp(128, 4096);
     [
         ("shared_buffers", format!("{quarter}MB")),
-        ("max_wal_size", "8GB".to_owned()),
+        ("max_wal_size", "16GB".to_owned()),
         ("min_wal_size", "2GB".to_owned()),
         ("wal_level", "replica".to_owned()),
         ("wal_log_hints", "off".to_owned()),
         ("checkpoint_timeout", "15min".to_owned()),
-        ("wal_compression", "on".to_owned()),
+        ("wal_compression", "lz4".to_owned()),
     ]
 }
 
