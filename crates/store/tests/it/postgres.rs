@@ -135,6 +135,28 @@ fn a_transaction_that_was_open_when_its_owner_lost_the_cell_writes_nothing() {
     assert_eq!(shop(&url).reader().unwrap().ids(&by_ids(&[1, 2])), [2]);
 }
 
+/// The clock of a process that was stopped says that its lease was renewed a moment ago, and who took the cell
+/// over may not have reached its connection: then only the comparison in each transaction is left.
+#[test]
+fn an_owner_that_has_not_noticed_its_end_is_refused_by_the_comparison_alone() {
+    let url = fresh("compared");
+    let lease = Duration::from_mins(5);
+    let owner = shop(&url).with_options(PostgresOptions { lease, ..PostgresOptions::default() });
+    owner
+        .with(&mut |store| {
+            commit(store, insert(&[item(1, "mine")])).unwrap();
+            execute(&url, "UPDATE shop.owner SET epoch = epoch + 1, holder = 'b/b' WHERE cell = 0");
+            let written = commit(store, insert(&[item(2, "stale")]));
+            let Err(CommitError::Failed(Fault::LostEpoch(_))) = written else {
+                panic!("{written:?}")
+            };
+            let read = store.begin().unwrap().read(&[by_ids(&[1])], &mut |_, _| ());
+            assert!(matches!(read, Err(Fault::LostEpoch(_))), "{read:?}");
+        })
+        .unwrap();
+    assert_eq!(owner.reader().unwrap().ids(&by_ids(&[1, 2])), [1]);
+}
+
 #[test]
 fn a_released_cell_is_taken_at_once_and_so_is_that_of_the_same_name() {
     let url = fresh("released");

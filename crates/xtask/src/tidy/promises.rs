@@ -21,9 +21,8 @@ const REQUIRED: &[&str] = &["README.md", "ARCHITECTURE.md", "API.md", "CHANGELOG
 const GUARANTEEING: &[&str] = &["README.md", "ARCHITECTURE.md", "API.md", "OPERATIONS.md"];
 const PROMISING: &[&str] = &["README.md", "ARCHITECTURE.md"];
 
-/// The promises, and those that the code does not reach yet with the reason.
+/// The promises.
 const PROMISES: &[&str] = &["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9"];
-const NOT_REACHED: &[(&str, &str)] = &[("P7", "there is no cache server yet")];
 
 /// Names of test functions, each with the crates that have one of that name.
 type Tests<'a> = BTreeMap<String, BTreeSet<&'a str>>;
@@ -41,7 +40,7 @@ pub(super) fn guarantees(tree: &Tree) -> Vec<Finding> {
     for file in GUARANTEEING.iter().filter_map(|path| tree.get(path)) {
         for item in items(&file.text) {
             let named = item.references();
-            if named.is_empty() && item.is_guarantee() && !not_reached(item.label()) {
+            if named.is_empty() && item.is_guarantee() {
                 let what = format!("a guarantee without a test: {}", item.start());
                 let remedy = "end it with (test: `name`) or (tidy: `rule`)";
                 findings.push(file.finding("guarantees", item.at, what, remedy));
@@ -62,7 +61,7 @@ pub(super) fn pinned(tree: &Tree) -> Vec<Finding> {
     let mutated: BTreeSet<String> =
         mutation_files(tree).filter_map(|(_, m)| m.ok()).map(|m| m.promise).collect();
     let mut findings = Vec::new();
-    for promise in PROMISES.iter().filter(|promise| !not_reached(promise)) {
+    for promise in PROMISES {
         let pins = |item: &Item<'_>| {
             words(&item.text, promise).next().is_some()
                 && item.references().iter().any(|name| name.kind == "test")
@@ -135,10 +134,6 @@ fn tests(tree: &Tree) -> Tests<'_> {
         }
     }
     tests
-}
-
-fn not_reached(promise: &str) -> bool {
-    NOT_REACHED.iter().any(|(name, _)| *name == promise)
 }
 
 fn nowhere(rule: &'static str, path: &str, what: impl Into<String>, remedy: &str) -> Finding {
@@ -265,7 +260,6 @@ mod tests {
             "*Invariant: domains do not know each other* (tidy: `domain-imports`).\n",
             "## Promises\n| promise | test |\n|---|---|\n| P2 | (tests: `engine::one_effect`) |\n",
             "Prose about P2.\n\n```\nP2 in code\n```\n## Guarantees\nIn a word: see below.\n",
-            "- P7 comes with its cache server.\n",
         ] {
             assert_eq!(check(text), [""; 0], "{text}");
         }
@@ -301,7 +295,7 @@ mod tests {
         let of = |promise: &str| {
             found.iter().filter(|finding| words(&finding.what, promise).next().is_some()).count()
         };
-        assert_eq!((of("P1"), of("P2"), of("P7"), of("P9")), (0, 2, 0, 2));
+        assert_eq!((of("P1"), of("P2"), of("P7"), of("P9")), (0, 2, 2, 2));
     }
 
     #[test]
