@@ -137,7 +137,9 @@ impl Domain for Points {
             Command::Earn { order, .. } => usage(order).map(|_| Reply::Earned),
             Command::Spend { order, .. } => usage(order).map(spent),
             Command::Restore { order, .. } => usage(order).map(|_| Reply::Restored),
-            Command::ClawBack { order, no, .. } => usage(order)?.claw(*no).map(clawed),
+            Command::ClawBack { order, no, amount, .. } => {
+                usage(order)?.claw(*no).filter(|claw| claw.asked == *amount).map(clawed)
+            }
             Command::UnClaw { order, .. } => usage(order).map(|_| Reply::UnClawed),
             Command::Expire { .. } => Some(Reply::Expired),
             Command::Refund { payment, refund, .. } => {

@@ -147,6 +147,21 @@ fn assert_books(world: &World) {
     assert_eq!(sums, Both::default(), "lots and ledger differ");
 }
 
+#[test]
+fn what_another_claw_back_of_the_same_refund_was_told_is_not_remembered() {
+    let mut world = World::default();
+    let (order, user) = (OrderId(2), UserId(3));
+    let claw = |amount| Command::ClawBack { order, user, no: 1, amount };
+    world.run(&Command::Earn { order, user, amount: 7, currency: Currency::KRW }).unwrap();
+    let told = world.run(&claw(1)).unwrap();
+    for (amount, known) in [(1, Some(told)), (0, None), (2, None)] {
+        Points::want(&claw(amount), &mut world.rows);
+        world.load();
+        assert_eq!(Points::recall(&claw(amount), &world.rows), known, "{amount}");
+        world.forget();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
