@@ -182,6 +182,8 @@ pub struct Relay {
     /// Nothing is tried before it.
     rest_until: Time,
     pause: Span,
+    /// Why the head of the queue can neither be published nor be a dead letter.
+    stuck: Option<String>,
     tracer: Option<(Arc<dyn Tracer>, Arc<dyn Clock>)>,
 }
 
@@ -230,6 +232,7 @@ impl Relay {
             prepared: false,
             rest_until: Time(i64::MIN),
             pause: rules.shortest,
+            stuck: None,
             tracer: None,
         }
     }
@@ -254,6 +257,7 @@ impl Relay {
         tracing::info!("another process publishes the outbox now");
         self.pending.clear();
         self.queue.clear();
+        self.stuck = None;
         self.flights.clear();
         self.publisher.reset();
         self.prepared = false;
@@ -363,7 +367,7 @@ impl Relay {
         while let Some(flight) = self.flights.pop_front_if(|flight| flight.last <= done) {
             if let Some(permit) = flight.permit {
                 self.breaker.record(now, permit, true, now - flight.since);
-                self.watch.calm();
+                self.watch.calm(self.breaker.stats(now));
             }
         }
     }
@@ -395,6 +399,7 @@ impl Relay {
         }
         self.pending.clear();
         self.queue.clear();
+        self.stuck = None;
         self.publisher.reset();
         self.prepared = false;
         self.rest(now);
@@ -417,7 +422,7 @@ impl Relay {
         match prepared {
             Ok(()) => {
                 self.heard = now;
-                self.watch.calm();
+                self.watch.calm(self.breaker.stats(now));
             }
             Err(why) => {
                 self.watch.trouble(&why);
@@ -497,11 +502,16 @@ impl Relay {
         match self.publisher.send(record) {
             Sent::Taken => {
                 self.watch.dead.fetch_add(1, Ordering::Relaxed);
+                self.stuck = None;
                 true
             }
             Sent::Full => false,
             Sent::Refused(why) => {
-                self.watch.trouble(&format!("a dead letter is refused: {why}"));
+                if self.stuck.is_none() {
+                    tracing::error!(seq = record.seq, why, "a dead letter is refused");
+                }
+                self.stuck =
+                    Some(format!("the dead letter of event {} is refused: {why}", record.seq));
                 false
             }
         }
@@ -517,6 +527,7 @@ impl Relay {
         self.watch.progress.seq.store(done, Ordering::Relaxed);
         let in_flight = self.pending.len() - self.queue.len();
         self.watch.in_flight.store(in_flight as u64, Ordering::Relaxed);
-        self.watch.see(self.breaker.stats(now), self.publisher.complaint());
+        let (breaker, stuck) = (self.breaker.stats(now), self.stuck.clone());
+        self.watch.see(breaker, stuck, self.publisher.complaint());
     }
 }

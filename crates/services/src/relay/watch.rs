@@ -27,7 +27,10 @@ pub struct Watch {
 #[derive(Debug, Default)]
 struct Said {
     breaker: BreakerStats,
+    /// The last failure, until something is published again.
     trouble: Option<String>,
+    /// Why nothing behind the next event can be published, although the publisher is there.
+    stuck: Option<String>,
     complaint: Option<String>,
 }
 
@@ -93,21 +96,28 @@ impl Watch {
         self.said.lock().breaker
     }
 
-    /// What is wrong now, if something is: the last failure while the breaker is not closed, or what
-    /// the publisher complains of.
+    /// What is wrong now, if something is: why publishing does not work, or what the publisher
+    /// complains of although it does.
     pub fn finding(&self) -> Option<String> {
         let said = self.said.lock();
-        if self.stopped.load(Ordering::Relaxed) {
-            return said.trouble.clone().or_else(|| Some("it stands still".to_owned()));
-        }
-        let away = said.breaker.state != BreakerState::Closed;
-        said.trouble.clone().filter(|_| away).or_else(|| said.complaint.clone())
+        self.outage(&said).or_else(|| said.complaint.clone())
     }
 
     /// Whether publishing works.
     pub fn is_up(&self) -> bool {
-        let open = self.breaker().state != BreakerState::Closed;
-        !open && !self.stopped.load(Ordering::Relaxed)
+        self.outage(&self.said.lock()).is_none()
+    }
+
+    /// Why publishing does not work, if it does not.
+    fn outage(&self, said: &Said) -> Option<String> {
+        let last = |or: &str| Some(said.trouble.clone().unwrap_or_else(|| or.to_owned()));
+        if self.stopped.load(Ordering::Relaxed) {
+            return last("it stands still");
+        }
+        if said.breaker.state != BreakerState::Closed {
+            return last("publishing failed too often");
+        }
+        said.stuck.clone()
     }
 
     pub(super) fn trouble(&self, why: &str) {
@@ -118,15 +128,23 @@ impl Watch {
         }
     }
 
-    pub(super) fn calm(&self) {
-        if self.said.lock().trouble.take().is_some() {
+    /// Something was published, or can be. The last failure is over when the breaker is closed: an
+    /// acknowledgement from before an outage may come after its begin.
+    pub(super) fn calm(&self, breaker: BreakerStats) {
+        let mut said = self.said.lock();
+        said.breaker = breaker;
+        if breaker.state == BreakerState::Closed && said.trouble.take().is_some() {
             tracing::info!("events are published again");
         }
     }
 
-    pub(super) fn see(&self, breaker: BreakerStats, complaint: Option<String>) {
+    pub(super) fn see(
+        &self,
+        breaker: BreakerStats,
+        stuck: Option<String>,
+        complaint: Option<String>,
+    ) {
         let mut said = self.said.lock();
-        said.breaker = breaker;
-        said.complaint = complaint;
+        (said.breaker, said.stuck, said.complaint) = (breaker, stuck, complaint);
     }
 }

@@ -37,6 +37,8 @@ struct Broker {
     away: bool,
     full: bool,
     refused: BTreeSet<i64>,
+    /// Dead letters are refused, too.
+    buried: bool,
     prepared: u64,
 }
 
@@ -97,7 +99,8 @@ impl Publisher for Post {
         if broker.full {
             return Sent::Full;
         }
-        if record.topic.name != DEAD.name && broker.refused.contains(&record.seq) {
+        let dead = record.topic.name == DEAD.name;
+        if broker.refused.contains(&record.seq) && (!dead || broker.buried) {
             return Sent::Refused("it is too large".to_owned());
         }
         broker.topics.insert(record.seq, record.topic.name);
@@ -460,6 +463,45 @@ fn an_event_that_is_refused_for_ever_is_a_dead_letter_and_keeps_nobody_back() {
     world.assert_published();
     assert_eq!(world.broker.lock().topics[&3], DEAD.name);
     assert_eq!(world.relay.watch().dead(), 1);
+}
+
+/// Nothing goes past it, so publishing does not work, whatever the breaker says.
+#[test]
+fn a_dead_letter_that_is_refused_stops_everything_and_is_told_until_it_is_taken() {
+    let mut world = World::new();
+    let watch = world.relay.watch();
+    world.broker.lock().refused.insert(3);
+    world.broker.lock().buried = true;
+    world.commit(10);
+    for _ in 0..1_000 {
+        world.step();
+        world.broker.lock().store_all();
+    }
+    assert_eq!((watch.sent(), watch.breaker().state), (2, BreakerState::Closed));
+    let finding = watch.finding().unwrap_or_default();
+    assert!(!watch.is_up() && finding.contains("of event 3 is refused"), "{finding}");
+
+    world.broker.lock().buried = false;
+    world.drain();
+    world.assert_published();
+    assert!(watch.is_up() && watch.finding().is_none(), "{:?}", watch.finding());
+}
+
+/// What was on its way before the silence was noticed says nothing about now.
+#[test]
+fn an_acknowledgement_from_before_an_outage_does_not_hide_why_it_is_down() {
+    let mut world = World::new();
+    let watch = world.relay.watch();
+    world.commit(5);
+    world.step();
+    world.now = world.now + RULES.silence;
+    world.step();
+    assert!(!watch.is_up());
+    world.broker.lock().store_all();
+    world.broker.lock().away = true;
+    world.step();
+    assert_eq!((watch.acked(), watch.breaker().state), (5, BreakerState::Open));
+    assert!(watch.finding().is_some());
 }
 
 #[test]
