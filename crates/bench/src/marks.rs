@@ -20,6 +20,28 @@ pub struct Mark {
     pub pass: bool,
 }
 
+impl Mark {
+    /// What it was, as `usual` writes numbers; a share in full, so that one just below its limit
+    /// does not look like it.
+    pub(crate) fn measured(&self, usual: fn(f64) -> String) -> String {
+        match self.value {
+            Some(value) if self.is_share() => format!("{value:.4}"),
+            Some(value) => usual(value),
+            None => "not measured".to_owned(),
+        }
+    }
+
+    /// What it was to be, as `usual` writes numbers.
+    pub(crate) fn wanted(&self, usual: fn(f64) -> String) -> String {
+        let limit = if self.is_share() { self.limit.to_string() } else { usual(self.limit) };
+        format!("{} {limit}", self.relation)
+    }
+
+    fn is_share(&self) -> bool {
+        0.0 < self.limit && self.limit < 1.0
+    }
+}
+
 fn at_most(name: &'static str, value: Option<f64>, limit: f64) -> Mark {
     Mark { name, relation: "<=", limit, value, pass: value.is_some_and(|value| value <= limit) }
 }

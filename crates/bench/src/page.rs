@@ -71,17 +71,11 @@ fn shown(value: Option<f64>) -> String {
 
 fn marks(of: &Certificate, out: &mut String) {
     let row = |mark: &crate::Mark| {
-        let wanted = format!("{} {}", mark.relation, short_limit(mark.limit));
         let verdict = if mark.pass { "passed" } else { "MISSED" };
-        vec![mark.name.to_owned(), shown(mark.value), wanted, verdict.to_owned()]
+        vec![mark.name.to_owned(), mark.measured(short), mark.wanted(short), verdict.to_owned()]
     };
     let rows: Vec<Vec<String>> = of.marks.iter().map(row).collect();
     table("Pass marks", &["mark", "measured", "wanted", "verdict"], &rows, out);
-}
-
-/// Limits are round numbers, apart from shares.
-fn short_limit(limit: f64) -> String {
-    if limit < 1.0 { format!("{limit}") } else { short(limit) }
 }
 
 fn proof(of: &Certificate, out: &mut String) {

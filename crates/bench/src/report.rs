@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::certificate::Certificate;
+use crate::plot::short;
 use crate::tally::Quantiles;
 
 impl Display for Certificate {
@@ -193,12 +194,8 @@ impl Certificate {
             }
         }
         for mark in self.marks.iter().filter(|mark| !mark.pass) {
-            let value = number(mark.value);
-            writeln!(
-                f,
-                "  missed      {}: {value}, wanted {} {}",
-                mark.name, mark.relation, mark.limit
-            )?;
+            let (value, wanted) = (mark.measured(short), mark.wanted(short));
+            writeln!(f, "  missed      {}: {value}, wanted {wanted}", mark.name)?;
         }
         writeln!(f, "  {}", if self.pass { "PASS" } else { "NOT PASSED" })
     }
