@@ -40,7 +40,10 @@ mod wire;
 
 use std::{
     str::FromStr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -102,12 +105,26 @@ pub struct Postgres {
 struct Shared {
     io: OnceLock<Arc<Io>>,
     claims: Mutex<Claims>,
+    /// How often a connection of ours fell silent. What one has waited for in vain the other one need not
+    /// wait for, too: both are made anew.
+    silences: AtomicU64,
+}
+
+impl Shared {
+    fn silences(&self) -> u64 {
+        self.silences.load(Ordering::Relaxed)
+    }
+
+    fn fell_silent(&self) {
+        self.silences.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What is known of the lease.
 #[derive(Debug, Default)]
 struct Claims {
-    link: Option<Link>,
+    /// The connection, and the silences before it.
+    link: Option<(Link, u64)>,
     address: String,
     /// The epoch, if the cell is ours, and when the lease was last renewed.
     held: Option<(i64, Instant)>,
@@ -245,13 +262,17 @@ impl Postgres {
 
     fn claim_with(&self, claims: &mut Claims, address: &str) -> Result<Tenure, Fault> {
         address.clone_into(&mut claims.address);
-        // A link that fails is not put back: it may be half-open.
-        let link = claims.link.take().filter(|link| !link.client().is_closed());
-        let link = link.map_or_else(|| self.found(), Ok)?;
+        let silences = self.shared.silences();
+        let usable =
+            |(link, before): &(Link, u64)| *before == silences && !link.client().is_closed();
+        let link = claims.link.take().filter(usable);
+        let (link, before) = link.map_or_else(|| Ok((self.found()?, silences)), Ok)?;
         // The lease runs from before the question: the server's clock began it later.
         let asked = Instant::now();
-        let tenure = lease::claim(&link, &self.holder, address, self.options.lease)?;
-        claims.link = Some(link);
+        // A link that fails is not put back: it may be half-open.
+        let tenure = lease::claim(&link, &self.holder, address, self.options.lease)
+            .inspect_err(|_| self.shared.fell_silent())?;
+        claims.link = Some((link, before));
         claims.held = match &tenure {
             Tenure::Mine { epoch } => Some((*epoch, asked)),
             Tenure::Theirs { .. } => None,
@@ -311,9 +332,9 @@ impl Backend for Postgres {
     fn release(&self) -> Result<(), Fault> {
         let mut claims = self.shared.claims.lock();
         claims.held = None;
-        let Some(link) = claims.link.take() else { return Ok(()) };
+        let Some((link, before)) = claims.link.take() else { return Ok(()) };
         lease::release(&link, &self.holder)?;
-        claims.link = Some(link);
+        claims.link = Some((link, before));
         Ok(())
     }
 }

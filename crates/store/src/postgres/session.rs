@@ -29,6 +29,8 @@ use super::{
 pub(super) struct Session<'p> {
     config: &'p Postgres,
     wire: Option<Wire>,
+    /// The silences before the connection was made.
+    silences: u64,
     shapes: Shapes,
     epoch: i64,
     counters: StoreCounters,
@@ -37,7 +39,7 @@ pub(super) struct Session<'p> {
 impl<'p> Session<'p> {
     pub(super) fn open(config: &'p Postgres, epoch: i64) -> Result<Self, Fault> {
         let (shapes, counters) = (Shapes::default(), StoreCounters::default());
-        let mut session = Self { config, wire: None, shapes, epoch, counters };
+        let mut session = Self { config, wire: None, silences: 0, shapes, epoch, counters };
         session.connect()?;
         Ok(session)
     }
@@ -45,6 +47,7 @@ impl<'p> Session<'p> {
     /// Connects, and ends what an owner before this one may have left open: its transaction would hold the
     /// lock until the server notices that nobody is there. What it has committed is waited for.
     fn connect(&mut self) -> Result<(), Fault> {
+        self.silences = self.config.shared.silences();
         let link = Link::open(&self.config.owner_setup())?;
         let schema = &self.config.setup.schema;
         lease::evict(&link, schema, self.epoch)?;
@@ -59,6 +62,9 @@ impl<'p> Session<'p> {
     /// Sees to it that the cell is still ours, and that a connection is there on which nothing is open.
     fn ready(&mut self) -> Result<(), Fault> {
         self.config.renew(self.epoch)?;
+        if self.silences != self.config.shared.silences() {
+            self.wire = None;
+        }
         self.roll_back();
         if self.wire.as_ref().is_none_or(Wire::is_over) {
             self.wire = None;
@@ -84,7 +90,12 @@ impl<'p> Session<'p> {
         legs.extend(asks.iter().map(Leg::Ask));
         legs.extend(end.map(|text| Leg::Plain(text, Vec::new())));
         self.counters.round_trips += 1;
-        let mut rows = wire.fly(&legs)?;
+        let silent = |broken: &Broken| matches!(broken, Broken::Silent(_));
+        let flown = wire.fly(&legs);
+        if flown.as_ref().is_err_and(silent) {
+            self.config.shared.fell_silent();
+        }
+        let mut rows = flown?;
         rows.drain(..before);
         rows.truncate(asks.len());
         Ok(rows)
