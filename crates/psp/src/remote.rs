@@ -37,8 +37,9 @@ pub use self::{client::Remote, server::Server};
 /// Hears the `traceparent` of a request that came; what it gives is called when it was answered.
 pub type Traced = Arc<dyn Fn(&str) -> Option<Box<dyn FnOnce() + Send>> + Send + Sync>;
 
-/// How long a connection may take to be made.
-pub const CONNECT: Duration = Duration::from_secs(1);
+/// How long a connection may take to be made: longer than the second after which TCP asks again when its
+/// first packet was lost, or met a listener that had no room.
+pub const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take. A gateway that is silent for longer has said nothing.
 pub const ANSWER: Duration = Duration::from_secs(10);
 /// How often news is told to somebody who does not take it.

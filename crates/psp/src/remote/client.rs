@@ -7,7 +7,7 @@ use std::{
 };
 
 use hyper::{Method, StatusCode, header::HeaderValue};
-use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc, task::JoinSet};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 
 use super::{
     REQUESTS, RemoteError, TRACE, WEBHOOK,
@@ -147,7 +147,7 @@ fn hear(
     listen: SocketAddr,
 ) -> Result<HeaderValue, RemoteError> {
     let refused = |source| RemoteError::Listen { address: listen, source };
-    let listener = runtime.block_on(TcpListener::bind(listen)).map_err(refused)?;
+    let listener = runtime.block_on(async { hall::listen(listen) }).map_err(refused)?;
     let port = listener.local_addr().map_err(refused)?.port();
     let secret = secret()?;
     let header = HeaderValue::from_str(&format!("{port}/{secret}"));

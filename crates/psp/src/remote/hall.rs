@@ -1,6 +1,6 @@
 //! Taking connections in, and answering what comes over them.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -10,7 +10,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
     time::sleep,
 };
@@ -44,6 +44,17 @@ pub(super) trait Desk: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("silence")]
 struct Silence;
+
+/// Connections that may wait to be taken in: payments of a sale come all at once.
+const BACKLOG: u32 = 4_096;
+
+/// Listens at an address, on a thread that has a runtime.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Takes connections in for ever.
 pub(super) async fn open(listener: TcpListener, desk: Arc<impl Desk>) -> Infallible {

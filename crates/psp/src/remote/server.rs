@@ -60,7 +60,7 @@ impl Server {
         traced: Option<Traced>,
     ) -> Result<Self, RemoteError> {
         let runtime = runtime("psp-server")?;
-        let listener = runtime.block_on(TcpListener::bind(listen));
+        let listener = runtime.block_on(async { hall::listen(listen) });
         let address = listener.as_ref().map_or(Ok(listen), TcpListener::local_addr);
         let refused = |source| RemoteError::Listen { address: listen, source };
         let (listener, address) = (listener.map_err(refused)?, address.map_err(refused)?);

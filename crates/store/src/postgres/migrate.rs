@@ -68,7 +68,7 @@ fn steps(link: &Link, migrations: &[Migration], tables: &[&'static Table]) -> Re
     link.execute(&tuned.join("; "), "setting the tables up")
 }
 
-/// How PostgreSQL is to keep a table.
+/// How PostgreSQL is to keep a table, if these migrations have made it.
 fn tuned(table: &Table) -> String {
     let fill = if table.hot { FILL_HOT } else { FILL };
     let kept = if table.versioned {
@@ -80,7 +80,7 @@ fn tuned(table: &Table) -> String {
     let sampled = columns.map(|col| format!("ALTER {} SET STATISTICS {SAMPLE}", quoted(col)));
     let sampled = sampled.collect::<Vec<_>>().join(", ");
     let name = quoted(table.name);
-    format!("ALTER TABLE {name} SET ({kept}), {sampled}")
+    format!("ALTER TABLE IF EXISTS {name} SET ({kept}), {sampled}")
 }
 
 /// Refuses a schema that is not the one of `migrations`: for whoever only reads.
