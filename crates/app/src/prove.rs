@@ -31,9 +31,13 @@ pub(crate) fn prove_directory(args: &args::Prove) -> Result<Exit> {
 }
 
 fn show(args: &args::Prove, books: Options) -> Result<Exit> {
+    let log = books.log();
     let report = report(Options { acks: args.acks.clone(), ..books }, true)?;
     let text = if args.json { json(&report)? } else { report.to_string() };
     exit::print(&text)?;
+    if !args.json && !report.clean() && !log.exists() {
+        exit::print(&no_log(&log, "--psp-log"))?;
+    }
     Ok(if report.clean() { Exit::Fine } else { Exit::Finding })
 }
 
@@ -69,6 +73,12 @@ pub(crate) fn report(options: Options, progress: bool) -> Result<Report> {
     let report = jangbu_audit::prove(&options).context("the proof could not be made")?;
     bar.finish_and_clear();
     Ok(report)
+}
+
+/// What to say where no payment can be compared with the gateway.
+pub(crate) fn no_log(log: &Path, option: &str) -> String {
+    let place = log.display();
+    format!("there is no {place}, the log of the gateway: say with {option} where it is\n")
 }
 
 /// The report as one JSON document.

@@ -46,9 +46,14 @@ pub(crate) fn relocate(args: &args::Move) -> Result<Exit> {
     if let Some(mark) = source.mark()? {
         return settle(&*source, &*target, &mark);
     }
-    let before = prove::report(source.books(), !args.json)?;
+    let books = source.books();
+    let log = books.log();
+    let before = prove::report(books, !args.json)?;
     if !before.clean() && !args.despite_findings {
         exit::print(&before.to_string())?;
+        if !log.exists() {
+            exit::print(&prove::no_log(&log, "--data"))?;
+        }
         exit::print("nothing was moved: mend this first, or move it --despite-findings\n")?;
         return Ok(Exit::Finding);
     }

@@ -131,6 +131,11 @@ impl Options {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self { data: data.into(), ..Self::default() }
     }
+
+    /// Where the gateway's log should be.
+    pub fn log(&self) -> PathBuf {
+        self.psp_log.clone().unwrap_or_else(|| self.data.join("psp.log"))
+    }
 }
 
 impl fmt::Debug for Options {
@@ -242,7 +247,7 @@ pub fn rules() -> impl Iterator<Item = Rule> {
 pub fn prove(options: &Options) -> Result<Report, Error> {
     let started = Instant::now();
     let file = options.data.join("jangbu.db");
-    let psp_log = options.psp_log.clone().unwrap_or_else(|| options.data.join("psp.log"));
+    let psp_log = options.log();
     let watch = Watch::new(&file, options.progress.as_deref());
     let mut audit = Audit::default();
     audit.conditions.live = options.live;

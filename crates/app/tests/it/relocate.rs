@@ -362,6 +362,9 @@ fn a_wrong_end_of_a_move_is_refused_and_nothing_is_touched() {
     let all = ["--from", text(&broken), "--to", &url, "--despite-findings"];
     let (code, said) = run(&[&["move"], &all[..]].concat());
     assert_eq!(code, 0, "{said}");
+    // The way back needs the gateway's log, which did not move.
+    let elsewhere = dir.path().join("elsewhere");
+    refused(&["--from", &url, "--to", text(&elsewhere)], 1, "say with --data where it is");
     // Now there is a shop already, at both ends.
     refused(&["--from", here, "--to", &url], 2, "there is a shop already");
     let all = ["--from", &url, "--to", here, "--data", text(&broken), "--despite-findings"];
