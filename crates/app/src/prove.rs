@@ -22,7 +22,13 @@ pub(crate) fn prove(args: &args::Prove) -> Result<Exit> {
         let missing = anyhow::anyhow!("there is no shop in {} (--data)", args.data.display());
         return Err(Usage(missing).into());
     }
-    show(args, Options { psp_log, ..books(&args.data, url, schema) })
+    let books = Options { psp_log, ..books(&args.data, url, schema) };
+    let log = books.log();
+    let proven = show(args, books)?;
+    if matches!(proven, Exit::Finding) && !args.json && !log.exists() {
+        exit::print(&no_log(&log, "--psp-log"))?;
+    }
+    Ok(proven)
 }
 
 /// Proves the books of a directory, whatever the settings say.
@@ -31,13 +37,9 @@ pub(crate) fn prove_directory(args: &args::Prove) -> Result<Exit> {
 }
 
 fn show(args: &args::Prove, books: Options) -> Result<Exit> {
-    let log = books.log();
     let report = report(Options { acks: args.acks.clone(), ..books }, true)?;
     let text = if args.json { json(&report)? } else { report.to_string() };
     exit::print(&text)?;
-    if !args.json && !report.clean() && !log.exists() {
-        exit::print(&no_log(&log, "--psp-log"))?;
-    }
     Ok(if report.clean() { Exit::Fine } else { Exit::Finding })
 }
 
